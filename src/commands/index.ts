@@ -1,0 +1,11 @@
+import type { Command } from './command.ts';
+
+/** Commands load on demand, so that `serve` never imports the Kubernetes client. */
+export const commands = {
+  serve: () => import('./serve.ts').then((module): Command => module.serve),
+  'garbage-collect': () => import('./garbage-collect.ts').then((module): Command => module.garbageCollect),
+  operator: () => import('./operator.ts').then((module): Command => module.operator),
+  htpasswd: () => import('./htpasswd.ts').then((module): Command => module.htpasswd),
+};
+
+export type CommandName = keyof typeof commands;

@@ -1,0 +1,32 @@
+/**
+ * What a garbage collection did. `garbage-collect --format json` prints it, and in a pod it is the container's
+ * termination message, which Kubernetes cuts at 4096 bytes: keep it far below.
+ */
+export interface CollectionReport {
+  readonly result: CollectionResult;
+  /** For people: what happened, and for a failure what to do. At most 1024 characters. */
+  readonly message: string;
+  readonly dryRun: boolean;
+  /** RFC 3339, UTC. */
+  readonly startTime: string;
+  readonly completionTime: string;
+  /** Seconds during which servers held writes. 0 when the lease was not taken. */
+  readonly readOnlySeconds: number;
+  readonly repositoriesScanned: number;
+  readonly manifestsScanned: number;
+  readonly blobsScanned: number;
+  /** In a dry run: what would be deleted. */
+  readonly manifestsDeleted: number;
+  readonly blobsDeleted: number;
+  readonly linksDeleted: number;
+  /** Bytes that came back to the store in this run: purged from the trash. */
+  readonly bytesReclaimed: number;
+  /** Bytes that lie in the trash after this run and come back when their grace is over. */
+  readonly bytesInTrash: number;
+}
+
+/**
+ * `DrainTimeout`: uploads did not end in time, nothing was deleted. `LeaseLost`: the run could not renew in time and
+ * stopped. `Conflict`: another collector runs. Both leave the registry consistent and writable.
+ */
+export type CollectionResult = 'Succeeded' | 'Failed' | 'DrainTimeout' | 'LeaseLost' | 'Conflict';

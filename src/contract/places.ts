@@ -1,0 +1,18 @@
+/** What the operator and the registry server agree on without importing each other: ports, paths, URL paths. */
+
+/** The OCI API, as in docker's registry image. */
+export const REGISTRY_PORT = 5000;
+/** Metrics, health, readiness and /status. */
+export const STATUS_PORT = 5001;
+
+export const CONFIG_FILE = '/etc/docker/registry/config.yml';
+export const STORAGE_ROOT = '/var/lib/registry';
+/** A Secret volume: `tls.crt` and `tls.key`. */
+export const CERTIFICATE_FOLDER = '/etc/stevedore/tls';
+/** A Secret volume: `htpasswd`. */
+export const HTPASSWD_FOLDER = '/etc/stevedore/htpasswd';
+
+export const HEALTH_PATH = '/healthz';
+export const READY_PATH = '/readyz';
+export const STATUS_PATH = '/status';
+export const METRICS_PATH = '/metrics';

@@ -1,0 +1,30 @@
+/** What a server says of itself at `GET /status` on the status port: facts for the operator, never secrets. */
+export interface StatusDocument {
+  readonly version: string;
+  /** SHA-256, in hex, of the configuration file as it was read at the start. */
+  readonly configHash: string;
+  /** The certificate that new connections get. Absent without TLS. */
+  readonly certificate?: {
+    /** Lower-case hex, as X.509 tools print it, without separators. */
+    readonly serial: string;
+    /** RFC 3339, UTC. */
+    readonly notAfter: string;
+  };
+  /** Absent when htpasswd is not configured. */
+  readonly users?: {
+    readonly count: number;
+    /** SHA-256, in hex, of the file as it is in force. */
+    readonly hash: string;
+    /** Entries that were left out, by line, never with their content. */
+    readonly errors: readonly { readonly line: number; readonly reason: string }[];
+  };
+  readonly readOnly: {
+    readonly active: boolean;
+    /** `Configured`: maintenance.readonly. `Draining` and `Marking`: a collector's lease. */
+    readonly reason?: 'Configured' | 'Draining' | 'Marking';
+    /** RFC 3339, UTC. */
+    readonly since?: string;
+  };
+  /** Upload sessions with a request in progress, or that had one in the last 30 s. */
+  readonly openUploads: number;
+}
