@@ -7,12 +7,17 @@ export async function printHelp(out: NodeJS.WritableStream): Promise<void> {
   for (const [name, load] of Object.entries(commands)) {
     out.write(`  ${name.padEnd(18)}${(await load()).summary}\n`);
   }
-  out.write("\n'stevedore COMMAND --help' describes a command. Exit codes: 0 done, 1 failed, 2 bad usage or config.\n");
+  out.write(
+    "\n'stevedore COMMAND --help' describes a command. Exit codes: 0 done, 1 failed, 2 bad usage or config.\n",
+  );
 }
 
 /** The help page of one command. */
 export function commandHelp(name: string, command: Command): string {
-  const options = { ...command.options, help: { type: 'boolean', short: 'h', description: 'Show this page.' } };
+  const options = {
+    ...command.options,
+    help: { type: 'boolean', short: 'h', description: 'Show this page.' },
+  };
   const rows = Object.entries(options).map(([option, about]) => {
     const short = 'short' in about && about.short !== undefined ? `-${about.short}, ` : '    ';
     const value = about.type === 'string' ? ` ${('value' in about && about.value) || 'VALUE'}` : '';

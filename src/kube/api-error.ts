@@ -82,7 +82,8 @@ function statusFields(value: unknown): StatusFields | undefined {
     code: typeof value['code'] === 'number' ? value['code'] : undefined,
     reason: typeof value['reason'] === 'string' ? value['reason'] : undefined,
     message: typeof value['message'] === 'string' ? value['message'] : undefined,
-    retryAfterSeconds: typeof details['retryAfterSeconds'] === 'number' ? details['retryAfterSeconds'] : undefined,
+    retryAfterSeconds:
+      typeof details['retryAfterSeconds'] === 'number' ? details['retryAfterSeconds'] : undefined,
   };
 }
 

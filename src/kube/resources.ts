@@ -87,7 +87,10 @@ export interface Event extends KubeObject {
 export const secrets = core<Secret>('secrets', 'Secret');
 export const configMaps = core<ConfigMap>('configmaps', 'ConfigMap');
 export const services = core<Service>('services', 'Service');
-export const persistentVolumeClaims = core<PersistentVolumeClaim>('persistentvolumeclaims', 'PersistentVolumeClaim');
+export const persistentVolumeClaims = core<PersistentVolumeClaim>(
+  'persistentvolumeclaims',
+  'PersistentVolumeClaim',
+);
 export const pods = core<Pod>('pods', 'Pod');
 export const namespaces = resourceType<Namespace>({
   group: '',
@@ -98,7 +101,11 @@ export const namespaces = resourceType<Namespace>({
 });
 export const deployments = grouped<Deployment>('apps', 'deployments', 'Deployment');
 export const jobs = grouped<Job>('batch', 'jobs', 'Job');
-export const networkPolicies = grouped<NetworkPolicy>('networking.k8s.io', 'networkpolicies', 'NetworkPolicy');
+export const networkPolicies = grouped<NetworkPolicy>(
+  'networking.k8s.io',
+  'networkpolicies',
+  'NetworkPolicy',
+);
 export const leases = grouped<Lease>('coordination.k8s.io', 'leases', 'Lease');
 export const events = grouped<Event>('events.k8s.io', 'events', 'Event');
 

@@ -42,7 +42,8 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   const document = parseObject(bytes);
   const mediaType = decideMediaType(document, contentType);
   if (document['schemaVersion'] !== 2) throw new ManifestError('schemaVersion must be 2');
-  const subject = document['subject'] === undefined ? undefined : parseDescriptor(document['subject'], 'subject');
+  const subject =
+    document['subject'] === undefined ? undefined : parseDescriptor(document['subject'], 'subject');
   const annotations = parseAnnotations(document['annotations'], 'annotations');
   const artifactType = optionalString(document['artifactType'], 'artifactType');
   const rest = { ...(subject && { subject }), ...(annotations && { annotations }) };

@@ -7,5 +7,7 @@ const FOREIGN = [
 
 /** Layers that clients may leave out of a push and fetch from their `urls`. OCI image-spec, layer.md. */
 export function isNonDistributable(descriptor: Descriptor): boolean {
-  return FOREIGN.some((prefix) => descriptor.mediaType.startsWith(prefix)) && (descriptor.urls?.length ?? 0) > 0;
+  return (
+    FOREIGN.some((prefix) => descriptor.mediaType.startsWith(prefix)) && (descriptor.urls?.length ?? 0) > 0
+  );
 }
