@@ -1,6 +1,6 @@
-import { apiErrorFromResponse, apiErrorFromStatus, isNotFound, type ApiError } from './api-error.ts';
+import { apiErrorFromStatus, isNotFound, type ApiError } from './api-error.ts';
 import { readJsonLines } from './json-lines.ts';
-import { formatKey, keyOf, type KubeObject, type ObjectKey, type ObjectMeta, type Stored } from './object.ts';
+import { type KubeObject, type ObjectKey, type ObjectMeta, type Stored } from './object.ts';
 import { apiVersionOf, type ResourceType } from './resources.ts';
 import type { Transport } from './transport.ts';
 
@@ -131,4 +131,254 @@ export function createKubeClient(options: {
   readonly fieldManager: string;
 }): KubeClient {
   return new HttpKubeClient(options.transport, options.fieldManager);
+}
+
+class HttpKubeClient implements KubeClient {
+  readonly #transport: Transport;
+  readonly #fieldManager: string;
+
+  constructor(transport: Transport, fieldManager: string) {
+    this.#transport = transport;
+    this.#fieldManager = fieldManager;
+  }
+
+  async get<T extends KubeObject>(
+    type: ResourceType<T>,
+    key: ObjectKey,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Stored<T>> {
+    return this.#exchange(type, { method: 'GET', path: objectPath(type, key), signal: options.signal });
+  }
+
+  async find<T extends KubeObject>(
+    type: ResourceType<T>,
+    key: ObjectKey,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Stored<T> | undefined> {
+    try {
+      return await this.get(type, key, options);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<ListPage<T>> {
+    const query = selectionQuery(options);
+    if (options.limit !== undefined) query.set('limit', String(options.limit));
+    if (options.continue !== undefined) query.set('continue', options.continue);
+    if (options.resourceVersion !== undefined) query.set('resourceVersion', options.resourceVersion);
+    const answer = await this.#transport.exchange({
+      method: 'GET',
+      path: collectionPath(type, options.namespace),
+      query,
+      signal: options.signal,
+    });
+    return parseList(type, answer);
+  }
+
+  async listAll<T extends KubeObject>(
+    type: ResourceType<T>,
+    options: ListOptions = {},
+  ): Promise<ListPage<T>> {
+    const items: Stored<T>[] = [];
+    let page = await this.list(type, { limit: PAGE_SIZE, ...options });
+    items.push(...page.items);
+    while (page.continue !== undefined) {
+      // A continue token carries the state it belongs to; the server refuses another resourceVersion beside it.
+      page = await this.list(type, {
+        limit: PAGE_SIZE,
+        ...options,
+        resourceVersion: undefined,
+        continue: page.continue,
+      });
+      items.push(...page.items);
+    }
+    return { items, resourceVersion: page.resourceVersion, continue: undefined };
+  }
+
+  async create<T extends KubeObject>(
+    type: ResourceType<T>,
+    object: ApplyFields<T>,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<Stored<T>> {
+    return this.#exchange(type, {
+      method: 'POST',
+      path: collectionPath(type, requireNamespace(type, object.metadata)),
+      query: new URLSearchParams({ fieldManager: this.#fieldManager }),
+      body: stamped(type, object),
+      signal: options.signal,
+    });
+  }
+
+  async apply<T extends KubeObject>(
+    type: ResourceType<T>,
+    object: ApplyFields<T>,
+    options: ApplyOptions = {},
+  ): Promise<Stored<T>> {
+    return this.#exchange(type, {
+      method: 'PATCH',
+      path: objectPath(type, object.metadata, options.subresource),
+      query: new URLSearchParams({
+        fieldManager: options.fieldManager ?? this.#fieldManager,
+        force: String(options.force ?? true),
+      }),
+      contentType: 'application/apply-patch+yaml',
+      body: stamped(type, object),
+      signal: options.signal,
+    });
+  }
+
+  async patch<T extends KubeObject>(
+    type: ResourceType<T>,
+    key: ObjectKey,
+    patch: MergePatch,
+    options: WriteOptions = {},
+  ): Promise<Stored<T>> {
+    return this.#exchange(type, {
+      method: 'PATCH',
+      path: objectPath(type, key, options.subresource),
+      query: new URLSearchParams({ fieldManager: this.#fieldManager }),
+      contentType: 'application/merge-patch+json',
+      body: patch,
+      signal: options.signal,
+    });
+  }
+
+  async delete<T extends KubeObject>(
+    type: ResourceType<T>,
+    key: ObjectKey,
+    options: DeleteOptions = {},
+  ): Promise<boolean> {
+    const { uid, resourceVersion } = options;
+    try {
+      await this.#transport.exchange({
+        method: 'DELETE',
+        path: objectPath(type, key),
+        body: {
+          apiVersion: 'v1',
+          kind: 'DeleteOptions',
+          propagationPolicy: options.propagationPolicy,
+          ...(uid === undefined && resourceVersion === undefined
+            ? {}
+            : { preconditions: { uid, resourceVersion } }),
+        },
+        signal: options.signal,
+      });
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
+  }
+
+  async *watch<T extends KubeObject>(
+    type: ResourceType<T>,
+    options: WatchOptions,
+  ): AsyncGenerator<WatchEvent<T>> {
+    const query = selectionQuery(options);
+    query.set('watch', 'true');
+    query.set('allowWatchBookmarks', 'true');
+    query.set('resourceVersion', options.resourceVersion);
+    if (options.timeoutSeconds !== undefined) query.set('timeoutSeconds', String(options.timeoutSeconds));
+    const body = await this.#transport.open({
+      method: 'GET',
+      path: collectionPath(type, options.namespace),
+      query,
+      signal: options.signal,
+    });
+    for await (const line of readJsonLines(body)) yield parseWatchEvent(type, line);
+  }
+
+  async #exchange<T extends KubeObject>(
+    type: ResourceType<T>,
+    request: Parameters<Transport['exchange']>[0],
+  ): Promise<Stored<T>> {
+    return parseObject(type, await this.#transport.exchange(request));
+  }
+}
+
+function selectionQuery(selection: Selection): URLSearchParams {
+  const query = new URLSearchParams();
+  if (selection.labelSelector !== undefined) query.set('labelSelector', selection.labelSelector);
+  if (selection.fieldSelector !== undefined) query.set('fieldSelector', selection.fieldSelector);
+  return query;
+}
+
+function collectionPath<T extends KubeObject>(type: ResourceType<T>, namespace: string | undefined): string {
+  const root = type.group === '' ? '/api/' : '/apis/';
+  const scope = namespace === undefined ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
+  return `${root}${apiVersionOf(type)}${scope}/${type.plural}`;
+}
+
+function objectPath<T extends KubeObject>(
+  type: ResourceType<T>,
+  key: ObjectKey,
+  subresource?: Subresource,
+): string {
+  const path = `${collectionPath(type, requireNamespace(type, key))}/${encodeURIComponent(key.name)}`;
+  return subresource === undefined ? path : `${path}/${subresource}`;
+}
+
+/** A name without its namespace would reach another collection, so it is a fault of the caller, found before sending. */
+function requireNamespace<T extends KubeObject>(type: ResourceType<T>, key: ObjectKey): string | undefined {
+  if (type.namespaced !== (key.namespace !== undefined)) {
+    throw new TypeError(`${type.kind} ${key.name} ${type.namespaced ? 'needs' : 'has no'} namespace`);
+  }
+  return key.namespace;
+}
+
+function stamped<T extends KubeObject>(type: ResourceType<T>, object: ApplyFields<T>): object {
+  return { ...object, apiVersion: apiVersionOf(type), kind: type.kind };
+}
+
+function parseList<T extends KubeObject>(type: ResourceType<T>, answer: unknown): ListPage<T> {
+  const { metadata, items } = asRecord(answer);
+  const { resourceVersion, continue: next } = asRecord(metadata);
+  if (!Array.isArray(items) || typeof resourceVersion !== 'string') {
+    throw new Error(`the API server's list of ${type.plural} is not a list`);
+  }
+  return {
+    items: items.map((item) => parseObject(type, item)),
+    resourceVersion,
+    continue: typeof next === 'string' && next !== '' ? next : undefined,
+  };
+}
+
+function parseWatchEvent<T extends KubeObject>(type: ResourceType<T>, line: unknown): WatchEvent<T> {
+  const event = asRecord(line);
+  switch (event['type']) {
+    case 'ADDED':
+    case 'MODIFIED':
+    case 'DELETED':
+      return { type: event['type'], object: parseObject(type, event['object']) };
+    case 'BOOKMARK': {
+      const { resourceVersion } = asRecord(asRecord(event['object'])['metadata']);
+      if (typeof resourceVersion !== 'string') throw new Error('a bookmark without a resourceVersion');
+      return { type: 'BOOKMARK', resourceVersion };
+    }
+    case 'ERROR':
+      return { type: 'ERROR', error: apiErrorFromStatus(event['object']) };
+    default:
+      throw new Error(`a watch event of unknown type ${JSON.stringify(event['type'])}`);
+  }
+}
+
+/** Checks the identity of an object; lists leave out `apiVersion` and `kind` of built-in kinds, so they are set here. */
+function parseObject<T extends KubeObject>(type: ResourceType<T>, value: unknown): Stored<T> {
+  const object = asRecord(value);
+  const metadata = asRecord(object['metadata']);
+  for (const field of ['name', 'uid', 'resourceVersion']) {
+    if (typeof metadata[field] !== 'string')
+      throw new Error(`the API server's ${type.kind} has no metadata.${field}`);
+  }
+  // The rest has been validated against the kind's schema by the API server.
+  return { ...object, apiVersion: apiVersionOf(type), kind: type.kind } as unknown as Stored<T>;
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null)
+    throw new Error('the API server sent JSON of another shape');
+  // A JSON object; arrays pass too and then lack every field that is asked for.
+  return value as Record<string, unknown>;
 }
