@@ -36,7 +36,7 @@ const values = leaves(load(read('values.yaml'))).sort();
 
 test('the chart README documents every value, and no other', () => {
   const documented = Array.from(
-    read('README.md').matchAll(/^\| `([A-Za-z.]+)` \|/gm),
+    read('README.md').matchAll(/^\| `([A-Za-z.]+)` +\|/gm),
     (match) => match[1] ?? '',
   );
   assert.deepEqual(documented.sort(), values);
