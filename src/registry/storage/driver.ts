@@ -26,6 +26,11 @@ export interface StorageDriver {
   move(from: string, to: string): Promise<void>;
   /** Removes a file or a directory tree. @throws PathNotFoundError */
   delete(path: string): Promise<void>;
+  /**
+   * Removes a directory if nothing is in it, and does nothing otherwise: never a race with somebody who just put a file
+   * there. Nothing to do in a store without directories.
+   */
+  removeIfEmpty(path: string): Promise<void>;
 }
 
 export interface ByteRange {
