@@ -1,0 +1,276 @@
+import type { Clock } from '../../process/clock.ts';
+import type { Logger } from '../../process/logger.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import { PathNotFoundError } from '../storage/driver.ts';
+import { SERVERS_ROOT } from '../storage/paths.ts';
+import { decodeAnnouncement, type Announcement } from './announcement.ts';
+import { elapsedForHolder, momentOf, type Moment } from './elapsed.ts';
+import { LeaseWatch } from './lease-watch.ts';
+import type { LeaseParameters } from './parameters.ts';
+import { listNames, modifiedAtIfThere, readIfThere, runPath, writeRun } from './run-files.ts';
+import type { RunRecord } from './run-record.ts';
+
+/** The run is over: its lease could not be renewed in time, or an operation had no answer. */
+export class LeaseLostError extends Error {
+  override readonly name = 'LeaseLostError';
+}
+
+/** Another collector runs. */
+export class LeaseConflictError extends Error {
+  override readonly name = 'LeaseConflictError';
+}
+
+/** Servers still had uploads in progress when the time for draining was over. */
+export class DrainTimeoutError extends Error {
+  override readonly name = 'DrainTimeoutError';
+}
+
+/** No server of ours answered, so something else may be writing to this storage. */
+export class NoServerError extends Error {
+  override readonly name = 'NoServerError';
+}
+
+export interface CollectorLeaseDependencies {
+  readonly driver: StorageDriver;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly parameters: LeaseParameters;
+  /** A name for the run that nobody else uses. */
+  readonly run: string;
+  /** From 0 up to, not including, 1. */
+  readonly random: () => number;
+}
+
+/** A collector's finished and dead runs stay on record this long, so that every server can learn of them. */
+const RECORDS_STAY = 24 * 3600_000;
+const ATTEMPTS = 10;
+
+/**
+ * The collector's side of the read-only lease (docs/decisions/0003-read-only-lease.md): takes it, renews it beside the
+ * work, waits for the servers, and says before each batch whether it still holds.
+ */
+export class CollectorLease {
+  readonly #deps: CollectorLeaseDependencies;
+  readonly #watch: LeaseWatch;
+  readonly #ended = new AbortController();
+  #record: RunRecord;
+  /** Start of the last renewal that completed while the one before was valid. */
+  #renewed: Moment | undefined;
+  #lastWrite: Promise<unknown> = Promise.resolve();
+  #renewing: Promise<void> | undefined;
+  /** Set when the lease may not be released: an operation that had no answer could still land. */
+  #abandoned = false;
+
+  constructor(deps: CollectorLeaseDependencies) {
+    this.#deps = deps;
+    this.#watch = new LeaseWatch(deps);
+    this.#record = { run: deps.run, phase: 'draining', counter: 0, duration: deps.parameters.duration };
+  }
+
+  /**
+   * Declares the run, unless another is live. If two declare at once both withdraw and try again after a random while.
+   * @throws LeaseConflictError when another collector stays live.
+   */
+  async acquire(signal: AbortSignal): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      if ((await this.#watch.look()).live.length === 0) {
+        await this.#write({ phase: 'draining' });
+        const others = (await this.#watch.look()).live.filter(({ run }) => run !== this.#record.run);
+        if (others.length === 0) break;
+        await this.#write({ phase: 'done' });
+      }
+      if (attempt === ATTEMPTS)
+        throw new LeaseConflictError('another garbage collection runs on this storage');
+      await this.#deps.clock.sleep(1_000 + this.#deps.random() * 4_000, signal);
+    }
+    this.#renewing = this.#renewUntilEnded();
+  }
+
+  /** @throws LeaseLostError when the lease may have ended by now. Check before each batch that deletes. */
+  assertHeld(): void {
+    if (this.#valid()) return;
+    throw new LeaseLostError(
+      'the lease could not be renewed in time; the run stopped before it deleted more',
+    );
+  }
+
+  /**
+   * Waits until every server that is writing has acknowledged the run and has nothing in progress.
+   * @param drainTimeout milliseconds that servers with uploads or writes in progress are waited for.
+   * @throws DrainTimeoutError, NoServerError (unless `offline`), LeaseLostError
+   */
+  async drain(options: { drainTimeout: number; offline: boolean; signal: AbortSignal }): Promise<void> {
+    const { clock, parameters } = this.#deps;
+    const began = clock.monotonic();
+    for (;;) {
+      this.assertHeld();
+      const servers = await this.#servers();
+      const waited = clock.monotonic() - began;
+      const writing = servers.filter(({ state }) => state === 'writing');
+      const silent = writing.filter((server) => !this.#acknowledged(server));
+      const busy = writing.filter(
+        (server) => this.#acknowledged(server) && (server.writes > 0 || server.uploads > 0),
+      );
+      const waitForSilent = silent.length > 0 && waited < parameters.permission + 1_000;
+      if (!waitForSilent && busy.length === 0) {
+        if (!options.offline) this.#assertServed(servers);
+        return;
+      }
+      if (busy.length > 0 && waited >= options.drainTimeout) {
+        const uploads = busy.reduce((sum, server) => sum + server.uploads, 0);
+        throw new DrainTimeoutError(
+          `${uploads} uploads were still in progress after ${options.drainTimeout / 1000} s; nothing was deleted`,
+        );
+      }
+      await clock.sleep(500, options.signal);
+    }
+  }
+
+  /** From here on no server accepts a write. Completed before the trash is listed and roots are read. */
+  async declareMarking(): Promise<void> {
+    this.assertHeld();
+    await this.#write({ phase: 'marking' });
+    this.assertHeld();
+  }
+
+  /** The store's clock: the stamp of this run's file as of its last renewal, milliseconds. */
+  async storeNow(): Promise<number> {
+    return (await this.#deps.driver.stat(runPath(this.#record.run))).modifiedAt;
+  }
+
+  /**
+   * Does one operation that deletes or moves, if the lease holds.
+   * @throws LeaseLostError when the lease is over, or when the operation has no answer in time: it may still land, so
+   * the lease is not released either, it lapses.
+   */
+  async fenced<T>(operation: () => Promise<T>): Promise<T> {
+    this.assertHeld();
+    const { clock, parameters } = this.#deps;
+    const answered = new AbortController();
+    const timeout = clock.sleep(parameters.deleteTimeout, answered.signal).then(() => {
+      this.#abandoned = true;
+      this.#ended.abort();
+      throw new LeaseLostError('a delete had no answer in time; the run stopped and its lease lapses');
+    });
+    try {
+      return await Promise.race([operation(), timeout]);
+    } finally {
+      timeout.catch(() => undefined);
+      answered.abort();
+    }
+  }
+
+  /** Ends the run on every path: writes `done`, unless an operation without an answer could still land. */
+  async release(): Promise<void> {
+    this.#ended.abort();
+    await this.#renewing;
+    if (this.#abandoned || this.#renewed === undefined) return;
+    await this.#write({ phase: 'done' });
+    await this.#forgetOldRecords().catch((error: unknown) =>
+      this.#deps.log.warn({ error }, 'old records of runs and servers cannot be removed'),
+    );
+  }
+
+  #valid(): boolean {
+    const { clock, parameters } = this.#deps;
+    return (
+      !this.#abandoned &&
+      this.#renewed !== undefined &&
+      elapsedForHolder(clock, this.#renewed) < parameters.duration - parameters.margin
+    );
+  }
+
+  async #renewUntilEnded(): Promise<void> {
+    const { clock, parameters, log } = this.#deps;
+    while (!this.#ended.signal.aborted) {
+      try {
+        await clock.sleep(parameters.renewEvery, this.#ended.signal);
+        // A lease that lapsed is not taken up again: others may have acted on its end.
+        if (!this.#valid()) return;
+        await this.#write({});
+      } catch (error) {
+        if (!this.#ended.signal.aborted) log.warn({ error }, 'the lease could not be renewed');
+      }
+    }
+  }
+
+  /** One write at a time; it counts as a renewal from its start if the lease was still valid when it completed. */
+  #write(change: Partial<Pick<RunRecord, 'phase'>>): Promise<void> {
+    const write = async (): Promise<void> => {
+      const began = momentOf(this.#deps.clock);
+      const first = this.#renewed === undefined || change.phase === 'draining';
+      this.#record = { ...this.#record, ...change, counter: this.#record.counter + 1 };
+      await writeRun(this.#deps.driver, this.#record);
+      if (first || this.#valid()) this.#renewed = began;
+    };
+    const next = this.#lastWrite.then(write, write);
+    this.#lastWrite = next.catch(() => undefined);
+    return next;
+  }
+
+  async #servers(): Promise<Announcement[]> {
+    const { driver } = this.#deps;
+    const servers: Announcement[] = [];
+    for (const server of await listNames(driver, SERVERS_ROOT)) {
+      const bytes = await readIfThere(driver, `${SERVERS_ROOT}/${server}`);
+      if (bytes === undefined) continue;
+      servers.push(
+        decodeAnnouncement(server, bytes) ?? { server, state: 'writing', runs: [], writes: 0, uploads: 0 },
+      );
+      await this.#noteAge(server);
+    }
+    return servers;
+  }
+
+  readonly #announcedAt = new Map<string, number>();
+
+  async #noteAge(server: string): Promise<void> {
+    const modifiedAt = await modifiedAtIfThere(this.#deps.driver, `${SERVERS_ROOT}/${server}`);
+    if (modifiedAt === undefined) return;
+    this.#announcedAt.set(server, (await this.storeNow()) - modifiedAt);
+  }
+
+  #acknowledged(server: Announcement): boolean {
+    return server.runs.includes(this.#record.run);
+  }
+
+  /** Docker distribution knows no lease, so a run needs a sign that the servers here are ours. */
+  #assertServed(servers: readonly Announcement[]): void {
+    const { parameters } = this.#deps;
+    const served = servers.some(
+      (server) =>
+        this.#acknowledged(server) ||
+        (server.state === 'idle' &&
+          (this.#announcedAt.get(server.server) ?? Infinity) < parameters.announcementCounts),
+    );
+    if (served) return;
+    throw new NoServerError(
+      'no running server of this storage answered. Start one, or stop everything that writes to it and use --offline',
+    );
+  }
+
+  async #forgetOldRecords(): Promise<void> {
+    const { driver } = this.#deps;
+    const now = await this.storeNow();
+    const live = new Set((await this.#watch.look()).live.map(({ run }) => run));
+    for (const run of await listNames(driver, runPath('').slice(0, -1))) {
+      const modifiedAt = await modifiedAtIfThere(driver, runPath(run));
+      if (live.has(run) || modifiedAt === undefined || now - modifiedAt < RECORDS_STAY) continue;
+      await deleteIfThere(driver, runPath(run));
+    }
+    for (const server of await listNames(driver, SERVERS_ROOT)) {
+      const modifiedAt = await modifiedAtIfThere(driver, `${SERVERS_ROOT}/${server}`);
+      // A live server writes every 12 h.
+      if (modifiedAt === undefined || now - modifiedAt < 2 * RECORDS_STAY) continue;
+      await deleteIfThere(driver, `${SERVERS_ROOT}/${server}`);
+    }
+  }
+}
+
+async function deleteIfThere(driver: StorageDriver, path: string): Promise<void> {
+  try {
+    await driver.delete(path);
+  } catch (error) {
+    if (!(error instanceof PathNotFoundError)) throw error;
+  }
+}

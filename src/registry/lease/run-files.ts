@@ -1,0 +1,75 @@
+import type { StorageDriver } from '../storage/driver.ts';
+import { PathNotFoundError } from '../storage/driver.ts';
+import { RUNS_ROOT } from '../storage/paths.ts';
+import { leaseParameters } from './parameters.ts';
+import type { RunObserver } from './run-observer.ts';
+import { decodeRunRecord, encodeRunRecord, type RunRecord } from './run-record.ts';
+
+export function runPath(run: string): string {
+  return `${RUNS_ROOT}/${run}`;
+}
+
+export async function writeRun(driver: StorageDriver, record: RunRecord): Promise<void> {
+  await driver.putContent(runPath(record.run), encodeRunRecord(record));
+}
+
+/**
+ * Lists the runs and reads each, but those the observer knows to be done. The directory is read anew and files are opened,
+ * never stat-ed for absence: NFS remembers "no such file" for a minute.
+ */
+export async function readRuns(driver: StorageDriver, observer: RunObserver): Promise<readonly RunRecord[]> {
+  const records: RunRecord[] = [];
+  for (const run of await listNames(driver, RUNS_ROOT)) {
+    const finished = observer.finished(run);
+    if (finished) {
+      records.push(finished);
+      continue;
+    }
+    const bytes = await readIfThere(driver, runPath(run));
+    if (bytes) records.push(decodeRunRecord(run, bytes, leaseParameters.duration));
+  }
+  return records;
+}
+
+/** How long ago each run's file changed by the store's clock, less the margin; `storeNow` is that clock. */
+export async function runAges(
+  driver: StorageDriver,
+  runs: readonly string[],
+  storeNow: number,
+  margin: number,
+): Promise<ReadonlyMap<string, number>> {
+  const ages = new Map<string, number>();
+  for (const run of runs) {
+    const modifiedAt = await modifiedAtIfThere(driver, runPath(run));
+    if (modifiedAt !== undefined) ages.set(run, storeNow - modifiedAt - margin);
+  }
+  return ages;
+}
+
+/** Names in a folder, without the temporary files of writes in progress; none when there is no folder. */
+export async function listNames(driver: StorageDriver, folder: string): Promise<readonly string[]> {
+  try {
+    return (await driver.list(folder)).filter((name) => !name.endsWith('.tmp'));
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return [];
+    throw error;
+  }
+}
+
+export async function readIfThere(driver: StorageDriver, path: string): Promise<Buffer | undefined> {
+  try {
+    return await driver.getContent(path);
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+export async function modifiedAtIfThere(driver: StorageDriver, path: string): Promise<number | undefined> {
+  try {
+    return (await driver.stat(path)).modifiedAt;
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return undefined;
+    throw error;
+  }
+}

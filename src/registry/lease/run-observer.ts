@@ -1,0 +1,58 @@
+import type { RunRecord } from './run-record.ts';
+
+interface Observed {
+  readonly record: RunRecord;
+  /** Monotonic milliseconds when this record was first seen. */
+  readonly since: number;
+}
+
+/**
+ * Judges the runs of others by what changes, never by clocks they wrote: a run is live until its record has not changed
+ * for its duration of this process's own monotonic time. Pure: the caller reads the files and says what time it is.
+ */
+export class RunObserver {
+  readonly #observed = new Map<string, Observed>();
+
+  /**
+   * Takes in a complete list of the runs.
+   * @param monotonic milliseconds, taken after the files were read.
+   * @param ages by run, how long ago the store says its file changed, in milliseconds, where that is known: on the first
+   * sight of a run it tells a dead one at once, so that who has not been looking need not wait.
+   */
+  observe(
+    records: readonly RunRecord[],
+    monotonic: number,
+    ages: ReadonlyMap<string, number> = new Map(),
+  ): void {
+    const present = new Set(records.map(({ run }) => run));
+    for (const run of this.#observed.keys()) if (!present.has(run)) this.#observed.delete(run);
+    for (const record of records) {
+      const before = this.#observed.get(record.run);
+      if (before !== undefined && sameRecord(before.record, record)) continue;
+      const age = before === undefined ? Math.max(0, ages.get(record.run) ?? 0) : 0;
+      this.#observed.set(record.run, { record, since: monotonic - age });
+    }
+  }
+
+  /** Runs that may hold the lease now. */
+  live(monotonic: number): readonly RunRecord[] {
+    return [...this.#observed.values()]
+      .filter(({ record, since }) => record.phase !== 'done' && monotonic - since < record.duration)
+      .map(({ record }) => record);
+  }
+
+  /** The record of a run that said `done`: it will not change again. */
+  finished(run: string): RunRecord | undefined {
+    const record = this.#observed.get(run)?.record;
+    return record?.phase === 'done' ? record : undefined;
+  }
+
+  /** True until a run has been seen for the first time. */
+  isNew(run: string): boolean {
+    return !this.#observed.has(run);
+  }
+}
+
+function sameRecord(a: RunRecord, b: RunRecord): boolean {
+  return a.phase === b.phase && a.counter === b.counter && a.duration === b.duration;
+}

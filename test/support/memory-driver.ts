@@ -1,0 +1,102 @@
+import { PathNotFoundError, type FileWriter, type StorageDriver } from '../../src/registry/storage/driver.ts';
+
+interface File {
+  readonly content: Uint8Array;
+  readonly modifiedAt: number;
+}
+
+/** A store in memory whose time stamps come from a clock: the twin of the real drivers for tests of what time does. */
+export class MemoryDriver implements StorageDriver {
+  readonly name = 'memory';
+  readonly files = new Map<string, File>();
+  readonly #now: () => number;
+  /** Called before each operation, for tests that stall or fail one. */
+  before: (operation: string, path: string) => Promise<void> | void = () => {};
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  async getContent(path: string): Promise<Buffer> {
+    await this.before('getContent', path);
+    return Buffer.from(this.#file(path).content);
+  }
+
+  async putContent(path: string, content: Uint8Array): Promise<void> {
+    await this.before('putContent', path);
+    this.files.set(path, { content: Uint8Array.from(content), modifiedAt: this.#now() });
+  }
+
+  async read(
+    path: string,
+    range: { start: number; end?: number } = { start: 0 },
+  ): Promise<AsyncIterable<Uint8Array>> {
+    await this.before('read', path);
+    const bytes = this.#file(path).content.subarray(range.start, range.end);
+    return (async function* () {
+      yield bytes;
+    })();
+  }
+
+  async writer(path: string, options: { append: boolean }): Promise<FileWriter> {
+    await this.before('writer', path);
+    const chunks: Uint8Array[] = options.append ? [this.files.get(path)?.content ?? new Uint8Array()] : [];
+    const size = (): number => chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const close = async (): Promise<void> =>
+      void this.files.set(path, { content: Buffer.concat(chunks), modifiedAt: this.#now() });
+    return {
+      get size() {
+        return size();
+      },
+      write: async (chunk) => void chunks.push(Uint8Array.from(chunk)),
+      commit: close,
+      close,
+      cancel: async () => void this.files.delete(path),
+    };
+  }
+
+  async stat(path: string): Promise<{ isDirectory: boolean; size: number; modifiedAt: number }> {
+    await this.before('stat', path);
+    const file = this.files.get(path);
+    if (file) return { isDirectory: false, size: file.content.length, modifiedAt: file.modifiedAt };
+    const below = [...this.files].filter(([name]) => name.startsWith(`${path}/`));
+    if (below.length === 0) throw new PathNotFoundError(path);
+    const modifiedAt = Math.max(...below.map(([, { modifiedAt }]) => modifiedAt));
+    return { isDirectory: true, size: 0, modifiedAt };
+  }
+
+  async list(path: string): Promise<readonly string[]> {
+    await this.before('list', path);
+    const prefix = `${path}/`;
+    const names = [...this.files.keys()]
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => name.slice(prefix.length).split('/')[0] ?? '');
+    if (names.length === 0) throw new PathNotFoundError(path);
+    return [...new Set(names)];
+  }
+
+  async move(from: string, to: string): Promise<void> {
+    await this.before('move', from);
+    const moved = [...this.files].filter(([name]) => name === from || name.startsWith(`${from}/`));
+    if (moved.length === 0) throw new PathNotFoundError(from);
+    for (const [name, file] of moved) {
+      this.files.delete(name);
+      this.files.set(to + name.slice(from.length), file);
+    }
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.before('delete', path);
+    const gone = [...this.files.keys()].filter((name) => name === path || name.startsWith(`${path}/`));
+    if (gone.length === 0) throw new PathNotFoundError(path);
+    for (const name of gone) this.files.delete(name);
+  }
+
+  async removeIfEmpty(): Promise<void> {}
+
+  #file(path: string): File {
+    const file = this.files.get(path);
+    if (file === undefined) throw new PathNotFoundError(path);
+    return file;
+  }
+}
