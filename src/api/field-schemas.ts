@@ -1,0 +1,78 @@
+import { durationPattern, objectNamePattern } from './formats.ts';
+import type { ObjectSchema, StringSchema } from './schema.ts';
+
+/** Fields that more than one resource has. */
+
+/** A duration with a default. The maximum length bounds the cost of the rules that read it. */
+export function durationWithDefault<const Default extends string>(value: Default, description: string) {
+  return { ...duration(description), default: value } as const;
+}
+
+export function duration(description: string) {
+  return {
+    type: 'string',
+    minLength: 1,
+    maxLength: 32,
+    pattern: durationPattern,
+    description,
+  } as const satisfies StringSchema;
+}
+
+export function objectName(description: string) {
+  return {
+    type: 'string',
+    minLength: 1,
+    maxLength: 253,
+    pattern: objectNamePattern,
+    description,
+  } as const satisfies StringSchema;
+}
+
+export function time(description: string) {
+  return { type: 'string', format: 'date-time', description } as const satisfies StringSchema;
+}
+
+export const observedGeneration = {
+  type: 'integer',
+  format: 'int64',
+  minimum: 0,
+  description: 'The `metadata.generation` that this status describes.',
+} as const;
+
+const condition = {
+  type: 'object',
+  description: 'One condition, as Kubernetes defines them (metav1.Condition).',
+  required: ['type', 'status', 'reason', 'message', 'lastTransitionTime'],
+  properties: {
+    type: {
+      type: 'string',
+      maxLength: 316,
+      description:
+        'What is judged. `Ready` sums up; `Reconciling` and `Stalled` are there only while they are true.',
+    },
+    status: { type: 'string', enum: ['True', 'False', 'Unknown'], description: 'The verdict.' },
+    reason: {
+      type: 'string',
+      minLength: 1,
+      maxLength: 1024,
+      description: 'Why, as one word for programs.',
+    },
+    message: { type: 'string', maxLength: 32768, description: 'Why, for people, with what to do about it.' },
+    lastTransitionTime: time('When `status` last changed.'),
+    observedGeneration: {
+      type: 'integer',
+      format: 'int64',
+      minimum: 0,
+      description: 'The `metadata.generation` that the condition was judged by.',
+    },
+  },
+} as const satisfies ObjectSchema;
+
+export const conditions = {
+  type: 'array',
+  maxItems: 32,
+  'x-kubernetes-list-type': 'map',
+  'x-kubernetes-list-map-keys': ['type'],
+  description: 'What holds and what does not, each with its reason.',
+  items: condition,
+} as const;

@@ -1,0 +1,134 @@
+import { conditions, observedGeneration, time } from './field-schemas.ts';
+import { registrySpec } from './registry-spec.ts';
+import type { CustomObject, ResourceDefinition } from './resource.ts';
+import type { Infer, ObjectSchema } from './schema.ts';
+
+export type { RegistrySpec } from './registry-spec.ts';
+
+export const registryStatus = {
+  type: 'object',
+  description: 'What the registry is. The operator writes it, from facts.',
+  properties: {
+    observedGeneration,
+    conditions,
+    url: { type: 'string', description: 'Where clients find the registry: scheme, host and port.' },
+    replicas: { type: 'integer', format: 'int32', minimum: 0, description: 'How many pods there are.' },
+    readyReplicas: { type: 'integer', format: 'int32', minimum: 0, description: 'How many of them serve.' },
+    certificate: {
+      type: 'object',
+      required: ['serial', 'notAfter', 'renewalTime', 'serving'],
+      description: 'The server certificate that was issued last.',
+      properties: {
+        serial: { type: 'string', description: 'Its serial number, in lower-case hex.' },
+        notAfter: time('Until when it is valid.'),
+        renewalTime: time('When it will be renewed.'),
+        serving: {
+          type: 'boolean',
+          description: 'Whether the server says that new connections get this certificate.',
+        },
+      },
+    },
+    users: {
+      type: 'object',
+      required: ['count'],
+      description: 'The users.',
+      properties: {
+        count: {
+          type: 'integer',
+          format: 'int32',
+          minimum: 0,
+          description: 'How many users are in force, as the server counts them.',
+        },
+        errors: {
+          type: 'array',
+          maxItems: 256,
+          'x-kubernetes-list-type': 'atomic',
+          description: 'Users that cannot log in, and why.',
+          items: {
+            type: 'object',
+            required: ['name', 'reason', 'message'],
+            description: 'One user that is left out.',
+            properties: {
+              name: { type: 'string', description: 'The name of the user.' },
+              reason: { type: 'string', description: 'Why, as one word for programs.' },
+              message: {
+                type: 'string',
+                description: 'Why, for people: names the Secret and the key, never the value.',
+              },
+            },
+          },
+        },
+      },
+    },
+    readOnly: {
+      type: 'object',
+      required: ['active'],
+      description: 'Whether the server refuses or holds writes now.',
+      properties: {
+        active: { type: 'boolean', description: 'Whether it does.' },
+        reason: {
+          type: 'string',
+          enum: ['Configured', 'Draining', 'Marking'],
+          description:
+            '`Configured`: `spec.readOnly`. `Draining`, `Marking`: garbage collection holds a lease.',
+        },
+        since: time('Since when.'),
+      },
+    },
+  },
+} as const satisfies ObjectSchema;
+
+export const registryDefinition = {
+  kind: 'Registry',
+  plural: 'registries',
+  singular: 'registry',
+  shortNames: ['reg'],
+  description:
+    'A container registry: an OCI registry server with its volume, certificates, users and Service.',
+  spec: registrySpec,
+  status: registryStatus,
+  rules: [
+    {
+      rule: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')",
+      message:
+        "the Service is named like the Registry: choose a name of at most 50 lower-case letters, digits and '-' that begins with a letter",
+    },
+  ],
+  printerColumns: [
+    {
+      name: 'Ready',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].status',
+      description: 'Whether it serves as specified.',
+    },
+    { name: 'URL', type: 'string', jsonPath: '.status.url', description: 'Where clients find it.' },
+    {
+      name: 'Certificate',
+      type: 'string',
+      jsonPath: '.status.certificate.notAfter',
+      description: 'Until when the server certificate is valid.',
+    },
+    {
+      name: 'Read-only',
+      type: 'boolean',
+      jsonPath: '.status.readOnly.active',
+      description: 'Whether writes are refused or held.',
+    },
+    {
+      name: 'Age',
+      type: 'date',
+      jsonPath: '.metadata.creationTimestamp',
+      description: 'Since when it exists.',
+    },
+    {
+      name: 'Reason',
+      type: 'string',
+      jsonPath: '.status.conditions[?(@.type=="Ready")].reason',
+      description: 'Why it is ready or not.',
+      priority: 1,
+    },
+  ],
+} as const satisfies ResourceDefinition;
+
+export type RegistryStatus = Infer<typeof registryStatus>;
+export type Registry = CustomObject<typeof registryDefinition>;
