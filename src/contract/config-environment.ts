@@ -1,0 +1,115 @@
+import { configSchema, unsupportedOptions, type Field } from './config-schema.ts';
+import { expandBareKey, isRawObject, nearestName, type Findings, type Raw } from './config-decode.ts';
+
+const PREFIX = 'REGISTRY_';
+
+/** Names the configuration file itself; not an override. */
+export const CONFIG_PATH_VARIABLE = 'REGISTRY_CONFIGURATION_PATH';
+
+/*
+ * A Service called `registry` or `registry-…` makes the kubelet set REGISTRY_PORT=tcp://10.0.0.1:5000 and the like in
+ * every pod of its namespace. docker distribution takes them for configuration and dies. No option of its has such a name.
+ */
+const SERVICE_LINK_NAME =
+  /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
+const SERVICE_LINK_VALUE = /^(?:tcp|udp|sctp):\/\/[0-9a-fA-F.:[\]]+:\d+$/;
+
+/**
+ * Applies `REGISTRY_A_B=value` to the document, in lexical order of the names, so that REGISTRY_STORAGE comes before
+ * REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY. A value is YAML of its own.
+ */
+export function applyEnvironment(
+  document: Raw,
+  environment: Readonly<Record<string, string | undefined>>,
+  parseYaml: (text: string, path: string, found: Findings) => Raw | undefined,
+  found: Findings,
+): Raw {
+  let result = document;
+  for (const name of Object.keys(environment).toSorted()) {
+    const text = environment[name];
+    if (!name.startsWith(PREFIX) || name === CONFIG_PATH_VARIABLE || text === undefined) continue;
+    if (SERVICE_LINK_NAME.test(name) || SERVICE_LINK_VALUE.test(text)) continue;
+    const value = parseYaml(text, name, found);
+    if (value === undefined) continue;
+    try {
+      result = override(configSchema, result, name.slice(PREFIX.length).split('_'), '', value);
+    } catch (error) {
+      if (!(error instanceof OverrideProblem)) throw error;
+      found[error.kind].push({ path: name, message: error.message });
+    }
+  }
+  return result;
+}
+
+class OverrideProblem extends Error {
+  override readonly name = 'OverrideProblem';
+  readonly kind: 'errors' | 'warnings';
+  constructor(kind: 'errors' | 'warnings', message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/** The document with the value at the place that the rest of a variable's name leads to. */
+function override(
+  field: Field,
+  raw: Raw | undefined,
+  names: readonly string[],
+  path: string,
+  value: Raw,
+): Raw {
+  const [name, ...rest] = names;
+  if (name === undefined) return value;
+  const expanded = expandBareKey(field, raw);
+  const source = isRawObject(expanded) ? expanded : {};
+  if (field.type === 'map') return overrideMap(field.of, source, names, value);
+  if (field.type !== 'object') throw unknownVariable();
+  const key = name.toLowerCase();
+  const childPath = path === '' ? key : `${path}.${key}`;
+  const child = Object.hasOwn(field.fields, key) ? field.fields[key] : undefined;
+  if (name === key) throw unknownVariable(nearestName(key, Object.keys(field.fields)));
+  if (child !== undefined) return { ...source, [key]: override(child, source[key], rest, childPath, value) };
+  // An option of distribution's that we lack: put it where the file would have it, so that it is reported as such.
+  if (!leadsToUnsupported(childPath)) throw unknownVariable(nearestName(key, Object.keys(field.fields)));
+  if (Object.hasOwn(unsupportedOptions, childPath)) {
+    return {
+      ...source,
+      [key]: rest.reduceRight<Raw>((inner, part) => ({ [part.toLowerCase()]: inner }), value),
+    };
+  }
+  return {
+    ...source,
+    [key]: override({ type: 'object', fields: {}, description: '' }, source[key], rest, childPath, value),
+  };
+}
+
+function leadsToUnsupported(path: string): boolean {
+  return Object.keys(unsupportedOptions).some((option) => option === path || option.startsWith(`${path}.`));
+}
+
+function unknownVariable(nearest?: string): OverrideProblem {
+  const hint = nearest === undefined ? '' : `, did you mean ${nearest.toUpperCase()}?`;
+  return new OverrideProblem('warnings', `names no option and is ignored${hint}`);
+}
+
+function overrideMap(
+  of: 'string' | 'list',
+  source: { readonly [key: string]: Raw },
+  names: readonly string[],
+  value: Raw,
+): Raw {
+  const last = names.at(-1) ?? '';
+  const index = of === 'list' && names.length > 1 && /^\d+$/.test(last) ? Number(last) : undefined;
+  const wanted = (index === undefined ? names : names.slice(0, -1)).join('_');
+  const key =
+    Object.keys(source).find((name) => name.toUpperCase() === wanted.toUpperCase()) ?? wanted.toLowerCase();
+  if (index === undefined) return { ...source, [key]: value };
+  const list: readonly Raw[] = Array.isArray(source[key]) ? source[key] : [];
+  if (index > list.length) {
+    throw new OverrideProblem(
+      'errors',
+      `sets item ${index} of a list of ${list.length}: the next is ${list.length}`,
+    );
+  }
+  return { ...source, [key]: [...list.slice(0, index), value, ...list.slice(index + 1)] };
+}

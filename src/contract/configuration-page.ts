@@ -1,0 +1,66 @@
+import { configSchema, unsupportedOptions, type Field } from './config-schema.ts';
+
+/** docs/reference/configuration.md, from the schema. */
+export function configurationPage(): string {
+  const rows = optionRows(configSchema, '');
+  const listed = (kind: 'ignored' | 'refused'): string =>
+    Object.entries(unsupportedOptions)
+      .filter(([, support]) => support === kind)
+      .map(([path]) => `- \`${path}\``)
+      .join('\n');
+  return `<!-- Generated from src/contract/config-schema.ts by \`make generate\`. Do not edit. -->
+
+# Configuration of the registry server
+
+\`stevedore serve CONFIG\` reads docker distribution's \`config.yml\`. Without CONFIG the file is the one that
+\`REGISTRY_CONFIGURATION_PATH\` names. Every error is printed with its path, and the process exits with 2 before anything
+starts. A key that is not an option is a warning with a suggestion.
+
+An environment variable overrides an option: \`REGISTRY_\` and the path in capitals, joined with \`_\`, as in
+\`REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY\`. Its value is YAML, so that a map or a list can be given inline; an item of a
+list is named by its number. Variables that Kubernetes sets for a Service called \`registry\` are ignored.
+
+Durations are written as in Go (\`30s\`, \`1h30m\`); a bare number is nanoseconds.
+
+| option | type | default | what it does |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+
+## Options of docker distribution that this version does not have
+
+Ignored with a warning, because the registry works the same without:
+
+${listed('ignored')}
+
+Refused with an error, because ignoring them would change what is stored, who may do what, or what clients are promised:
+
+${listed('refused')}
+`;
+}
+
+function optionRows(field: Field, path: string): string[] {
+  if (field.type === 'object') {
+    const own = field.optional ? [row(path, 'map', 'off', field.description)] : [];
+    const below = Object.entries(field.fields).flatMap(([key, child]) =>
+      optionRows(child, path === '' ? key : `${path}.${key}`),
+    );
+    return [...own, ...below];
+  }
+  return [row(path, typeName(field), defaultText(field), field.description)];
+}
+
+function row(path: string, type: string, whenAbsent: string, description: string): string {
+  return `| \`${path}\` | ${type} | ${whenAbsent} | ${description} |`;
+}
+
+function typeName(field: Exclude<Field, { type: 'object' }>): string {
+  if (field.type === 'map') return field.of === 'list' ? 'map of lists' : 'map of strings';
+  if (field.type === 'string' && field.values) return field.values.map((value) => `\`${value}\``).join(', ');
+  return field.type;
+}
+
+function defaultText(field: Exclude<Field, { type: 'object' }>): string {
+  if (field.type === 'map') return '–';
+  if (field.default !== undefined) return `\`${field.default}\``;
+  return field.type === 'string' && field.optional ? '–' : 'required';
+}
