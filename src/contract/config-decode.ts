@@ -238,7 +238,11 @@ function parseInteger(text: string): number | undefined {
 
 function reportUnknown(field: ObjectField, key: string, value: Raw, path: string, found: Findings): void {
   const support = unsupportedOptions[path];
-  if (support === undefined) {
+  if (support === undefined && leadsToUnsupported(path) && isRawObject(value)) {
+    for (const [below, item] of Object.entries(value)) {
+      reportUnknown({ type: 'object', fields: {}, description: '' }, below, item, join(path, below), found);
+    }
+  } else if (support === undefined) {
     const nearest = nearestName(key, [...Object.keys(field.fields), ...unsupportedBelow(path)]);
     const hint = nearest === undefined ? '' : `, did you mean ${nearest}?`;
     found.warnings.push({ path, message: `is not an option and is ignored${hint}` });
@@ -247,6 +251,11 @@ function reportUnknown(field: ObjectField, key: string, value: Raw, path: string
   } else {
     found.warnings.push({ path, message: 'is not supported by this version and has no effect' });
   }
+}
+
+/** True for an option of distribution's that this version lacks, and for a section of such options. */
+export function leadsToUnsupported(path: string): boolean {
+  return Object.keys(unsupportedOptions).some((option) => option === path || option.startsWith(`${path}.`));
 }
 
 /** `notifications: {endpoints: []}` and `proxy: {}` ask for nothing. A driver or provider is named by its key alone. */

@@ -1,5 +1,12 @@
-import { configSchema, unsupportedOptions, type Field } from './config-schema.ts';
-import { expandBareKey, isRawObject, nearestName, type Findings, type Raw } from './config-decode.ts';
+import { configSchema, type Field } from './config-schema.ts';
+import {
+  expandBareKey,
+  isRawObject,
+  leadsToUnsupported,
+  nearestName,
+  type Findings,
+  type Raw,
+} from './config-decode.ts';
 
 const PREFIX = 'REGISTRY_';
 
@@ -71,20 +78,10 @@ function override(
   if (child !== undefined) return { ...source, [key]: override(child, source[key], rest, childPath, value) };
   // An option of distribution's that we lack: put it where the file would have it, so that it is reported as such.
   if (!leadsToUnsupported(childPath)) throw unknownVariable(nearestName(key, Object.keys(field.fields)));
-  if (Object.hasOwn(unsupportedOptions, childPath)) {
-    return {
-      ...source,
-      [key]: rest.reduceRight<Raw>((inner, part) => ({ [part.toLowerCase()]: inner }), value),
-    };
-  }
   return {
     ...source,
-    [key]: override({ type: 'object', fields: {}, description: '' }, source[key], rest, childPath, value),
+    [key]: rest.reduceRight<Raw>((inner, part) => ({ [part.toLowerCase()]: inner }), value),
   };
-}
-
-function leadsToUnsupported(path: string): boolean {
-  return Object.keys(unsupportedOptions).some((option) => option === path || option.startsWith(`${path}.`));
 }
 
 function unknownVariable(nearest?: string): OverrideProblem {

@@ -135,6 +135,7 @@ auth: {htpasswd: {path: /users}, token: {}}
 catalog: {maxentries: 0}
 proxy: {remoteurl: https://registry-1.docker.io}
 notifications: {endpoints: [{name: a}]}
+validation: {disabled: true, manifests: {urls: {deny: [x]}}}
 `);
   assert.equal(config, undefined);
   assert.deepEqual(lines(errors).toSorted(), [
@@ -154,6 +155,7 @@ notifications: {endpoints: [{name: a}]}
     'proxy is not supported by this version',
     'storage.delete must be a map, not "on"',
     'storage.s3 is not supported by this version',
+    'validation.manifests is not supported by this version',
     'version must be 0.1, not "0.2"',
   ]);
 });
