@@ -2,7 +2,7 @@ import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { PathNotFoundError } from '../storage/driver.ts';
-import { SERVERS_ROOT } from '../storage/paths.ts';
+import { RUNS_ROOT, SERVERS_ROOT } from '../storage/paths.ts';
 import { decodeAnnouncement, type Announcement } from './announcement.ts';
 import { elapsedForHolder, momentOf, type Moment } from './elapsed.ts';
 import { LeaseWatch } from './lease-watch.ts';
@@ -40,6 +40,9 @@ export interface CollectorLeaseDependencies {
   /** From 0 up to, not including, 1. */
   readonly random: () => number;
 }
+
+/** `age`: milliseconds since the announcement was written, by the store's clock. */
+type SeenServer = Announcement & { readonly age: number };
 
 /** A collector's finished and dead runs stay on record this long, so that every server can learn of them. */
 const RECORDS_STAY = 24 * 3600_000;
@@ -208,26 +211,19 @@ export class CollectorLease {
     return next;
   }
 
-  async #servers(): Promise<Announcement[]> {
+  async #servers(): Promise<SeenServer[]> {
     const { driver } = this.#deps;
-    const servers: Announcement[] = [];
+    const now = await this.storeNow();
+    const servers: SeenServer[] = [];
     for (const server of await listNames(driver, SERVERS_ROOT)) {
-      const bytes = await readIfThere(driver, `${SERVERS_ROOT}/${server}`);
-      if (bytes === undefined) continue;
-      servers.push(
-        decodeAnnouncement(server, bytes) ?? { server, state: 'writing', runs: [], writes: 0, uploads: 0 },
-      );
-      await this.#noteAge(server);
+      const path = `${SERVERS_ROOT}/${server}`;
+      const bytes = await readIfThere(driver, path);
+      const modifiedAt = await modifiedAtIfThere(driver, path);
+      if (bytes === undefined || modifiedAt === undefined) continue;
+      const said = decodeAnnouncement(server, bytes) ?? unreadable(server);
+      servers.push({ ...said, age: now - modifiedAt });
     }
     return servers;
-  }
-
-  readonly #announcedAt = new Map<string, number>();
-
-  async #noteAge(server: string): Promise<void> {
-    const modifiedAt = await modifiedAtIfThere(this.#deps.driver, `${SERVERS_ROOT}/${server}`);
-    if (modifiedAt === undefined) return;
-    this.#announcedAt.set(server, (await this.storeNow()) - modifiedAt);
   }
 
   #acknowledged(server: Announcement): boolean {
@@ -235,13 +231,10 @@ export class CollectorLease {
   }
 
   /** Docker distribution knows no lease, so a run needs a sign that the servers here are ours. */
-  #assertServed(servers: readonly Announcement[]): void {
-    const { parameters } = this.#deps;
+  #assertServed(servers: readonly SeenServer[]): void {
+    const { announcementCounts } = this.#deps.parameters;
     const served = servers.some(
-      (server) =>
-        this.#acknowledged(server) ||
-        (server.state === 'idle' &&
-          (this.#announcedAt.get(server.server) ?? Infinity) < parameters.announcementCounts),
+      (server) => this.#acknowledged(server) || (server.state === 'idle' && server.age < announcementCounts),
     );
     if (served) return;
     throw new NoServerError(
@@ -253,7 +246,7 @@ export class CollectorLease {
     const { driver } = this.#deps;
     const now = await this.storeNow();
     const live = new Set((await this.#watch.look()).live.map(({ run }) => run));
-    for (const run of await listNames(driver, runPath('').slice(0, -1))) {
+    for (const run of await listNames(driver, RUNS_ROOT)) {
       const modifiedAt = await modifiedAtIfThere(driver, runPath(run));
       if (live.has(run) || modifiedAt === undefined || now - modifiedAt < RECORDS_STAY) continue;
       await deleteIfThere(driver, runPath(run));
@@ -265,6 +258,11 @@ export class CollectorLease {
       await deleteIfThere(driver, `${SERVERS_ROOT}/${server}`);
     }
   }
+}
+
+/** A file that cannot be understood is a server that writes and does not answer. */
+function unreadable(server: string): Announcement {
+  return { server, state: 'writing', runs: [], writes: 0, uploads: 0 };
 }
 
 async function deleteIfThere(driver: StorageDriver, path: string): Promise<void> {

@@ -1,9 +1,105 @@
-import type { StorageDriver } from './driver.ts';
+import { PathNotFoundError, type StorageDriver } from './driver.ts';
+import { TRASH_ROOT, trashPath } from './paths.ts';
+
+/** Something that a collector took away, and where it came from. */
+export interface TrashEntry {
+  /** Where it lay, and where a server that misses it puts it back. */
+  readonly path: string;
+  /** Where it lies now: `trash/<path>/<run>`. */
+  readonly trashPath: string;
+  readonly size: number;
+  /** When it, or a twin of another run, was put there; by the store's clock, milliseconds. */
+  readonly trashedAt: number;
+}
+
+/** @returns whether it was there to be moved. */
+export async function moveToTrash(driver: StorageDriver, path: string, run: string): Promise<boolean> {
+  const moved = await ifThere(() => driver.move(path, trashPath(path, run)));
+  await driver.removeIfEmpty(parent(path));
+  return moved;
+}
 
 /**
- * Puts back what a collector took from `path`, if its trash still has it.
+ * Puts back what a collector took from `path`, if its trash still has it. Whatever is found will do: a blob's bytes are
+ * what its digest says, and a link's content follows from its path.
  * @returns whether something is at `path` now because of it.
  */
-export async function restoreFromTrash(_driver: StorageDriver, _path: string): Promise<boolean> {
-  return Promise.resolve(false);
+export async function restoreFromTrash(driver: StorageDriver, path: string): Promise<boolean> {
+  const folder = `${TRASH_ROOT}${path}`;
+  let runs: readonly string[] = [];
+  await ifThere(async () => {
+    runs = await driver.list(folder);
+  });
+  for (const run of runs) {
+    // Another server may have been faster; then the next look at the path finds it there.
+    if (await ifThere(() => driver.move(`${folder}/${run}`, path))) {
+      await driver.removeIfEmpty(folder);
+      return true;
+    }
+  }
+  return runs.length > 0;
+}
+
+/** All that lies in the trash. */
+export async function* listTrash(driver: StorageDriver, folder = TRASH_ROOT): AsyncIterable<TrashEntry> {
+  let names: readonly string[] = [];
+  await ifThere(async () => {
+    names = await driver.list(folder);
+  });
+  for (const name of names) {
+    const path = `${folder}/${name}`;
+    const stat = await statIfThere(driver, path);
+    if (stat?.isDirectory) {
+      yield* listTrash(driver, path);
+    } else if (stat !== undefined) {
+      // A rename leaves the file's own date; the folder's tells when something last came or went.
+      const trashedAt = (await statIfThere(driver, folder))?.modifiedAt ?? stat.modifiedAt;
+      yield { path: folder.slice(TRASH_ROOT.length), trashPath: path, size: stat.size, trashedAt };
+    }
+  }
+}
+
+/** Destroys an entry, and the folders that are empty without it. */
+export async function purge(driver: StorageDriver, entry: TrashEntry): Promise<boolean> {
+  const purged = await ifThere(() => driver.delete(entry.trashPath));
+  for (let folder = parent(entry.trashPath); folder !== TRASH_ROOT; folder = parent(folder)) {
+    if ((await namesIn(driver, folder)) > 0) break;
+    await driver.removeIfEmpty(folder);
+  }
+  return purged;
+}
+
+async function namesIn(driver: StorageDriver, folder: string): Promise<number> {
+  let count = 0;
+  await ifThere(async () => {
+    count = (await driver.list(folder)).length;
+  });
+  return count;
+}
+
+async function statIfThere(
+  driver: StorageDriver,
+  path: string,
+): Promise<Awaited<ReturnType<StorageDriver['stat']>> | undefined> {
+  try {
+    return await driver.stat(path);
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** @returns false when what the action needs is not there. */
+async function ifThere(action: () => Promise<void>): Promise<boolean> {
+  try {
+    await action();
+    return true;
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return false;
+    throw error;
+  }
+}
+
+function parent(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
 }

@@ -1,0 +1,31 @@
+import type { Digest } from '../../oci/digest.ts';
+import type { RepositoryScan } from './repository-scan.ts';
+
+/**
+ * Which manifests of a repository stay. Without `deleteUntagged` all of them. With it, those that something leads to:
+ * a tag, an index that stays (its children), a manifest that stays (its referrers: signatures, SBOMs), or their youth.
+ * Pure.
+ * @param isYoung whether an untagged manifest is younger than the minimum age, and may be a push in progress.
+ */
+export function manifestsToKeep(
+  scan: RepositoryScan,
+  options: { readonly deleteUntagged: boolean; readonly isYoung: (digest: Digest) => boolean },
+): ReadonlySet<Digest> {
+  if (!options.deleteUntagged) return new Set(scan.revisions.keys());
+  const referrers = new Map<Digest, Digest[]>();
+  for (const { digest, references } of scan.revisions.values()) {
+    if (references.subject === undefined) continue;
+    referrers.set(references.subject, [...(referrers.get(references.subject) ?? []), digest]);
+  }
+  const keep = new Set<Digest>();
+  const waiting = [...scan.tags.values(), ...[...scan.revisions.keys()].filter(options.isYoung)];
+  for (let digest = waiting.pop(); digest !== undefined; digest = waiting.pop()) {
+    const revision = scan.revisions.get(digest);
+    if (revision === undefined || keep.has(digest)) continue;
+    keep.add(digest);
+    waiting.push(...revision.references.manifests, ...(referrers.get(digest) ?? []));
+    // The same manifest may be known by its sha256 and its sha512 digest.
+    if (revision.canonical !== digest) waiting.push(revision.canonical);
+  }
+  return keep;
+}

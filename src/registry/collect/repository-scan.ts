@@ -1,0 +1,146 @@
+import type { Digest } from '../../oci/digest.ts';
+import { digestAlgorithm, parseDigest } from '../../oci/digest.ts';
+import type { RepositoryName } from '../../oci/repository-name.ts';
+import { parseTag, type Tag } from '../../oci/tag.ts';
+import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
+import { readLink } from '../storage/links.ts';
+import {
+  blobDataPath,
+  layerLinkPath,
+  layersFolder,
+  revisionLinkPath,
+  revisionsFolder,
+  tagCurrentLinkPath,
+  tagsFolder,
+} from '../storage/paths.ts';
+import { restoreFromTrash } from '../storage/trash.ts';
+import { referencesOf, type References } from './references.ts';
+
+/** A manifest of a repository. */
+export interface Revision {
+  readonly digest: Digest;
+  /** The sha256 digest under which its bytes lie. */
+  readonly canonical: Digest;
+  readonly references: References;
+}
+
+/** What one repository holds, as far as a collection needs to know. */
+export interface RepositoryScan {
+  readonly repository: RepositoryName;
+  readonly revisions: ReadonlyMap<Digest, Revision>;
+  readonly tags: ReadonlyMap<Tag, Digest>;
+  /** Digests with a `_layers` link. */
+  readonly layers: readonly Digest[];
+}
+
+/** References by canonical digest, kept between two marks of one run so that the second reads only what is new. */
+export type ReferenceCache = Map<Digest, References>;
+
+/** A manifest that is linked but cannot be read: its references are unknown, so nothing may be deleted. */
+export class UnreadableManifestError extends Error {
+  override readonly name = 'UnreadableManifestError';
+}
+
+/**
+ * Reads a repository's manifests, tags and layer links.
+ * @throws UnreadableManifestError, and whatever the store throws: a collection that cannot see everything must not go on.
+ */
+export async function scanRepository(
+  driver: StorageDriver,
+  repository: RepositoryName,
+  cache: ReferenceCache,
+): Promise<RepositoryScan> {
+  const tags = await readTags(driver, repository);
+  const revisions = new Map<Digest, Revision>();
+  for (const digest of await listDigests(driver, revisionsFolder(repository))) {
+    const revision = await readRevision(driver, repository, digest, cache);
+    if (revision) revisions.set(digest, revision);
+  }
+  for (const digest of tags.values()) {
+    // A tag may point at a manifest whose link an earlier run took away; the tag makes it a root again.
+    if (revisions.has(digest) || !(await restoreFromTrash(driver, revisionLinkPath(repository, digest))))
+      continue;
+    const revision = await readRevision(driver, repository, digest, cache);
+    if (revision) revisions.set(digest, revision);
+  }
+  return { repository, revisions, tags, layers: await listDigests(driver, layersFolder(repository)) };
+}
+
+/** The digest under which a blob's bytes lie: its own for sha256, what its link says otherwise. */
+export async function canonicalBlobDigest(
+  driver: StorageDriver,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<Digest | undefined> {
+  if (digestAlgorithm(digest) === 'sha256') return digest;
+  const path = layerLinkPath(repository, digest);
+  const linked = await readLink(driver, path);
+  if (linked !== undefined || !(await restoreFromTrash(driver, path))) return linked;
+  return readLink(driver, path);
+}
+
+async function readRevision(
+  driver: StorageDriver,
+  repository: RepositoryName,
+  digest: Digest,
+  cache: ReferenceCache,
+): Promise<Revision | undefined> {
+  // An empty link is what a crash of an old server left: absent, for every server.
+  const canonical = await readLink(driver, revisionLinkPath(repository, digest));
+  if (canonical === undefined) return undefined;
+  const known = cache.get(canonical);
+  if (known) return { digest, canonical, references: known };
+  const references = referencesOf(await readManifest(driver, repository, canonical));
+  cache.set(canonical, references);
+  return { digest, canonical, references };
+}
+
+async function readManifest(
+  driver: StorageDriver,
+  repository: RepositoryName,
+  canonical: Digest,
+): Promise<Uint8Array> {
+  const path = blobDataPath(canonical);
+  try {
+    return await driver.getContent(path);
+  } catch (error) {
+    if (!(error instanceof PathNotFoundError)) throw error;
+  }
+  if (await restoreFromTrash(driver, path)) return driver.getContent(path);
+  throw new UnreadableManifestError(
+    `the bytes of manifest ${repository}@${canonical} are missing, so what it needs is unknown and nothing was deleted. ` +
+      `Push the image again, or delete the manifest by its digest`,
+  );
+}
+
+async function readTags(driver: StorageDriver, repository: RepositoryName): Promise<Map<Tag, Digest>> {
+  const tags = new Map<Tag, Digest>();
+  for (const name of await listIfThere(driver, tagsFolder(repository))) {
+    const tag = parseTag(name);
+    if (tag === undefined) continue;
+    const digest = await readLink(driver, tagCurrentLinkPath(repository, tag));
+    if (digest) tags.set(tag, digest);
+  }
+  return tags;
+}
+
+/** Digests that have a folder `<algorithm>/<hex>` below `folder`. */
+export async function listDigests(driver: StorageDriver, folder: string): Promise<Digest[]> {
+  const digests: Digest[] = [];
+  for (const algorithm of await listIfThere(driver, folder)) {
+    for (const hex of await listIfThere(driver, `${folder}/${algorithm}`)) {
+      const digest = parseDigest(`${algorithm}:${hex}`);
+      if (digest) digests.push(digest);
+    }
+  }
+  return digests;
+}
+
+export async function listIfThere(driver: StorageDriver, folder: string): Promise<readonly string[]> {
+  try {
+    return await driver.list(folder);
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,125 @@
+import type { CollectorLease } from '../lease/collector-lease.ts';
+import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
+import { trashPath } from '../storage/paths.ts';
+import { moveToTrash, purge, restoreFromTrash, type TrashEntry } from '../storage/trash.ts';
+import { isExpired, type Mark } from './mark.ts';
+
+export interface SweepCounts {
+  readonly manifests: number;
+  readonly links: number;
+  readonly blobs: number;
+  readonly bytesReclaimed: number;
+  readonly bytesInTrash: number;
+}
+
+/** How many operations are under way at once. Each checks the lease for itself. */
+const BATCH = 16;
+
+/**
+ * Takes away what a mark found, each step under the lease's fence. Nothing is destroyed at first: links and data are
+ * renamed into the trash, from where a server that still misses one puts it back.
+ */
+export class Sweep {
+  readonly #driver: StorageDriver;
+  readonly #lease: CollectorLease;
+  readonly #run: string;
+  readonly #signal: AbortSignal;
+  readonly #moved: TrashEntry[] = [];
+  readonly #twins = new Set<string>();
+  #manifests = 0;
+  #links = 0;
+  #blobs = 0;
+  #bytesReclaimed = 0;
+  #bytesInTrash = 0;
+
+  constructor(deps: { driver: StorageDriver; lease: CollectorLease; run: string; signal: AbortSignal }) {
+    this.#driver = deps.driver;
+    this.#lease = deps.lease;
+    this.#run = deps.run;
+    this.#signal = deps.signal;
+  }
+
+  counts(): SweepCounts {
+    return {
+      manifests: this.#manifests,
+      links: this.#links,
+      blobs: this.#blobs,
+      bytesReclaimed: this.#bytesReclaimed,
+      bytesInTrash: this.#bytesInTrash,
+    };
+  }
+
+  /**
+   * Puts back what an earlier run took and this mark needs, where it is missing. Where it is there again because somebody
+   * pushed it anew, what lies in the trash is a twin that nobody needs.
+   */
+  async restore(marked: Mark, trash: readonly TrashEntry[]): Promise<void> {
+    const needed = trash.filter(({ path }) => marked.needed.has(path));
+    await this.#inBatches(needed, async ({ path, trashPath: twin }) => {
+      if (await this.#exists(path)) this.#twins.add(twin);
+      else await restoreFromTrash(this.#driver, path);
+    });
+  }
+
+  /** Links first, then data: at no moment does a link lead to data that is not there. */
+  async moveAway(marked: Mark): Promise<void> {
+    await this.#inBatches(marked.manifestLinks, async (links) => {
+      for (const path of links) await this.#move(path, 0);
+      this.#manifests++;
+    });
+    await this.#inBatches(marked.links, async (path) => {
+      if (await this.#move(path, 0)) this.#links++;
+    });
+    await this.#inBatches(marked.unreferenced, async ({ path, size }) => {
+      if (await this.#move(path, size)) this.#blobs++;
+    });
+  }
+
+  /**
+   * Destroys what lay in the trash before the mark, is not needed by it and has been there for the grace. With no grace,
+   * what this run moved as well: the fence has held since the mark, so nobody was told that it is there.
+   */
+  async purge(
+    marked: Mark,
+    trash: readonly TrashEntry[],
+    options: { readonly trashGrace: number; readonly now: number },
+  ): Promise<void> {
+    const expired = trash.filter((entry) => isExpired(entry, marked, options) || this.#isOldTwin(entry, options));
+    const gone = options.trashGrace === 0 ? [...expired, ...this.#moved] : expired;
+    const total = [...trash, ...this.#moved].reduce((sum, { size }) => sum + size, 0);
+    this.#bytesInTrash = total;
+    await this.#inBatches(gone, async (entry) => {
+      if (await purge(this.#driver, entry)) this.#bytesReclaimed += entry.size;
+      this.#bytesInTrash -= entry.size;
+    });
+  }
+
+  #isOldTwin(entry: TrashEntry, options: { readonly trashGrace: number; readonly now: number }): boolean {
+    return this.#twins.has(entry.trashPath) && options.now - entry.trashedAt >= options.trashGrace;
+  }
+
+  async #move(path: string, size: number): Promise<boolean> {
+    const moved = await moveToTrash(this.#driver, path, this.#run);
+    if (moved) this.#moved.push({ path, trashPath: trashPath(path, this.#run), size, trashedAt: 0 });
+    return moved;
+  }
+
+  async #inBatches<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
+    for (let start = 0; start < items.length; start += BATCH) {
+      this.#signal.throwIfAborted();
+      await Promise.all(
+        items.slice(start, start + BATCH).map((item) => this.#lease.fenced(() => action(item))),
+      );
+    }
+  }
+
+  async #exists(path: string): Promise<boolean> {
+    try {
+      await this.#driver.stat(path);
+      return true;
+    } catch (error) {
+      if (error instanceof PathNotFoundError) return false;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,322 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { decodeAnnouncement, type Announcement } from '../../../../src/registry/lease/announcement.ts';
+import { runPath, writeRun } from '../../../../src/registry/lease/run-files.ts';
+import type { RunRecord } from '../../../../src/registry/lease/run-record.ts';
+import { ServerLease } from '../../../../src/registry/lease/server-lease.ts';
+import { RegistryError } from '../../../../src/registry/errors.ts';
+import { SERVERS_ROOT } from '../../../../src/registry/storage/paths.ts';
+import { logSink } from '../../../support/log-sink.ts';
+import { MemoryDriver } from '../../../support/memory-driver.ts';
+import { settle, TestClock } from '../../../support/test-clock.ts';
+
+interface Fixture {
+  readonly clock: TestClock;
+  readonly driver: MemoryDriver;
+  readonly lease: ServerLease;
+  readonly operations: string[];
+  announcement(): Announcement;
+  run(change: Partial<RunRecord>): Promise<void>;
+}
+
+async function serverLease(options: { readOnly?: boolean } = {}): Promise<Fixture> {
+  const clock = new TestClock();
+  const driver = new MemoryDriver(() => clock.now());
+  const operations: string[] = [];
+  driver.before = (operation, path) => void operations.push(`${operation} ${path}`);
+  const lease = new ServerLease({
+    driver,
+    clock,
+    log: logSink().log,
+    serverId: 'server',
+    readOnly: options.readOnly ?? false,
+  });
+  await lease.start();
+  let record: RunRecord = { run: 'run', phase: 'draining', counter: 0, duration: 45_000 };
+  return {
+    clock,
+    driver,
+    lease,
+    operations,
+    announcement: () => {
+      const file = driver.files.get(`${SERVERS_ROOT}/server`);
+      assert.ok(file, 'the server has announced itself');
+      return decodeAnnouncement('server', file.content) ?? assert.fail('the announcement can be read');
+    },
+    run: async (change) => {
+      record = { ...record, counter: record.counter + 1, ...change };
+      await writeRun(driver, record);
+    },
+  };
+}
+
+/** What became of a call, without waiting for it. */
+function outcomeOf<T>(promise: Promise<T>): { value?: T; error?: unknown } {
+  const outcome: { value?: T; error?: unknown } = {};
+  promise.then(
+    (value) => (outcome.value = value),
+    (error: unknown) => (outcome.error = error),
+  );
+  return outcome;
+}
+
+function assertRefused(error: unknown, reason: string): void {
+  assert.ok(error instanceof RegistryError, `refused with an error of the table, not ${String(error)}`);
+  assert.equal(error.status, 503);
+  assert.ok(Number(error.headers['Retry-After']) > 0);
+  assert.deepEqual(error.items[0].detail, { reason });
+}
+
+test('a server that starts says that it is idle, and reads nothing while it is', async () => {
+  const { announcement, operations, clock } = await serverLease();
+  assert.equal(announcement().state, 'idle');
+  operations.length = 0;
+  await clock.advance(3600_000);
+  assert.deepEqual(operations, []);
+});
+
+test('an idle server renews its announcement every 12 h', async () => {
+  const { clock, driver } = await serverLease();
+  await clock.advance(13 * 3600_000);
+  assert.equal(clock.now() - (driver.files.get(`${SERVERS_ROOT}/server`)?.modifiedAt ?? 0), 3600_000);
+});
+
+test('the announcement of writing has landed before the first look', async () => {
+  const { lease, operations, announcement } = await serverLease();
+  operations.length = 0;
+  using permit = await lease.begin('manifest');
+  await permit.check();
+  assert.equal(announcement().state, 'writing');
+  const announced = operations.findIndex((operation) => operation.startsWith('putContent'));
+  const looked = operations.findIndex((operation) => operation.includes('/runs'));
+  assert.ok(announced >= 0 && announced < looked, operations.join('\n'));
+});
+
+test('writes within a permission need no further look', async () => {
+  const { lease, operations } = await serverLease();
+  (await lease.begin('manifest'))[Symbol.dispose]();
+  operations.length = 0;
+  using permit = await lease.begin('manifest');
+  await permit.check();
+  assert.deepEqual(operations, []);
+});
+
+test('a server says idle again 10 s after its last write', async () => {
+  const { lease, clock, announcement } = await serverLease();
+  (await lease.begin('manifest'))[Symbol.dispose]();
+  await clock.advance(8_000);
+  assert.equal(announcement().state, 'writing');
+  await clock.advance(5_000);
+  assert.equal(announcement().state, 'idle');
+});
+
+test('a server stays writing while an upload is open, and 30 s after its last request', async () => {
+  const { lease, clock, announcement } = await serverLease();
+  const request = lease.enter('upload');
+  (await lease.begin('upload'))[Symbol.dispose]();
+  await clock.advance(60_000);
+  assert.equal(announcement().state, 'writing');
+  assert.equal(lease.openUploads(), 1);
+  request[Symbol.dispose]();
+  await clock.advance(29_000);
+  assert.equal(lease.openUploads(), 1);
+  await clock.advance(20_000);
+  assert.equal(lease.openUploads(), 0);
+  assert.equal(announcement().state, 'idle');
+});
+
+test('a write that meets a lease is held for 15 s and then refused with a reason', async () => {
+  const { lease, clock, run } = await serverLease();
+  await run({ phase: 'draining' });
+  const outcome = outcomeOf(lease.begin('manifest'));
+  await clock.advance(14_500);
+  assert.deepEqual(outcome, {});
+  await clock.advance(1_000);
+  assertRefused(outcome.error, 'GarbageCollectionDraining');
+});
+
+test('a held write goes through when the lease is released', async () => {
+  const { lease, clock, run } = await serverLease();
+  await run({ phase: 'marking' });
+  const outcome = outcomeOf(lease.begin('manifest'));
+  await clock.advance(5_000);
+  await run({ phase: 'done' });
+  await clock.advance(2_500);
+  assert.ok(outcome.value);
+});
+
+test('bytes for an open upload go on while the lease drains, not while it marks', async () => {
+  const { lease, clock, run } = await serverLease();
+  await run({ phase: 'draining' });
+  using permit = await lease.begin('upload');
+  await permit.check();
+  await run({ phase: 'marking' });
+  const outcome = outcomeOf(lease.begin('upload'));
+  await clock.advance(16_000);
+  assertRefused(outcome.error, 'GarbageCollectionMarking');
+  await assert.rejects(permit.check(), RegistryError);
+});
+
+test('when every collector is dead writes are free within the duration and two looks', async () => {
+  const { lease, clock, run } = await serverLease();
+  (await lease.begin('manifest'))[Symbol.dispose]();
+  await run({ phase: 'marking' });
+  await clock.advance(2_500);
+  const early = outcomeOf(lease.begin('manifest'));
+  await clock.advance(16_000);
+  assert.ok(early.error);
+  await clock.advance(45_000 + 4_000 - 18_500);
+  using permit = await lease.begin('manifest');
+  await permit.check();
+});
+
+test('a server that has not been looking takes the age of a dead lease from the store', async () => {
+  const { lease, clock, run } = await serverLease();
+  await run({ phase: 'marking' });
+  await clock.advance(61_000);
+  using permit = await lease.begin('manifest');
+  await permit.check();
+});
+
+test('a wall clock that jumps makes no lease of others end early', async () => {
+  const { lease, clock, run } = await serverLease();
+  (await lease.begin('manifest'))[Symbol.dispose]();
+  await run({ phase: 'marking' });
+  await clock.advance(2_500);
+  clock.jumpWall(3600_000);
+  const outcome = outcomeOf(lease.begin('manifest'));
+  await clock.advance(16_000);
+  assertRefused(outcome.error, 'GarbageCollectionMarking');
+});
+
+test('a permission does not outlive a suspended machine: the larger clock counts', async () => {
+  const { lease, clock, run } = await serverLease();
+  using permit = await lease.begin('manifest');
+  await run({ phase: 'draining' });
+  clock.jumpWall(11_000);
+  await assert.rejects(permit.check(), RegistryError);
+});
+
+test('a write that began before a run drains may go on until its permission lapses', async () => {
+  const { lease, clock, run } = await serverLease();
+  using permit = await lease.begin('manifest');
+  await run({ phase: 'draining' });
+  await clock.advance(9_000);
+  await permit.check();
+  await clock.advance(1_500);
+  await assert.rejects(permit.check(), RegistryError);
+});
+
+test('validation finds nothing new when no run came', async () => {
+  const { lease } = await serverLease();
+  using permit = await lease.begin('manifest');
+  assert.equal(await permit.validate(), 'unchanged');
+});
+
+test('validation lets a write pass a run that only drains', async () => {
+  const { lease, run } = await serverLease();
+  using permit = await lease.begin('manifest');
+  await run({ phase: 'draining' });
+  assert.equal(await permit.validate(), 'unchanged');
+});
+
+test('validation refuses a write while a run marks', async () => {
+  const { lease, run } = await serverLease();
+  using permit = await lease.begin('manifest');
+  await run({ phase: 'marking' });
+  await assert.rejects(permit.validate(), (error) => {
+    assertRefused(error, 'GarbageCollectionMarking');
+    return true;
+  });
+});
+
+test('validation asks for verification when a run came and went', async () => {
+  const { lease, run } = await serverLease();
+  using permit = await lease.begin('manifest');
+  await run({ phase: 'draining' });
+  assert.equal(await permit.validate(), 'unchanged');
+  await run({ phase: 'done' });
+  assert.equal(await permit.validate(), 'verify');
+  assert.equal(await permit.validate(), 'unchanged');
+});
+
+test('runs that were over before a write began do not concern it', async () => {
+  const { lease, run } = await serverLease();
+  await run({ phase: 'done' });
+  using permit = await lease.begin('manifest');
+  assert.equal(await permit.validate(), 'unchanged');
+});
+
+test('the announcement acknowledges a run with what is still in progress', async () => {
+  const { lease, clock, run, announcement } = await serverLease();
+  const request = lease.enter('upload');
+  const permit = await lease.begin('manifest');
+  await run({ phase: 'draining' });
+  await clock.advance(2_500);
+  assert.deepEqual(announcement(), {
+    server: 'server',
+    state: 'writing',
+    runs: ['run'],
+    writes: 1,
+    uploads: 1,
+  });
+  permit[Symbol.dispose]();
+  request[Symbol.dispose]();
+  lease.leave('upload');
+  await settle();
+  assert.deepEqual(announcement(), {
+    server: 'server',
+    state: 'writing',
+    runs: ['run'],
+    writes: 0,
+    uploads: 0,
+  });
+});
+
+test('refreshing an age never waits for a lease', async () => {
+  const { lease, run } = await serverLease();
+  await run({ phase: 'draining' });
+  assert.equal(await lease.tryBegin(), undefined);
+});
+
+test('a registry that is configured read-only answers 405 and announces nothing', async () => {
+  const { lease, driver } = await serverLease({ readOnly: true });
+  await assert.rejects(
+    lease.begin('open'),
+    (error) => error instanceof RegistryError && error.status === 405,
+  );
+  assert.equal(await lease.tryBegin(), undefined);
+  assert.deepEqual([...driver.files.keys()], []);
+  const state = await lease.state();
+  assert.equal(state.reason, 'Configured');
+});
+
+test('an idle server that is asked for its state looks', async () => {
+  const { lease, run } = await serverLease();
+  assert.deepEqual(await lease.state(), { active: false });
+  await run({ phase: 'marking' });
+  const state = await lease.state();
+  assert.equal(state.active, true);
+  assert.equal(state.reason, 'Marking');
+  assert.ok(state.since);
+});
+
+test('a server that stops takes its announcement back', async () => {
+  const { lease, driver } = await serverLease();
+  (await lease.begin('manifest'))[Symbol.dispose]();
+  await lease.stop();
+  assert.equal(driver.files.has(`${SERVERS_ROOT}/server`), false);
+});
+
+test('a store that cannot be read refuses writes and they go on when it can', async () => {
+  const { lease, driver, clock } = await serverLease();
+  driver.before = (operation) => {
+    if (operation === 'list') throw new Error('no answer');
+  };
+  await assert.rejects(lease.begin('manifest'));
+  driver.before = () => {};
+  await clock.advance(3_000);
+  using permit = await lease.begin('manifest');
+  await permit.check();
+  assert.equal(driver.files.has(runPath('run')), false);
+});
