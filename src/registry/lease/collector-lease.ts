@@ -46,7 +46,6 @@ type SeenServer = Announcement & { readonly age: number };
 
 /** A collector's finished and dead runs stay on record this long, so that every server can learn of them. */
 const RECORDS_STAY = 24 * 3600_000;
-const ATTEMPTS = 10;
 
 /**
  * The collector's side of the read-only lease (docs/decisions/0003-read-only-lease.md): takes it, renews it beside the
@@ -75,7 +74,10 @@ export class CollectorLease {
    * @throws LeaseConflictError when another collector stays live.
    */
   async acquire(signal: AbortSignal): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
+    const { clock, parameters } = this.#deps;
+    // Long enough to outlive a collector that died.
+    const giveUpAt = clock.monotonic() + parameters.duration + parameters.margin;
+    for (;;) {
       if ((await this.#watch.look()).live.length === 0) {
         await this.#write({ phase: 'draining' });
         const others = (await this.#watch.look()).live.filter(({ run }) => run !== this.#record.run);
@@ -169,6 +171,7 @@ export class CollectorLease {
     await this.#renewing;
     if (this.#abandoned || this.#renewed === undefined) return;
     await this.#write({ phase: 'done' });
+    this.#renewed = undefined;
     await this.#forgetOldRecords().catch((error: unknown) =>
       this.#deps.log.warn({ error }, 'old records of runs and servers cannot be removed'),
     );
