@@ -84,9 +84,10 @@ export class CollectorLease {
         if (others.length === 0) break;
         await this.#write({ phase: 'done' });
       }
-      if (attempt === ATTEMPTS)
+      if (clock.monotonic() >= giveUpAt) {
         throw new LeaseConflictError('another garbage collection runs on this storage');
-      await this.#deps.clock.sleep(1_000 + this.#deps.random() * 4_000, signal);
+      }
+      await clock.sleep(1_000 + this.#deps.random() * 4_000, signal);
     }
     this.#renewing = this.#renewUntilEnded();
   }
