@@ -37,7 +37,7 @@ const LONGEST_NOTE = 1024;
 const MEMORY = 4096;
 
 export function createEventRecorder(options: {
-  readonly client: KubeClient;
+  readonly client: Pick<KubeClient, 'create' | 'patch'>;
   /** The program, such as `stevedore.dev/operator`. */
   readonly controller: string;
   /** The process: host or pod name. */
