@@ -1,0 +1,143 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run, succeed, type CommandOptions, type Outcome } from './command.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+/** Where the operator runs. */
+export const SYSTEM_NAMESPACE = 'stevedore-system';
+/** Where the tests make their resources; pod security 'restricted' is enforced in both. */
+export const TEAM_NAMESPACE = 'team';
+const RELEASE = 'stevedore';
+
+/** The cluster that `scripts/kube` runs on this machine, with one node. */
+export interface Cluster {
+  /** The folder with what the cluster has on disk, as the nodes' `certs.d`. */
+  readonly state: string;
+  readonly kubeconfig: string;
+  /** kubectl that must succeed; returns what it printed. */
+  kubectl(args: readonly string[]): Promise<string>;
+  /** kubectl that may fail. */
+  tryKubectl(args: readonly string[], options?: CommandOptions): Promise<Outcome>;
+  /** Applies YAML or JSON; returns what kubectl printed. Throws with the API server's message when it is refused. */
+  apply(manifest: string | object, namespace?: string): Promise<string>;
+  /** One field of an object as text, by JSONPath without braces (`.status.url`); undefined when there is no such object or field. */
+  field(resource: string, path: string, namespace?: string): Promise<string | undefined>;
+}
+
+/** The cluster that is up. Throws when there is none. */
+export async function connect(): Promise<Cluster> {
+  const cluster = await clusterOfThisMachine();
+  try {
+    await access(cluster.kubeconfig);
+  } catch (cause) {
+    throw new Error("no cluster is up: run these tests by 'make e2e', or by 'scripts/e2e FILE'", { cause });
+  }
+  return cluster;
+}
+
+/** The cluster of this machine, whether or not it is up yet. */
+export async function clusterOfThisMachine(): Promise<Cluster> {
+  const { state, bin, kubeconfig } = await kubePaths();
+  const tryKubectl = (args: readonly string[], options?: CommandOptions) =>
+    run(join(bin, 'kubectl'), ['--kubeconfig', kubeconfig, ...args], options);
+  const kubectl = (args: readonly string[], options?: CommandOptions) =>
+    succeed(join(bin, 'kubectl'), ['--kubeconfig', kubeconfig, ...args], options);
+  return {
+    state,
+    kubeconfig,
+    tryKubectl,
+    kubectl: (args) => kubectl(args, { timeout: 180_000 }),
+    apply: (manifest, namespace = TEAM_NAMESPACE) =>
+      kubectl(['apply', '--namespace', namespace, '--filename', '-'], {
+        input: typeof manifest === 'string' ? manifest : JSON.stringify(manifest),
+      }),
+    field: async (resource, path, namespace = TEAM_NAMESPACE) => {
+      const args = ['get', resource, '--namespace', namespace, '--output', `jsonpath={${path}}`];
+      const outcome = await tryKubectl(args);
+      if (outcome.code !== 0 && !outcome.stderr.includes('NotFound')) throw new Error(outcome.stderr.trim());
+      return outcome.code === 0 && outcome.stdout !== '' ? outcome.stdout : undefined;
+    },
+  };
+}
+
+/** Brings the control plane and one node up; returns when the node is ready. */
+export async function startCluster(cluster: Cluster): Promise<void> {
+  await script('kube', ['up']);
+  await script('kube', ['node']);
+  for (const name of [SYSTEM_NAMESPACE, TEAM_NAMESPACE]) {
+    await cluster.apply({
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name, labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } },
+    });
+  }
+}
+
+/** Takes the cluster down; nothing is left of it. */
+export async function stopCluster(): Promise<void> {
+  await script('kube', ['down']);
+}
+
+/** Builds the image if need be and imports it into the node; returns its name. */
+export async function loadImage(): Promise<string> {
+  const [name, archive] = (await script('image', [])).trim().split('\n').slice(-2);
+  if (name === undefined || archive === undefined)
+    throw new Error('scripts/image printed no name and archive');
+  await script('kube', ['load', archive]);
+  return name;
+}
+
+/** Installs the chart, or upgrades it, with this image, and waits until the operator is ready. */
+export async function installChart(cluster: Cluster, image: string): Promise<string> {
+  const [repository, tag] = image.split(/:(?=[^/]*$)/);
+  await helm(cluster, [
+    'upgrade',
+    '--install',
+    RELEASE,
+    join(root, 'charts/stevedore'),
+    '--wait',
+    '--timeout=60s',
+    `--set=image.repository=${repository},image.tag=${tag}`,
+  ]);
+  return operatorPod(cluster);
+}
+
+/** helm in the operator's namespace. */
+export async function helm(cluster: Cluster, args: readonly string[]): Promise<string> {
+  const [program] = (await script('tools', ['helm'])).trim().split('\n');
+  if (program === undefined) throw new Error('scripts/tools printed no path');
+  return succeed(program, ['--kubeconfig', cluster.kubeconfig, '--namespace', SYSTEM_NAMESPACE, ...args], {
+    timeout: 120_000,
+  });
+}
+
+/** The name of the operator's pod. */
+export async function operatorPod(cluster: Cluster): Promise<string> {
+  const pods = await cluster.kubectl([
+    'get',
+    'pods',
+    `--namespace=${SYSTEM_NAMESPACE}`,
+    '--selector=app.kubernetes.io/component=operator',
+    '--field-selector=status.phase=Running',
+    '--output=name',
+  ]);
+  const [pod] = pods.trim().split('\n');
+  if (pod === undefined || pod === '') throw new Error('no pod of the operator runs');
+  return pod;
+}
+
+/** Runs one of the project's scripts; returns what it printed. The longest builds the image. */
+export function script(name: string, args: readonly string[]): Promise<string> {
+  return succeed(join(root, 'scripts', name), args, { timeout: 1_800_000 });
+}
+
+async function kubePaths() {
+  const printed = await script('kube', ['paths']);
+  const value = (name: string) => {
+    const found = new RegExp(`(?:^| )${name}=(\\S+)`).exec(printed)?.[1];
+    if (found === undefined) throw new Error(`scripts/kube paths printed no ${name}`);
+    return found;
+  };
+  return { state: value('state'), bin: value('bin'), kubeconfig: value('kubeconfig') };
+}

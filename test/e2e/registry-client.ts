@@ -1,0 +1,142 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { request, type RequestOptions } from 'node:https';
+import type { IncomingHttpHeaders } from 'node:http';
+import { join } from 'node:path';
+import { connect, type PeerCertificate } from 'node:tls';
+import { script } from './cluster.ts';
+import { run, type Outcome } from './command.ts';
+
+export interface User {
+  readonly name: string;
+  readonly password: string;
+}
+
+/** Where a registry is. Its name resolves to `address` in here alone, not on the machine. */
+export interface RegistryPlace {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  /** The certificates that are trusted, as PEM. */
+  readonly authority: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+export interface RequestInput {
+  readonly user?: User;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+}
+
+/** One request over TLS, with the certificate checked against the name. */
+export function ask(
+  place: RegistryPlace,
+  method: string,
+  path: string,
+  input: RequestInput = {},
+): Promise<Answer> {
+  const open = openRequest(place, method, path, input);
+  return open.finish(input.body);
+}
+
+/** A request whose body is sent bit by bit. */
+export interface OpenRequest {
+  /** Resolves when the bytes have left. */
+  send(chunk: Buffer): Promise<void>;
+  /** Ends the body; resolves with the answer. */
+  finish(chunk?: string | Buffer): Promise<Answer>;
+}
+
+export function openRequest(
+  place: RegistryPlace,
+  method: string,
+  path: string,
+  { user, headers }: RequestInput = {},
+): OpenRequest {
+  const options: RequestOptions = {
+    host: place.address,
+    port: place.port,
+    servername: place.name,
+    ca: place.authority,
+    agent: false,
+    method,
+    path,
+    headers: { host: `${place.name}:${place.port}`, ...headers },
+    ...(user !== undefined && { auth: `${user.name}:${user.password}` }),
+  };
+  const outgoing = request(options);
+  const answer = new Promise<Answer>((resolve, reject) => {
+    outgoing.on('error', reject);
+    outgoing.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const body = Buffer.concat(chunks).toString();
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
+      });
+    });
+  });
+  // Whoever finishes the request hears of the failure; until then nobody listens.
+  answer.catch(() => undefined);
+  return {
+    send: (chunk) =>
+      new Promise((resolve, reject) => {
+        outgoing.write(chunk, (error) => (error ? reject(error) : resolve()));
+      }),
+    finish: (chunk) => {
+      outgoing.end(chunk);
+      return answer;
+    },
+  };
+}
+
+/** The certificate that is served to a client that asks for `name` and trusts the place's authority. Throws when it does not fit. */
+export function servedCertificate(place: RegistryPlace, name: string): Promise<PeerCertificate> {
+  return new Promise((resolve, reject) => {
+    const { address: host, port, authority: ca } = place;
+    const socket = connect({ host, port, servername: name, ca }, () => {
+      resolve(socket.getPeerCertificate());
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
+
+/** crane on this place as a user, in a folder of its own for its settings. */
+export async function crane(
+  place: RegistryPlace,
+  folder: string,
+  user: User | undefined,
+  args: readonly string[],
+): Promise<Outcome> {
+  const home = join(folder, `crane-${user?.name ?? 'nobody'}-${user?.password.length ?? 0}`);
+  await mkdir(home, { recursive: true });
+  const auth = user && { auth: Buffer.from(`${user.name}:${user.password}`).toString('base64') };
+  const auths = auth === undefined ? {} : { [`${place.name}:${place.port}`]: auth };
+  await writeFile(join(home, 'config.json'), JSON.stringify({ auths }));
+  await writeFile(join(home, 'ca.crt'), place.authority);
+  await writeFile(join(home, 'hosts'), `127.0.0.1 localhost\n${place.address} ${place.name}\n`);
+  const program = (await script('tools', ['crane'])).trim();
+  // In a mount namespace of its own the program sees another /etc/hosts, so that the real name is used.
+  return run(
+    'unshare',
+    [
+      '--mount',
+      'sh',
+      '-c',
+      'mount --bind "$0" /etc/hosts && exec "$@"',
+      join(home, 'hosts'),
+      program,
+      ...args,
+    ],
+    {
+      environment: { DOCKER_CONFIG: home, SSL_CERT_FILE: join(home, 'ca.crt'), SSL_CERT_DIR: home },
+      timeout: 120_000,
+    },
+  );
+}
