@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request, type RequestOptions } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
@@ -114,7 +115,8 @@ export async function crane(
   user: User | undefined,
   args: readonly string[],
 ): Promise<Outcome> {
-  const home = join(folder, `crane-${user?.name ?? 'nobody'}-${user?.password.length ?? 0}`);
+  const account = createHash('sha256').update(JSON.stringify(user ?? null)).digest('hex');
+  const home = join(folder, `crane-${account.slice(0, 12)}`);
   await mkdir(home, { recursive: true });
   const auth = user && { auth: Buffer.from(`${user.name}:${user.password}`).toString('base64') };
   const auths = auth === undefined ? {} : { [`${place.name}:${place.port}`]: auth };
