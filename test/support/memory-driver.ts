@@ -1,4 +1,9 @@
-import { PathNotFoundError, type FileWriter, type StorageDriver } from '../../src/registry/storage/driver.ts';
+import {
+  PathNotFoundError,
+  type FileWriter,
+  type PublishedFile,
+  type StorageDriver,
+} from '../../src/registry/storage/driver.ts';
 
 interface File {
   readonly content: Uint8Array;
@@ -10,6 +15,8 @@ export class MemoryDriver implements StorageDriver {
   readonly name = 'memory';
   readonly files = new Map<string, File>();
   readonly #now: () => number;
+  /** As on a disk: a folder's date is when an entry last came or went. */
+  readonly #foldersChanged = new Map<string, number>();
   /** Called before each operation, for tests that stall or fail one. */
   before: (operation: string, path: string) => Promise<void> | void = () => {};
 
@@ -25,6 +32,16 @@ export class MemoryDriver implements StorageDriver {
   async putContent(path: string, content: Uint8Array): Promise<void> {
     await this.before('putContent', path);
     this.files.set(path, { content: Uint8Array.from(content), modifiedAt: this.#now() });
+    this.#changed(path);
+  }
+
+  async publish(files: readonly PublishedFile[], beforeVisible?: () => Promise<void>): Promise<void> {
+    await beforeVisible?.();
+    for (const file of files) {
+      if (file.keepExisting && this.files.has(file.path)) continue;
+      if ('from' in file) await this.move(file.from, file.path);
+      else await this.putContent(file.path, file.content);
+    }
   }
 
   async read(
@@ -42,16 +59,13 @@ export class MemoryDriver implements StorageDriver {
     await this.before('writer', path);
     const chunks: Uint8Array[] = options.append ? [this.files.get(path)?.content ?? new Uint8Array()] : [];
     const size = (): number => chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    const close = async (): Promise<void> =>
-      void this.files.set(path, { content: Buffer.concat(chunks), modifiedAt: this.#now() });
     return {
       get size() {
         return size();
       },
-      write: async (chunk) => void chunks.push(Uint8Array.from(chunk)),
-      commit: close,
-      close,
-      cancel: async () => void this.files.delete(path),
+      write: (chunk) => void chunks.push(Uint8Array.from(chunk)),
+      close: async () =>
+        void this.files.set(path, { content: Buffer.concat(chunks), modifiedAt: this.#now() }),
     };
   }
 
@@ -61,8 +75,7 @@ export class MemoryDriver implements StorageDriver {
     if (file) return { isDirectory: false, size: file.content.length, modifiedAt: file.modifiedAt };
     const below = [...this.files].filter(([name]) => name.startsWith(`${path}/`));
     if (below.length === 0) throw new PathNotFoundError(path);
-    const modifiedAt = Math.max(...below.map(([, { modifiedAt }]) => modifiedAt));
-    return { isDirectory: true, size: 0, modifiedAt };
+    return { isDirectory: true, size: 0, modifiedAt: this.#foldersChanged.get(path) ?? 0 };
   }
 
   async list(path: string): Promise<readonly string[]> {
@@ -79,6 +92,8 @@ export class MemoryDriver implements StorageDriver {
     await this.before('move', from);
     const moved = [...this.files].filter(([name]) => name === from || name.startsWith(`${from}/`));
     if (moved.length === 0) throw new PathNotFoundError(from);
+    this.#changed(from);
+    this.#changed(to);
     for (const [name, file] of moved) {
       this.files.delete(name);
       this.files.set(to + name.slice(from.length), file);
@@ -90,9 +105,14 @@ export class MemoryDriver implements StorageDriver {
     const gone = [...this.files.keys()].filter((name) => name === path || name.startsWith(`${path}/`));
     if (gone.length === 0) throw new PathNotFoundError(path);
     for (const name of gone) this.files.delete(name);
+    this.#changed(path);
   }
 
   async removeIfEmpty(): Promise<void> {}
+
+  #changed(path: string): void {
+    this.#foldersChanged.set(path.slice(0, path.lastIndexOf('/')), this.#now());
+  }
 
   #file(path: string): File {
     const file = this.files.get(path);

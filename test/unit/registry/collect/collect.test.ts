@@ -1,0 +1,361 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CollectionReport } from '../../../../src/contract/collection-report.ts';
+import type { Digest } from '../../../../src/oci/digest.ts';
+import { collect, type CollectOptions } from '../../../../src/registry/collect/collect.ts';
+import { encodeAnnouncement } from '../../../../src/registry/lease/announcement.ts';
+import { decodeRunRecord } from '../../../../src/registry/lease/run-record.ts';
+import { runPath } from '../../../../src/registry/lease/run-files.ts';
+import {
+  blobDataPath,
+  layerLinkPath,
+  revisionLinkPath,
+  SERVERS_ROOT,
+  tagCurrentLinkPath,
+  tagIndexLinkPath,
+  TRASH_ROOT,
+  trashPath,
+  uploadFolder,
+} from '../../../../src/registry/storage/paths.ts';
+import { restoreFromTrash } from '../../../../src/registry/storage/trash.ts';
+import { logSink } from '../../../support/log-sink.ts';
+import { MemoryDriver } from '../../../support/memory-driver.ts';
+import { RegistryContent, repositoryName, tagName } from '../../../support/registry-content.ts';
+import { TestClock } from '../../../support/test-clock.ts';
+
+const app = repositoryName('library/app');
+const HOUR = 3600_000;
+
+interface Fixture {
+  readonly clock: TestClock;
+  readonly driver: MemoryDriver;
+  readonly content: RegistryContent;
+  collect(change?: Partial<CollectOptions>): Promise<CollectionReport>;
+  has(path: string): boolean;
+  trash(): string[];
+}
+
+let runs = 0;
+
+async function registry(): Promise<Fixture> {
+  const clock = new TestClock();
+  const driver = new MemoryDriver(() => clock.now());
+  const idle = { server: 'server', state: 'idle', runs: [], writes: 0, uploads: 0 } as const;
+  return {
+    clock,
+    driver,
+    content: new RegistryContent(driver),
+    collect: async (change = {}) => {
+      await driver.putContent(`${SERVERS_ROOT}/server`, encodeAnnouncement(idle));
+      const options: CollectOptions = {
+        dryRun: false,
+        deleteUntagged: false,
+        minimumAge: 2 * HOUR,
+        trashGrace: 24 * HOUR,
+        drainTimeout: 60_000,
+        offline: false,
+        ...change,
+      };
+      return collect(options, {
+        driver,
+        clock,
+        log: logSink().log,
+        run: `run${++runs}`,
+        random: () => 0,
+        signal: new AbortController().signal,
+      });
+    },
+    has: (path) => driver.files.has(path),
+    trash: () =>
+      [...driver.files.keys()]
+        .filter((path) => path.startsWith(TRASH_ROOT))
+        .map((path) => path.slice(TRASH_ROOT.length)),
+  };
+}
+
+test('a blob that nothing references goes to the trash, and comes back when it is asked for', async () => {
+  const { content, clock, collect, has, driver } = await registry();
+  const blob = await content.blob('garbage');
+  await clock.advance(3 * HOUR);
+  const report = await collect();
+  assert.equal(report.result, 'Succeeded', report.message);
+  assert.deepEqual([report.blobsDeleted, report.linksDeleted, report.bytesReclaimed], [1, 1, 0]);
+  assert.equal(report.bytesInTrash, 7);
+  assert.equal(has(blobDataPath(blob)), false);
+  assert.equal(has(layerLinkPath(app, blob)), false);
+  assert.equal(await restoreFromTrash(driver, blobDataPath(blob)), true);
+  assert.equal(has(blobDataPath(blob)), true);
+});
+
+test('what a tag leads to stays, through indexes within indexes', async () => {
+  const { content, clock, collect, has } = await registry();
+  const layer = await content.blob('layer');
+  const image = await content.image([layer]);
+  const root = await content.index([await content.index([image])]);
+  await content.tag('latest', root);
+  await clock.advance(3 * HOUR);
+  const report = await collect({ deleteUntagged: true });
+  assert.equal(report.message, 'nothing to delete');
+  assert.ok(has(blobDataPath(layer)) && has(revisionLinkPath(app, image)) && has(layerLinkPath(app, layer)));
+});
+
+test('an index that lists a child twice is followed once', async () => {
+  const { content, clock, collect } = await registry();
+  const image = await content.image([]);
+  const index = await content.index([image, image]);
+  await content.tag('latest', index);
+  await clock.advance(3 * HOUR);
+  assert.equal((await collect({ deleteUntagged: true })).result, 'Succeeded');
+});
+
+test('the signature of an image that stays stays, and goes with it', async () => {
+  const { content, clock, collect, has } = await registry();
+  const kept = await content.image([await content.blob('kept')], { config: '{"a":1}' });
+  await content.tag('latest', kept);
+  const gone = await content.image([await content.blob('gone')], { config: '{"a":2}' });
+  const signatureOf = async (subject: Digest, text: string): Promise<Digest> =>
+    content.image([await content.blob(text)], { subject });
+  const keptSignature = await signatureOf(kept, 'signature of kept');
+  const signatureOfSignature = await signatureOf(keptSignature, 'signature of the signature');
+  const goneSignature = await signatureOf(gone, 'signature of gone');
+  await clock.advance(3 * HOUR);
+  const report = await collect({ deleteUntagged: true });
+  assert.equal(report.manifestsDeleted, 2, report.message);
+  assert.ok(has(revisionLinkPath(app, keptSignature)) && has(revisionLinkPath(app, signatureOfSignature)));
+  assert.ok(!has(revisionLinkPath(app, gone)) && !has(revisionLinkPath(app, goneSignature)));
+});
+
+test('untagged manifests stay unless it is asked to delete them', async () => {
+  const { content, clock, collect, has } = await registry();
+  const image = await content.image([await content.blob('layer')]);
+  await clock.advance(3 * HOUR);
+  assert.equal((await collect()).message, 'nothing to delete');
+  assert.equal((await collect({ deleteUntagged: true })).manifestsDeleted, 1);
+  assert.equal(has(revisionLinkPath(app, image)), false);
+});
+
+test('a manifest that lost its tag goes with the entry in the history of the tag', async () => {
+  const { content, clock, collect, has } = await registry();
+  const before = await content.image([], { config: '{"v":1}' });
+  await content.tag('latest', before);
+  const now = await content.image([], { config: '{"v":2}' });
+  await content.tag('latest', now);
+  await clock.advance(3 * HOUR);
+  await collect({ deleteUntagged: true });
+  assert.equal(has(tagIndexLinkPath(app, tagName('latest'), before)), false);
+  assert.equal(has(tagIndexLinkPath(app, tagName('latest'), now)), true);
+  assert.equal(has(tagCurrentLinkPath(app, tagName('latest'))), true);
+});
+
+for (const [title, age, deleted] of [
+  ['content younger than the minimum age stays', 2 * HOUR - 1, 0],
+  ['content of the minimum age goes', 2 * HOUR, 1],
+] as const) {
+  test(title, async () => {
+    const { content, clock, collect } = await registry();
+    await content.blob('blob');
+    await clock.advance(age);
+    assert.equal((await collect()).blobsDeleted, deleted);
+  });
+}
+
+test('the age of a blob is that of its youngest link', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const blob = await content.blob('blob');
+  await clock.advance(3 * HOUR);
+  await driver.putContent(layerLinkPath(repositoryName('other'), blob), Buffer.from(blob));
+  const report = await collect();
+  assert.deepEqual([report.blobsDeleted, report.linksDeleted], [0, 1]);
+  assert.ok(has(blobDataPath(blob)));
+});
+
+test('a blob that another repository needs loses only the link that none needs', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const other = new RegistryContent(driver, 'other');
+  const blob = await content.blob('shared');
+  await other.tag('latest', await other.image([await other.blob('shared')]));
+  await clock.advance(3 * HOUR);
+  await collect();
+  assert.ok(has(blobDataPath(blob)) && has(layerLinkPath(repositoryName('other'), blob)));
+  assert.equal(has(layerLinkPath(app, blob)), false);
+});
+
+test('the trash is purged by a later run, after the grace', async () => {
+  const { content, clock, collect, trash } = await registry();
+  await content.blob('garbage');
+  await clock.advance(3 * HOUR);
+  await collect();
+  await clock.advance(23 * HOUR);
+  assert.equal((await collect()).bytesReclaimed, 0);
+  assert.equal(trash().length, 2);
+  await clock.advance(2 * HOUR);
+  const report = await collect();
+  assert.deepEqual([report.bytesReclaimed > 0, report.bytesInTrash], [true, 0]);
+  assert.deepEqual(trash(), []);
+});
+
+test('without a grace the bytes come back in the same run', async () => {
+  const { content, clock, collect, trash } = await registry();
+  await content.blob('garbage');
+  await clock.advance(1000);
+  const report = await collect({ minimumAge: 0, trashGrace: 0 });
+  assert.deepEqual([report.blobsDeleted, report.bytesReclaimed, report.bytesInTrash], [1, 7, 0]);
+  assert.deepEqual(trash(), []);
+});
+
+test('what a mark needs and an earlier run took comes back from the trash', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const layer = await content.blob('layer');
+  await clock.advance(3 * HOUR);
+  await collect();
+  const image = await content.image([layer]);
+  await content.tag('latest', image);
+  await content.blob('other garbage');
+  await clock.advance(3 * HOUR);
+  await collect();
+  assert.ok(has(blobDataPath(layer)) && has(layerLinkPath(app, layer)));
+  assert.ok(driver.files.size > 0);
+});
+
+test('a twin in the trash of something that was pushed again is purged', async () => {
+  const { content, clock, collect, trash, has } = await registry();
+  const layer = await content.blob('layer');
+  await clock.advance(3 * HOUR);
+  await collect();
+  await content.tag('latest', await content.image([await content.blob('layer')]));
+  await content.blob('other garbage');
+  await clock.advance(25 * HOUR);
+  await collect({ trashGrace: 0 });
+  assert.deepEqual(trash(), []);
+  assert.ok(has(blobDataPath(layer)));
+});
+
+test('a dry run says what would go and changes nothing', async () => {
+  const { content, clock, collect, driver } = await registry();
+  await content.blob('garbage');
+  await clock.advance(3 * HOUR);
+  await driver.putContent(`${SERVERS_ROOT}/server`, Buffer.from(''));
+  const before = [...driver.files.keys()];
+  const report = await collect({ dryRun: true });
+  assert.deepEqual([report.dryRun, report.blobsDeleted, report.readOnlySeconds], [true, 1, 0]);
+  assert.deepEqual([...driver.files.keys()], before);
+});
+
+test('a run with nothing to delete takes no lease', async () => {
+  const { content, clock, collect, driver } = await registry();
+  await content.tag('latest', await content.image([]));
+  await clock.advance(3 * HOUR);
+  const report = await collect();
+  assert.deepEqual([report.result, report.readOnlySeconds], ['Succeeded', 0]);
+  assert.deepEqual(
+    [...driver.files.keys()].filter((path) => path.startsWith(runPath(''))),
+    [],
+  );
+});
+
+test('a manifest that cannot be read ends the run before anything is deleted', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const garbage = await content.blob('garbage');
+  const broken = await content.image([]);
+  driver.files.delete(blobDataPath(broken));
+  await clock.advance(3 * HOUR);
+  const report = await collect();
+  assert.equal(report.result, 'Failed');
+  assert.match(report.message, new RegExp(broken));
+  assert.ok(has(blobDataPath(garbage)));
+});
+
+test('a manifest of an old kind keeps all that it names', async () => {
+  const { content, clock, collect, has } = await registry();
+  const layer = await content.blob('layer of schema 1');
+  await content.manifest({ schemaVersion: 1, fsLayers: [{ blobSum: layer }] });
+  await clock.advance(3 * HOUR);
+  await collect();
+  assert.ok(has(blobDataPath(layer)) && has(layerLinkPath(app, layer)));
+});
+
+test('an error of the store ends the run: not seen is not unreferenced', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const garbage = await content.blob('garbage');
+  await content.tag('latest', await content.image([]));
+  await clock.advance(3 * HOUR);
+  driver.before = (operation, path) => {
+    if (operation === 'list' && path.endsWith('_manifests/tags')) throw new Error('input/output error');
+  };
+  assert.equal((await collect()).result, 'Failed');
+  assert.ok(has(blobDataPath(garbage)));
+});
+
+test('a tag that leads nowhere is dropped', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const image = await content.image([]);
+  await content.tag('gone', image);
+  driver.files.delete(revisionLinkPath(app, image));
+  await clock.advance(3 * HOUR);
+  await collect();
+  assert.equal(has(tagCurrentLinkPath(app, tagName('gone'))), false);
+});
+
+for (const [title, id, age, result] of [
+  ['a fresh upload of another server stops the run', '7b7ae5bd-1a3c-4e4e-9a3e-2f9d3d1b8a11', HOUR, 'Failed'],
+  [
+    'an old upload of another server does not matter',
+    '7b7ae5bd-1a3c-4e4e-9a3e-2f9d3d1b8a11',
+    3 * HOUR,
+    'Succeeded',
+  ],
+  ['a fresh upload of ours does not matter', '7b7ae5bd-1a3c-8e4e-9a3e-2f9d3d1b8a11', HOUR, 'Succeeded'],
+] as const) {
+  test(title, async () => {
+    const { content, clock, collect, driver } = await registry();
+    await content.blob('garbage');
+    await clock.advance(3 * HOUR);
+    await driver.putContent(`${uploadFolder(app, id)}/startedat`, Buffer.from('2026-01-01T00:00:00Z'));
+    await clock.advance(age);
+    assert.equal((await collect()).result, result);
+  });
+}
+
+test('a run that fails says done, so that nobody waits for its lease', async () => {
+  const { content, clock, collect, driver } = await registry();
+  await content.blob('garbage');
+  await clock.advance(3 * HOUR);
+  let marking = false;
+  driver.before = (operation, path) => {
+    if (operation === 'putContent' && path.startsWith(runPath(''))) marking = true;
+    if (marking && operation === 'move') throw new Error('no space');
+  };
+  const report = await collect();
+  assert.equal(report.result, 'Failed');
+  const run = [...driver.files.keys()].find((path) => path.startsWith(runPath(''))) ?? '';
+  assert.equal(decodeRunRecord('run', driver.files.get(run)?.content ?? new Uint8Array(), 0).phase, 'done');
+});
+
+test('a run that loses its lease in the sweep stops, and what it moved is still in the trash', async () => {
+  const { content, clock, collect, driver, trash } = await registry();
+  for (let i = 0; i < 40; i++) await content.blob(`garbage ${i}`);
+  await clock.advance(3 * HOUR);
+  let moves = 0;
+  driver.before = (operation) => {
+    if (operation === 'move' && ++moves === 20) clock.jumpWall(31_000);
+  };
+  const report = await collect({ trashGrace: 0 });
+  assert.equal(report.result, 'LeaseLost');
+  assert.ok(moves < 40, `stopped after ${moves} of 80`);
+  assert.equal(trash().length, moves);
+  assert.equal(report.bytesReclaimed, 0);
+});
+
+test('what lies in the trash keeps its path, so that any server finds it', async () => {
+  const { content, clock, collect, trash } = await registry();
+  const blob = await content.blob('garbage');
+  await clock.advance(3 * HOUR);
+  await collect();
+  const run = `run${runs}`;
+  assert.deepEqual(
+    trash().toSorted(),
+    [trashPath(blobDataPath(blob), run), trashPath(layerLinkPath(app, blob), run)]
+      .map((path) => path.slice(TRASH_ROOT.length))
+      .toSorted(),
+  );
+});
