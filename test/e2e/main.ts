@@ -5,8 +5,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   SYSTEM_NAMESPACE,
@@ -81,12 +79,9 @@ async function diagnose(): Promise<void> {
 }
 
 async function demo(): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'stevedore-demo-'));
-  try {
-    await tell([...preparation, ...mainJob(cluster, folder), end], (text) => process.stdout.write(text));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  // Inside the cluster's own folder, which goes with it.
+  const steps = [...preparation, ...mainJob(cluster, join(cluster.state, 'demo')), end];
+  await tell(steps, (text) => process.stdout.write(text));
 }
 
 async function tests(): Promise<void> {

@@ -115,7 +115,9 @@ export async function crane(
   user: User | undefined,
   args: readonly string[],
 ): Promise<Outcome> {
-  const account = createHash('sha256').update(JSON.stringify(user ?? null)).digest('hex');
+  const account = createHash('sha256')
+    .update(JSON.stringify(user ?? null))
+    .digest('hex');
   const home = join(folder, `crane-${account.slice(0, 12)}`);
   await mkdir(home, { recursive: true });
   const auth = user && { auth: Buffer.from(`${user.name}:${user.password}`).toString('base64') };
