@@ -3,9 +3,7 @@ import { registrySpec } from './registry-spec.ts';
 import type { CustomObject, ResourceDefinition } from './resource.ts';
 import type { Infer, ObjectSchema } from './schema.ts';
 
-export type { RegistrySpec } from './registry-spec.ts';
-
-export const registryStatus = {
+const registryStatus = {
   type: 'object',
   description: 'What the registry is. The operator writes it, from facts.',
   properties: {

@@ -15,7 +15,7 @@ export interface ResourceDefinition {
 }
 
 /** A column of `kubectl get`. */
-export interface PrinterColumn {
+interface PrinterColumn {
   readonly name: string;
   /** `date` prints the time since, so a time that lies ahead is a `string`. */
   readonly type: 'string' | 'integer' | 'boolean' | 'date';

@@ -71,7 +71,7 @@ export interface StringSchema extends Annotated {
   readonly default?: string;
 }
 
-export interface IntegerSchema extends Annotated {
+interface IntegerSchema extends Annotated {
   readonly type: 'integer';
   readonly format: 'int32' | 'int64';
   readonly minimum?: number;
@@ -79,13 +79,13 @@ export interface IntegerSchema extends Annotated {
   readonly default?: number;
 }
 
-export interface BooleanSchema extends Annotated {
+interface BooleanSchema extends Annotated {
   readonly type: 'boolean';
   readonly default?: boolean;
 }
 
 /** A number or a string, as resource quantities are. The pattern holds for strings alone. */
-export interface IntOrStringSchema extends Annotated {
+interface IntOrStringSchema extends Annotated {
   readonly 'x-kubernetes-int-or-string': true;
   readonly pattern?: Pattern;
   readonly maxLength?: number;

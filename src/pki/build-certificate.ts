@@ -19,7 +19,7 @@ export interface CertificateContent {
 }
 
 /** Who signs: the holder of the key itself, or an authority. */
-export interface Issuer {
+interface Issuer {
   readonly privateKey: KeyObject;
   /** Undefined: the certificate signs itself. */
   readonly certificate: X509Certificate | undefined;
