@@ -1,0 +1,238 @@
+import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
+import { checkType } from './check-type.ts';
+import {
+  difference,
+  formatPath,
+  hasPath,
+  intersection,
+  isEmpty,
+  pathsOf,
+  union,
+  type FieldPath,
+  type FieldSet,
+} from './field-set.ts';
+import { typeOf, type FieldType } from './field-type.ts';
+import { goJson, goPlain } from './go-format.ts';
+import { fieldOf, jsonEqual, withFields } from './json.ts';
+import {
+  decodeManaged,
+  managedFieldsOf,
+  managerId,
+  withEntry,
+  withManagedFields,
+  withoutManagedFields,
+  type Entry,
+  type Managed,
+} from './managed-fields.ts';
+import {
+  beforeCreation,
+  reassign,
+  servedEntries,
+  withoutReset,
+  withoutUnowned,
+  writer,
+  type OwnedKind,
+  type Write,
+} from './ownership.ts';
+import { owners } from './track-update.ts';
+import { compare, fieldSetOf, merge, removeFields, withNamedFields } from './typed-value.ts';
+
+export interface Apply extends Write {
+  /** The object as it is stored; absent where the apply creates it. */
+  readonly live: JsonObject | undefined;
+  /** What is applied. Its apiVersion and kind are those of the kind. */
+  readonly applied: JsonObject;
+  readonly force: boolean;
+}
+
+export type ApplyResult =
+  /** With metadata.managedFields; not yet defaulted. */
+  | { readonly object: JsonObject }
+  /** Status 409, reason Conflict; the causes are its details, which name no object. */
+  | { readonly conflict: Conflict }
+  /** Status 400 (reason BadRequest) or 500 (no reason). */
+  | { readonly refused: { readonly code: 400 | 500; readonly message: string } };
+
+export interface Conflict {
+  readonly message: string;
+  readonly causes: readonly {
+    readonly reason: 'FieldManagerConflict';
+    readonly message: string;
+    readonly field: string;
+  }[];
+}
+
+/**
+ * Server-side apply: merges a configuration into an object, removes what the manager applied before and does so no
+ * more and nobody else owns, and refuses, unless by force, to change what others own.
+ */
+export function applyPatch(apply: Apply): ApplyResult {
+  const { kind, applied, force } = apply;
+  if ((managedFieldsOf(applied) ?? null) !== null) {
+    return { refused: { code: 400, message: 'metadata.managedFields must be nil' } };
+  }
+  const problem = checkType(typeOf(kind.schema), applied);
+  if (problem !== undefined) {
+    const message = `failed to create typed patch object (${describe(kind, applied)}): ${problem}`;
+    return { refused: { code: 500, message } };
+  }
+  const live = withoutManagedFields(apply.live ?? beforeCreation(kind));
+  const managed = entriesBefore(apply, live);
+  let result = attempt(apply, live, managed, force);
+  if (Array.isArray(result)) {
+    const disputed = withoutOwnDisputes(apply, live, result);
+    if (disputed.length > 0) return { conflict: describeConflicts(disputed) };
+    result = attempt(apply, live, managed, true);
+  }
+  if (Array.isArray(result)) return { conflict: describeConflicts(result) };
+  return { object: withManagedFields(withLastApplied(apply, result.object), result.managed) };
+}
+
+/** `namespace/name; group/version, Kind=kind`, as Kubernetes names an object in errors. */
+function describe(kind: OwnedKind, applied: JsonObject): string {
+  const [namespace, name] = ['namespace', 'name'].map((key) => goPlain(fieldOf(applied.metadata, key) ?? ''));
+  return `${namespace}/${name}; ${kind.group}/${kind.version}, Kind=${kind.kind}`;
+}
+
+/** What an object has that nobody is known to own belongs to before-first-apply. */
+function entriesBefore(apply: Apply, live: JsonObject): Managed {
+  const managed = decodeManaged(managedFieldsOf(apply.live)) ?? new Map<never, never>();
+  if (managed.size > 0) return servedEntries(apply.kind, managed);
+  const change = { before: beforeCreation(apply.kind), after: live };
+  return owners({ ...apply, manager: 'before-first-apply' }, managed, change);
+}
+
+interface Dispute {
+  readonly owner: Entry;
+  readonly path: FieldPath;
+}
+
+/** The object without managedFields, and who owns it then; or what others own and have another value in. */
+function attempt(
+  apply: Apply,
+  live: JsonObject,
+  before: Managed,
+  force: boolean,
+): { readonly object: JsonObject; readonly managed: Managed } | Dispute[] {
+  const type = typeOf(apply.kind.schema);
+  const self = writer(apply, 'Apply');
+  const last = before.get(managerId(self));
+  const fields = withoutReset(apply, fieldSetOf(type, apply.applied));
+  const claimed = withEntry(before, { ...self, time: last?.time, fields });
+  const merged = merge(type, live, apply.applied) ?? {};
+  const object = last === undefined ? merged : prune(type, merged, claimed, last.fields);
+  // Only what the type calls a map goes in, and the root is never removed.
+  if (!isJsonObject(object)) throw new TypeError('an applied object is not an object');
+  const { conflicts, managed } = reassign(apply, claimed, { before: live, after: object, self });
+  if (!force && conflicts.size > 0) {
+    return [...conflicts]
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([id, set]) => {
+        const owner = before.get(id);
+        return owner === undefined ? [] : pathsOf(set).map((path) => ({ owner, path }));
+      });
+  }
+  return { object, managed: settle(apply, managed, jsonEqual(live, object)) };
+}
+
+/** The time of an entry is that of the last apply that changed the object. */
+function settle(apply: Apply, managed: Managed, isUnchanged: boolean): Managed {
+  const id = managerId(writer(apply, 'Apply'));
+  const entry = managed.get(id);
+  if (entry === undefined) return managed;
+  const fields = withoutUnowned(entry.fields);
+  const settled = new Map(managed);
+  if (isEmpty(fields)) settled.delete(id);
+  else settled.set(id, { ...entry, time: isUnchanged ? entry.time : apply.time, fields });
+  return settled;
+}
+
+/**
+ * Removes what was applied last time, but not what somebody (this configuration too) owns, and not what only came
+ * to be in a removed field by others.
+ */
+function prune(type: FieldType, merged: Json, managed: Managed, last: FieldSet): Json {
+  if (isEmpty(last)) return merged;
+  const named = (fields: FieldSet): FieldSet => withNamedFields(type, fields);
+  const fieldsOf = (value: Json): FieldSet => named(fieldSetOf(type, value));
+  const all = fieldsOf(merged);
+  const owned = named([...managed.values()].map(({ fields }) => fields).reduce(union));
+  const withoutLast = removeFields(type, merged, named(last));
+  const withOwned = removeFields(type, merged, difference(all, union(fieldsOf(withoutLast), owned)));
+  return removeFields(type, merged, intersection(difference(all, fieldsOf(withOwned)), named(last)));
+}
+
+const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** What kubectl wrote with its own client-side apply, it may overwrite with a server-side one. */
+function withoutOwnDisputes(
+  apply: Apply,
+  live: JsonObject,
+  disputes: readonly Dispute[],
+): readonly Dispute[] {
+  const text = fieldOf(fieldOf(live.metadata, 'annotations'), lastAppliedAnnotation);
+  if (apply.manager !== 'kubectl' || typeof text !== 'string') return disputes;
+  const last = parseObject(text);
+  const type = typeOf(apply.kind.schema);
+  if (last === undefined || last.apiVersion !== live.apiVersion || checkType(type, last) !== undefined)
+    return disputes;
+  const { added, modified, removed } = compare(type, last, live);
+  const own = difference(fieldSetOf(type, last), union(union(added, modified), removed));
+  return disputes.filter(({ path }) => !hasPath(own, path));
+}
+
+function parseObject(text: string): JsonObject | undefined {
+  try {
+    // JSON.parse gives nothing but JSON.
+    const value = JSON.parse(text) as Json;
+    return isJsonObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps the annotation of client-side apply true, where kubectl applies and the object has one. */
+function withLastApplied(apply: Apply, object: JsonObject): JsonObject {
+  const { metadata } = object;
+  const annotations = fieldOf(metadata, 'annotations');
+  if (apply.manager !== 'kubectl' || !isJsonObject(metadata) || !isJsonObject(annotations)) return object;
+  if (typeof annotations[lastAppliedAnnotation] !== 'string' || annotations[lastAppliedAnnotation] === '')
+    return object;
+  const text = `${goJson(withoutLastApplied(apply.applied))}\n`;
+  return withFields(object, {
+    metadata: withFields(metadata, {
+      annotations: withFields(annotations, { [lastAppliedAnnotation]: text }),
+    }),
+  });
+}
+
+function withoutLastApplied(applied: JsonObject): JsonObject {
+  const { metadata } = applied;
+  const annotations = fieldOf(metadata, 'annotations');
+  if (!isJsonObject(metadata) || !isJsonObject(annotations)) return applied;
+  const others = withFields(annotations, { [lastAppliedAnnotation]: undefined });
+  return withFields(applied, { metadata: withFields(metadata, { annotations: others }) });
+}
+
+function describeConflicts(disputes: readonly Dispute[]): Conflict {
+  const causes = disputes.map(({ owner, path }) => ({
+    reason: 'FieldManagerConflict' as const,
+    message: `conflict with ${describeOwner(owner)}`,
+    field: formatPath(path),
+  }));
+  const [first] = causes;
+  if (causes.length === 1 && first !== undefined) {
+    return { message: `Apply failed with 1 conflict: ${first.message}: ${first.field}`, causes };
+  }
+  const groups = Map.groupBy(causes, ({ message }) => message);
+  const lines = [...groups].flatMap(([message, group]) => [
+    `${message.replace('conflict', 'conflicts')}:`,
+    ...group.map((cause) => `- ${cause.field}`),
+  ]);
+  return { message: `Apply failed with ${causes.length} conflicts: ${lines.join('\n')}`, causes };
+}
+
+function describeOwner({ manager, operation, apiVersion, subresource }: Entry): string {
+  const where = subresource === '' ? '' : ` with subresource ${JSON.stringify(subresource)}`;
+  return `${JSON.stringify(manager)}${where}${operation === 'Update' ? ` using ${apiVersion}` : ''}`;
+}

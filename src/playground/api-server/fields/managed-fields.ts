@@ -1,0 +1,143 @@
+import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
+import { decodeSet, emptySet, encodeSet, union, type FieldSet } from './field-set.ts';
+import { fieldOf, isJsonArray, objectOf, withFields } from './json.ts';
+
+/** Who is an entry of `metadata.managedFields`. Appliers are the same in all versions of a kind. */
+export interface Manager {
+  readonly manager: string;
+  readonly operation: 'Apply' | 'Update';
+  readonly apiVersion: string;
+  /** Empty for the object itself. */
+  readonly subresource: string;
+}
+
+/** One entry of `metadata.managedFields`: what a manager owns. */
+export interface Entry extends Manager {
+  /** RFC 3339, in seconds. */
+  readonly time: string | undefined;
+  readonly fields: FieldSet;
+}
+
+/** The entries of an object by the identity of their manager. */
+export type Managed = ReadonlyMap<ManagerId, Entry>;
+export type ManagerId = string & { readonly __brand: 'ManagerId' };
+
+/** Kubernetes' own identity of a manager; the order of conflicts follows it. */
+export function managerId({ manager, operation, apiVersion, subresource }: Manager): ManagerId {
+  const version = operation === 'Update' ? { apiVersion } : {};
+  const part = subresource === '' ? {} : { subresource };
+  // The one place where identities are made.
+  return JSON.stringify({
+    ...(manager === '' ? {} : { manager }),
+    operation,
+    ...version,
+    ...part,
+  }) as ManagerId;
+}
+
+/** The managers but one, and that one with other fields. */
+export function withEntry(managed: Managed, entry: Entry): Managed {
+  return new Map(managed).set(managerId(entry), entry);
+}
+
+export const managedFieldsOf = (object: Json | undefined): Json | undefined =>
+  fieldOf(fieldOf(object, 'metadata'), 'managedFields');
+
+export function withoutManagedFields(object: JsonObject): JsonObject {
+  const { metadata } = object;
+  return isJsonObject(metadata)
+    ? withFields(object, { metadata: withFields(metadata, { managedFields: undefined }) })
+    : object;
+}
+
+export function withManagedFields(object: JsonObject, managed: Managed): JsonObject {
+  const managedFields = managed.size === 0 ? undefined : encodeManaged(managed);
+  const metadata = isJsonObject(object.metadata) ? object.metadata : {};
+  return withFields(object, { metadata: withFields(metadata, { managedFields }) });
+}
+
+/** Reads `metadata.managedFields`. Undefined for what is not valid. */
+export function decodeManaged(managedFields: Json | undefined): Managed | undefined {
+  const entries = (isJsonArray(managedFields) ? managedFields : []).map(decodeEntry);
+  const valid = entries.filter((entry) => entry !== undefined);
+  return valid.length < entries.length ? undefined : new Map(valid.map((entry) => [managerId(entry), entry]));
+}
+
+function decodeEntry(entry: Json): Entry | undefined {
+  const {
+    manager = '',
+    operation,
+    apiVersion,
+    subresource = '',
+    time,
+    fieldsType,
+    fieldsV1,
+  } = isJsonObject(entry) ? entry : {};
+  if (operation !== 'Apply' && operation !== 'Update') return undefined;
+  if (typeof apiVersion !== 'string' || apiVersion === '' || fieldsType !== 'FieldsV1') return undefined;
+  if (typeof manager !== 'string' || typeof subresource !== 'string') return undefined;
+  const fields = fieldsV1 === undefined || fieldsV1 === null ? emptySet : decodeSet(fieldsV1);
+  if (fields === undefined) return undefined;
+  return {
+    manager,
+    operation,
+    apiVersion,
+    subresource,
+    time: typeof time === 'string' ? time : undefined,
+    fields,
+  };
+}
+
+function encodeManaged(managed: Managed): Json {
+  return [...managed.values()].toSorted(compareEntries).map((entry) =>
+    objectOf([
+      ['manager', entry.manager === '' ? undefined : entry.manager],
+      ['operation', entry.operation],
+      ['apiVersion', entry.apiVersion],
+      ['time', entry.time],
+      ['fieldsType', 'FieldsV1'],
+      ['fieldsV1', encodeSet(entry.fields)],
+      ['subresource', entry.subresource === '' ? undefined : entry.subresource],
+    ]),
+  );
+}
+
+function compareEntries(a: Entry, b: Entry): number {
+  return (
+    compareStrings(a.operation, b.operation) ||
+    seconds(a.time) - seconds(b.time) ||
+    compareStrings(a.manager, b.manager) ||
+    compareStrings(a.apiVersion, b.apiVersion) ||
+    compareStrings(a.subresource, b.subresource)
+  );
+}
+
+const compareStrings = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
+
+/** Since the epoch; 0 for no time. */
+const seconds = (time: string | undefined): number =>
+  time === undefined ? 0 : Math.floor(Date.parse(time) / 1000);
+
+const maximumUpdaters = 10;
+
+/**
+ * Keeps the entries of updates to ten: the oldest become one, `ancient-changes`. Step by step as Kubernetes does it,
+ * which loses that entry where it is younger than another that has to go.
+ */
+export function capUpdaters(managed: Managed): Managed {
+  const updaters = [...managed]
+    .filter(([, entry]) => entry.operation === 'Update')
+    .toSorted(([a, x], [b, y]) => seconds(x.time) - seconds(y.time) || compareStrings(a, b));
+  const [first] = updaters;
+  if (first === undefined || updaters.length <= maximumUpdaters) return managed;
+  const capped = new Map(managed);
+  for (const [id, entry] of updaters.slice(1, updaters.length - maximumUpdaters + 1)) {
+    const ancient: Manager = { ...first[1], manager: 'ancient-changes', subresource: '' };
+    const bucket = managerId(ancient);
+    const earlier = capped.get(bucket) ?? first[1];
+    if (earlier === first[1]) capped.delete(first[0]);
+    capped.set(bucket, { ...ancient, time: entry.time, fields: union(earlier.fields, entry.fields) });
+    capped.delete(id);
+  }
+  return capped;
+}

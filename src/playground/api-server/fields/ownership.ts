@@ -1,0 +1,111 @@
+import { apiVersionOf, type Json, type JsonObject, type Kind } from '../kind.ts';
+import {
+  difference,
+  emptySet,
+  fieldElement,
+  intersection,
+  isEmpty,
+  setOf,
+  union,
+  withoutTrees,
+  type FieldSet,
+} from './field-set.ts';
+import { typeOf } from './field-type.ts';
+import { managerId, type Managed, type ManagerId, type Manager } from './managed-fields.ts';
+import { compare, structsOf, type Comparison } from './typed-value.ts';
+
+/** What of a kind decides who owns what. */
+export type OwnedKind = Pick<Kind, 'group' | 'version' | 'kind' | 'schema' | 'custom' | 'status'>;
+
+/** Who writes what, where and when. */
+export interface Write {
+  readonly kind: OwnedKind;
+  /** The name of the field manager. */
+  readonly manager: string;
+  /** `status` or `scale`; absent for the object itself. */
+  readonly subresource?: string | undefined;
+  /** Now, as RFC 3339 in whole seconds. */
+  readonly time: string;
+}
+
+export function writer(write: Write, operation: Manager['operation']): Manager {
+  return {
+    manager: write.manager === '' ? 'unknown' : write.manager,
+    operation,
+    apiVersion: apiVersionOf(write.kind),
+    subresource: write.subresource ?? '',
+  };
+}
+
+const field = (...names: string[]): FieldSet => setOf(names.map(fieldElement));
+
+/** What the status subresource of built-in kinds resets beside spec. */
+const resetWithStatus: Readonly<Record<string, FieldSet>> = {
+  CustomResourceDefinition: field('metadata'),
+  Deployment: field('metadata', 'labels'),
+  Pod: union(field('metadata', 'deletionTimestamp'), field('metadata', 'ownerReferences')),
+};
+
+/** What a write by this way leaves as it was, whatever it says; nobody comes to own it so. */
+function resetFields({ kind, subresource = '' }: Write): FieldSet {
+  if (subresource === 'status') {
+    const more = kind.custom ? undefined : resetWithStatus[kind.kind];
+    return union(field('spec'), more ?? emptySet);
+  }
+  return kind.status && subresource === '' ? field('status') : emptySet;
+}
+
+export const withoutReset = (write: Write, fields: FieldSet): FieldSet =>
+  withoutTrees(fields, resetFields(write));
+
+/** What every object has from the server: nobody owns it. */
+const unowned = ['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation']
+  .concat('managedFields', 'resourceVersion')
+  .map((name) => field('metadata', name))
+  .reduce(union, [field('apiVersion'), field('kind'), field('metadata')].reduce(union));
+
+export const withoutUnowned = (fields: FieldSet): FieldSet => difference(fields, unowned);
+
+/** What an object is before it is created. */
+export const beforeCreation = (kind: OwnedKind): JsonObject => (kind.custom ? {} : structsOf(kind.schema));
+
+interface Reassignment {
+  readonly changes: Comparison;
+  /** What others owned and lose because it has another value now. */
+  readonly conflicts: ReadonlyMap<ManagerId, FieldSet>;
+  /** What is left to everyone; who has nothing left is gone. */
+  readonly managed: Managed;
+}
+
+/** Takes from everyone but `self` what a write changes and removes. */
+export function reassign(
+  write: Write,
+  managed: Managed,
+  change: { readonly before: Json; readonly after: Json; readonly self?: Manager },
+): Reassignment {
+  const compared = compare(typeOf(write.kind.schema), change.before, change.after);
+  const changes = {
+    removed: withoutReset(write, compared.removed),
+    modified: withoutReset(write, compared.modified),
+    added: withoutReset(write, compared.added),
+  };
+  const written = union(changes.modified, changes.added);
+  const self = change.self && managerId(change.self);
+  const conflicts = new Map<ManagerId, FieldSet>();
+  const left: [ManagerId, ReturnType<Managed['get']> & object][] = [];
+  for (const [id, entry] of managed) {
+    let { fields } = entry;
+    if (id !== self) {
+      const conflict = intersection(fields, written);
+      if (!isEmpty(conflict)) conflicts.set(id, conflict);
+      fields = difference(difference(fields, conflict), changes.removed);
+    }
+    if (!isEmpty(fields)) left.push([id, { ...entry, fields }]);
+  }
+  return { changes, conflicts, managed: new Map(left) };
+}
+
+/** Entries of versions in which the kind is not served are dropped at the next write. */
+export function servedEntries(kind: OwnedKind, managed: Managed): Managed {
+  return new Map([...managed].filter(([, entry]) => entry.apiVersion === apiVersionOf(kind)));
+}
