@@ -23,7 +23,10 @@ export interface Faults {
   answer?(request: RequestInfo): FaultAnswer | undefined;
   /** Cut the connection after the work is done and before the answer is sent. */
   loseAnswer?(request: RequestInfo): boolean;
-  watchEvent?(request: RequestInfo, event: { readonly type: string; readonly object: JsonObject }): WatchFault;
+  watchEvent?(
+    request: RequestInfo,
+    event: { readonly type: string; readonly object: JsonObject },
+  ): WatchFault;
   /** End a watch right after it began, or answer 410: as the server does when it restarts or has forgotten. */
   staleBy?(request: RequestInfo): number | undefined;
   /** True: the process dies here, before or after the write is in the log, and answers nobody any more. */

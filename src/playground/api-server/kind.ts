@@ -70,11 +70,23 @@ export interface Kind {
   readonly schema: StructuralSchema;
   /** From a CustomResourceDefinition: defaults and all of validation are in the schema. */
   readonly custom: boolean;
-  /** Whether there is a status subresource; `metadata.generation` then counts changes outside of status. */
+  /** Whether there is a status subresource. */
   readonly status: boolean;
+  /** Whether `metadata.generation` counts the changes of what is neither metadata nor, with the subresource, status. */
+  readonly generation: boolean;
   readonly scale?: ScalePaths;
-  /** Behind NAME (and before AGE, which the built-in kinds list themselves). */
+  /** Of `kubectl get`, the name included. */
   readonly columns: readonly TableColumn[];
+  /** Subdomain where absent. */
+  readonly nameRule?: NameRule;
+  /** Fields beside metadata.name and metadata.namespace that a field selector may name, and how to read one. */
+  readonly selectable?: Readonly<Record<string, (object: JsonObject) => string>>;
+  /** PUT to a name that is not there makes the object. */
+  readonly createsOnUpdate?: boolean;
+  /** DELETE answers with the object instead of a Status. */
+  readonly returnsDeleted?: boolean;
+  /** DELETE without a policy leaves dependents alone. */
+  readonly orphansByDefault?: boolean;
   /** A kind that shares its objects with another, such as the two kinds of Event. */
   readonly stored?: {
     readonly group: string;
@@ -86,9 +98,25 @@ export interface Kind {
   /** Built-in kinds: fills in what is left out. The schema has been checked. */
   defaults?(object: JsonObject): JsonObject;
   /** Before validation: what the server alone sets or keeps. `old` is absent for a create. */
-  prepare?(object: JsonObject, old: JsonObject | undefined): JsonObject;
+  prepare?(object: JsonObject, old: JsonObject | undefined, world: World): JsonObject;
+  /** Seconds that a deletion waits for who runs the object, which then deletes it with 0. Absent or 0: gone at once. */
+  gracePeriod?(object: JsonObject): number;
   /** What is wrong beyond the schema. `old` is absent for a create. */
   validate?(object: JsonObject, old: JsonObject | undefined): readonly FieldError[];
+}
+
+export type NameRule = 'subdomain' | 'label' | 'label1035' | 'pathSegment';
+
+/** What `prepare` may know of the rest. */
+export interface World {
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** From 0 up to 1. */
+  random(): number;
+  /** Objects of a built-in kind, by `group/plural`. */
+  objects(resource: string): readonly JsonObject[];
+  /** IPv4 network that clusterIPs are taken from, such as `127.96.0.0/16`. */
+  readonly serviceNetwork: string;
 }
 
 /** Where the scale subresource finds its fields, as `.spec.replicas`. */

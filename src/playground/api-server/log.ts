@@ -16,7 +16,9 @@ export interface Log {
 }
 
 /** Opens or makes the log at `path`; `lines` is what it holds. @throws {Error} when a line before the last is torn */
-export async function openLog(path: string): Promise<{ readonly log: Log; readonly lines: readonly string[] }> {
+export async function openLog(
+  path: string,
+): Promise<{ readonly log: Log; readonly lines: readonly string[] }> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
     throw error;

@@ -77,7 +77,8 @@ export class Store {
     readonly window: number;
     readonly faults: Faults;
   }): Promise<Store> {
-    const { log, lines } = options.path === undefined ? { log: noLog, lines: [] } : await openLog(options.path);
+    const { log, lines } =
+      options.path === undefined ? { log: noLog, lines: [] } : await openLog(options.path);
     const store = new Store(log, lines, options);
     if (lines.length > 1) await store.#compact();
     return store;

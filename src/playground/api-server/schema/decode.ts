@@ -1,0 +1,189 @@
+import { fieldOf, isJsonArray, objectOf } from '../fields/json.ts';
+import { isJsonObject, type Json, type JsonObject, type Kind, type StructuralSchema } from '../kind.ts';
+import { definedSchema, definitionName } from '../kinds/recorded.ts';
+import { canonicalQuantity, QUANTITY_RULE } from './quantity.ts';
+import { applyDefaults, prune } from './structural.ts';
+
+/** The object cannot be read as one of its kind; the message is what Go's decoder would say. */
+export class DecodeError extends Error {}
+
+export interface Decoded {
+  readonly object: JsonObject;
+  /** Paths of fields that the schema does not know; they are not in the object. */
+  readonly unknown: readonly string[];
+}
+
+const META = definedSchema('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
+
+/**
+ * Reads a request's body as an object of `kind`, as the API server does: unknown fields are dropped, a null is as
+ * absent, and of a custom kind the schema's defaults are filled in. @throws {DecodeError}
+ */
+export function decodeObject(kind: Kind, body: JsonObject): Decoded {
+  const unknown: string[] = [];
+  if (!kind.custom) {
+    const reader = new Reader(unknown);
+    return { object: reader.struct(kind.schema, body, ''), unknown };
+  }
+  const { metadata = {}, ...rest } = body;
+  if (!isJsonObject(metadata)) {
+    throw new DecodeError(`json: cannot unmarshal ${jsonType(metadata)} into Go value of type v1.ObjectMeta`);
+  }
+  const meta = new Reader(unknown, 'metadata.').struct(META, metadata, '');
+  const pruned = prune(kind.schema, rest, '', unknown);
+  const object = applyDefaults(kind.schema, pruned);
+  // The root of a schema is an object.
+  return { object: { ...(object as JsonObject), metadata: meta }, unknown: unknown.sort() };
+}
+
+/** Reads JSON into what would be Go structs. `prefix` is of the paths of unknown fields alone. */
+class Reader {
+  readonly #unknown: string[];
+  readonly #prefix: string;
+
+  constructor(unknown: string[], prefix = '') {
+    this.#unknown = unknown;
+    this.#prefix = prefix;
+  }
+
+  struct(schema: StructuralSchema, value: JsonObject, path: string): JsonObject {
+    const { properties = {}, required = [] } = schema;
+    const fields = new Map<string, Json>();
+    for (const [name, child] of Object.entries(value)) {
+      const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
+      const childPath = path === '' ? name : `${path}.${name}`;
+      if (property === undefined) this.#unknown.push(this.#prefix + childPath);
+      else if (child !== null) {
+        const read = this.#value(property, child, childPath, schema);
+        if (!isEmpty(property, read) || required.includes(name)) fields.set(name, read);
+      }
+    }
+    for (const [name, property] of Object.entries(properties)) {
+      if (fields.has(name)) continue;
+      const absent = absentValue(property, required.includes(name));
+      if (absent === undefined) continue;
+      fields.set(name, isJsonObject(absent) ? this.struct(property, {}, `${path}.${name}`) : absent);
+    }
+    return objectOf(fields);
+  }
+
+  #value(schema: StructuralSchema, value: Json, path: string, owner: StructuralSchema): Json {
+    const fail = (type: string): never => {
+      const field = path.replaceAll(/\[\d+\]/g, '');
+      const struct = definitionName(owner)?.split('.').at(-1) ?? '';
+      throw new DecodeError(
+        `json: cannot unmarshal ${jsonType(value)} into Go struct field ${struct}.${field} of type ${type}`,
+      );
+    };
+    const name = definitionName(schema);
+    if (name?.endsWith('.Quantity') === true) return readQuantity(value);
+    if (name?.endsWith('Time') === true && schema.type === 'string') return readTime(value, name);
+    if (schema['x-kubernetes-preserve-unknown-fields'] === true || name?.endsWith('.FieldsV1') === true) {
+      return value;
+    }
+    if (schema.format === 'int-or-string') {
+      return typeof value === 'number' || typeof value === 'string' ? value : fail('int32');
+    }
+    switch (schema.type) {
+      case 'object':
+        if (!isJsonObject(value)) return fail(goType(schema));
+        return schema.properties ? this.struct(schema, value, path) : this.#map(schema, value, path, owner);
+      case 'array': {
+        if (!isJsonArray(value)) return fail(goType(schema));
+        const { items = {} } = schema;
+        return value.map((item, index) => this.#value(items, item, `${path}[${index}]`, owner));
+      }
+      case 'integer':
+        return Number.isInteger(value) ? value : fail(goType(schema));
+      case 'number':
+        return typeof value === 'number' ? value : fail(goType(schema));
+      case 'string':
+        if (typeof value !== 'string') return fail(goType(schema));
+        return schema.format === 'byte' ? readBase64(value) : value;
+      case 'boolean':
+        return typeof value === 'boolean' ? value : fail(goType(schema));
+      case undefined:
+      default:
+        return value;
+    }
+  }
+
+  #map(schema: StructuralSchema, value: JsonObject, path: string, owner: StructuralSchema): JsonObject {
+    const values = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : {};
+    const entries = Object.entries(value).map(
+      ([key, item]) => [key, this.#value(values, item ?? '', `${path}.${key}`, owner)] as const,
+    );
+    return objectOf(entries);
+  }
+}
+
+/** What Go writes for a field that nobody set: structs, and what is not marked omitempty. */
+function absentValue(schema: StructuralSchema, isRequired: boolean): Json | undefined {
+  const { default: value } = schema;
+  if (isJsonObject(value) && Object.keys(value).length === 0) return value;
+  if (value === undefined) return isRequired && schema.type === 'array' ? null : undefined;
+  // Defaults that are not Go's zero value are Kubernetes' own.
+  return isRequired || Boolean(value) ? value : undefined;
+}
+
+function isEmpty(schema: StructuralSchema, value: Json): boolean {
+  if (isJsonArray(value)) return value.length === 0;
+  return isJsonObject(value) && schema.additionalProperties !== undefined && Object.keys(value).length === 0;
+}
+
+function readQuantity(value: Json): string {
+  const canonical = typeof value === 'object' ? undefined : canonicalQuantity(String(value));
+  if (canonical === undefined) throw new DecodeError(QUANTITY_RULE);
+  return canonical;
+}
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+
+function readTime(value: Json, name: string): string {
+  const isMicro = name.endsWith('MicroTime');
+  if (typeof value !== 'string' || !TIME.test(value) || Number.isNaN(Date.parse(value))) {
+    const layout = isMicro ? '2006-01-02T15:04:05.000000Z07:00' : '2006-01-02T15:04:05Z07:00';
+    const text = JSON.stringify(value);
+    throw new DecodeError(`parsing time ${text} as "${layout}": cannot parse ${text} as "2006"`);
+  }
+  const [, fraction = ''] = /\.(\d+)/.exec(value) ?? [];
+  const seconds = new Date(Math.floor(Date.parse(value) / 1000) * 1000).toISOString().slice(0, 19);
+  return isMicro ? `${seconds}.${fraction.padEnd(6, '0').slice(0, 6)}Z` : `${seconds}Z`;
+}
+
+function readBase64(value: string): string {
+  const bad =
+    /[^A-Za-z0-9+/=\r\n]/.exec(value)?.index ?? (value.replaceAll(/\s/g, '').length % 4 && value.length);
+  if (bad !== 0 || /^[^A-Za-z0-9+/=\r\n]/.test(value)) {
+    throw new DecodeError(`illegal base64 data at input byte ${bad}`);
+  }
+  return value.replaceAll(/[\r\n]/g, '');
+}
+
+function goType(schema: StructuralSchema): string {
+  const name = definitionName(schema);
+  if (name !== undefined && schema.properties) {
+    const [type, version] = name.split('.').reverse();
+    return `${version}.${type}`;
+  }
+  if (schema.type === 'array') return `[]${goType(schema.items ?? {})}`;
+  if (schema.type === 'object') {
+    const { additionalProperties } = schema;
+    return `map[string]${typeof additionalProperties === 'object' ? goType(additionalProperties) : 'interface {}'}`;
+  }
+  if (schema.type === 'integer') return schema.format ?? 'int64';
+  if (schema.type === 'boolean') return 'bool';
+  return schema.format === 'byte' ? '[]uint8' : 'string';
+}
+
+function jsonType(value: Json): string {
+  if (value === null) return 'null';
+  if (isJsonArray(value)) return 'array';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
+/** Name of a manager, a time and so on in an object that may be of any shape. */
+export function textAt(value: Json | undefined, ...path: readonly string[]): string | undefined {
+  const found = path.reduce<Json | undefined>((at, key) => fieldOf(at, key), value);
+  return typeof found === 'string' ? found : undefined;
+}

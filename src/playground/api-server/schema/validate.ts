@@ -1,0 +1,237 @@
+import { fieldOf, isJsonArray, jsonEqual } from '../fields/json.ts';
+import { isJsonObject, type FieldError, type Json, type StructuralSchema } from '../kind.ts';
+import { correlation, identityOf } from './list-items.ts';
+import { checkRules } from './rules.ts';
+
+/** While one of these is there, no rule is evaluated: it could not rely on the shape of what it reads. */
+const BLOCKING = new Set<FieldError['type']>([
+  'NotSupported',
+  'Required',
+  'TooLong',
+  'TooMany',
+  'TypeInvalid',
+]);
+
+const RULES_NOT_CHECKED: FieldError = {
+  type: 'Invalid',
+  path: '',
+  value: null,
+  detail:
+    'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+};
+
+/**
+ * Everything that is wrong with a custom object: values, duplicates in sets and list-maps, rules. `old` is what it was
+ * before; an unchanged part is not judged again, and rules that compare see it. With `onlyStatus` the values of status
+ * alone are checked, and all rules.
+ */
+export function validateCustom(
+  schema: StructuralSchema,
+  object: Json,
+  old: Json | undefined,
+  onlyStatus: boolean,
+): readonly FieldError[] {
+  const errors: FieldError[] = [];
+  const status = schema.properties?.['status'];
+  if (onlyStatus) {
+    const value = fieldOf(object, 'status');
+    // As Kubernetes, which leaves `status.` out of the message.
+    if (status && value !== undefined)
+      checkValue(status, value, fieldOf(old, 'status'), { path: 'status', body: '' }, errors);
+  } else checkValue(schema, object, old, { path: '', body: '' }, errors);
+  checkDuplicates(schema, object, '', errors);
+  if (errors.some(({ type }) => BLOCKING.has(type))) return [...errors, RULES_NOT_CHECKED];
+  return [...errors, ...checkRules(schema, object, old)];
+}
+
+interface Place {
+  readonly path: string;
+  /** The path in `… in body must be …`. */
+  readonly body: string;
+}
+
+function checkValue(
+  schema: StructuralSchema,
+  value: Json,
+  old: Json | undefined,
+  at: Place,
+  errors: FieldError[],
+): void {
+  if (old !== undefined && jsonEqual(value, old)) return;
+  const invalid = (detail: string, shown: Json = value) =>
+    errors.push({ type: 'Invalid', path: at.path, value: shown, detail: `${at.body} in body ${detail}` });
+  const wanted = wantedTypes(schema);
+  if (
+    wanted !== undefined &&
+    !wanted.includes(typeOf(value)) &&
+    !(value === null && schema.nullable === true)
+  ) {
+    // A whole number is both.
+    if (!(typeOf(value) === 'integer' && wanted.includes('number'))) {
+      const name = typeOf(value);
+      const detail = `${at.body} in body must be of type ${wanted.join(',')}: "${name}"`;
+      errors.push({ type: 'TypeInvalid', path: at.path, value: name, detail });
+      return;
+    }
+  }
+  checkCombinations(schema, value, old, at, errors);
+  if (typeof value === 'string') checkString(schema, value, at, errors, invalid);
+  if (typeof value === 'number') checkNumber(schema, value, invalid);
+  if (schema.enum !== undefined && value !== null && !schema.enum.some((item) => jsonEqual(item, value))) {
+    const values = schema.enum.map((item) => (typeof item === 'string' ? item : JSON.stringify(item)));
+    const detail = `supported values: ${values.map((item) => JSON.stringify(item)).join(', ')}`;
+    errors.push({ type: 'NotSupported', path: at.path, value, detail });
+  }
+  if (isJsonArray(value)) {
+    const { minItems = 0, maxItems = Infinity, items, uniqueItems } = schema;
+    if (value.length < minItems) invalid(`should have at least ${minItems} items`);
+    if (value.length > maxItems) errors.push(tooMany(at.path, value.length, maxItems));
+    if (
+      uniqueItems === true &&
+      value.some((item, index) => value.slice(0, index).some((other) => jsonEqual(item, other)))
+    ) {
+      invalid("shouldn't contain duplicates");
+    }
+    const oldItem = correlation(schema, old);
+    for (const [index, item] of value.entries()) {
+      if (items) checkValue(items, item, oldItem(item, index), child(at, `[${index}]`), errors);
+    }
+  } else if (isJsonObject(value)) {
+    const keys = Object.keys(value);
+    const { minProperties = 0, maxProperties = Infinity, properties = {}, additionalProperties } = schema;
+    if (keys.length < minProperties) invalid(`should have at least ${minProperties} properties`);
+    if (keys.length > maxProperties) errors.push(tooMany(at.path, keys.length, maxProperties));
+    for (const name of schema.required ?? []) {
+      if (!Object.hasOwn(value, name))
+        errors.push({ type: 'Required', path: child(at, `.${name}`).path, detail: '' });
+    }
+    for (const [name, item] of Object.entries(value)) {
+      const known = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
+      if (typeof known === 'object')
+        checkValue(known, item, fieldOf(old, name), child(at, `.${name}`), errors);
+    }
+  }
+}
+
+function checkString(
+  schema: StructuralSchema,
+  value: string,
+  at: Place,
+  errors: FieldError[],
+  invalid: (detail: string) => void,
+): void {
+  const { minLength = 0, maxLength = Infinity, pattern, format } = schema;
+  // Characters, not UTF-16 units.
+  const length = Array.from(value).length;
+  if (length > maxLength) {
+    errors.push({ type: 'TooLong', path: at.path, detail: `may not be more than ${maxLength} bytes` });
+  }
+  if (length < minLength) invalid(`should be at least ${minLength} chars long`);
+  if (pattern !== undefined && !new RegExp(pattern, 'u').test(value)) invalid(`should match '${pattern}'`);
+  const test = format === undefined ? undefined : FORMATS[format];
+  if (format !== undefined && test?.(value) === false)
+    invalid(`must be of type ${format}: ${JSON.stringify(value)}`);
+}
+
+const FORMATS: Readonly<Record<string, (value: string) => boolean>> = {
+  'date-time': (value) =>
+    /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(value) &&
+    !Number.isNaN(Date.parse(value)),
+  date: (value) => /^\d{4}-\d\d-\d\d$/.test(value) && !Number.isNaN(Date.parse(value)),
+  byte: (value) => /^[A-Za-z0-9+/]*={0,2}$/.test(value) && value.length % 4 === 0,
+  uuid: (value) => /^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$/i.test(value),
+  ipv4: (value) =>
+    /^(\d{1,3}\.){3}\d{1,3}$/.test(value) && value.split('.').every((part) => Number(part) < 256),
+  uri: (value) => URL.canParse(value),
+};
+
+function checkNumber(schema: StructuralSchema, value: number, invalid: (detail: string) => void): void {
+  const { minimum = -Infinity, maximum = Infinity, multipleOf } = schema;
+  if (schema.exclusiveMaximum === true ? value >= maximum : value > maximum) {
+    invalid(`should be less than ${schema.exclusiveMaximum === true ? '' : 'or equal to '}${maximum}`);
+  }
+  if (schema.exclusiveMinimum === true ? value <= minimum : value < minimum) {
+    invalid(`should be greater than ${schema.exclusiveMinimum === true ? '' : 'or equal to '}${minimum}`);
+  }
+  if (multipleOf !== undefined && !Number.isInteger(value / multipleOf))
+    invalid(`should be a multiple of ${multipleOf}`);
+}
+
+function checkCombinations(
+  schema: StructuralSchema,
+  value: Json,
+  old: Json | undefined,
+  at: Place,
+  errors: FieldError[],
+): void {
+  const errorsOf = (part: StructuralSchema): FieldError[] => {
+    const found: FieldError[] = [];
+    checkValue(part, value, old, at, found);
+    return found;
+  };
+  const fail = (detail: string) =>
+    errors.push({ type: 'Invalid', path: at.path, value: '', detail: `"${at.body}" ${detail}` });
+  for (const part of schema.allOf ?? []) errors.push(...errorsOf(part));
+  // Int-or-string says so twice; the type has been checked.
+  const anyOf = schema['x-kubernetes-int-or-string'] === true ? undefined : schema.anyOf;
+  if (anyOf?.every((part) => errorsOf(part).length > 0) === true) {
+    fail('must validate at least one schema (anyOf)');
+    errors.push(...anyOf.flatMap((part) => errorsOf(part)).slice(0, 1));
+  }
+  const { oneOf } = schema;
+  if (oneOf !== undefined && oneOf.filter((part) => errorsOf(part).length === 0).length !== 1) {
+    fail('must validate one and only one schema (oneOf). Found none valid');
+  }
+  if (schema.not !== undefined && errorsOf(schema.not).length === 0)
+    fail('must not validate the schema (not)');
+}
+
+/** Of sets and list-maps, two items that are the same. */
+function checkDuplicates(schema: StructuralSchema, value: Json, path: string, errors: FieldError[]): void {
+  if (isJsonArray(value)) {
+    const seen = new Set<string>();
+    for (const [index, item] of value.entries()) {
+      const itemPath = `${path}[${index}]`;
+      const identity = identityOf(schema, item);
+      if (identity !== undefined) {
+        const text = JSON.stringify(identity);
+        if (seen.has(text)) errors.push({ type: 'Duplicate', path: itemPath, value: identity, detail: '' });
+        seen.add(text);
+      }
+      if (schema.items) checkDuplicates(schema.items, item, itemPath, errors);
+    }
+  } else if (isJsonObject(value)) {
+    const { properties = {}, additionalProperties } = schema;
+    for (const [name, item] of Object.entries(value)) {
+      const known = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
+      if (typeof known === 'object') {
+        const itemPath = Object.hasOwn(properties, name)
+          ? path === ''
+            ? name
+            : `${path}.${name}`
+          : `${path}[${name}]`;
+        checkDuplicates(known, item, itemPath, errors);
+      }
+    }
+  }
+}
+
+function wantedTypes(schema: StructuralSchema): readonly string[] | undefined {
+  if (schema['x-kubernetes-int-or-string'] === true) return ['integer', 'string'];
+  return schema.type === undefined ? undefined : [schema.type];
+}
+
+function typeOf(value: Json): string {
+  if (value === null) return 'null';
+  if (isJsonArray(value)) return 'array';
+  return Number.isInteger(value) ? 'integer' : typeof value;
+}
+
+function tooMany(path: string, count: number, most: number): FieldError {
+  return { type: 'TooMany', path, value: count, detail: `must have at most ${most} items` };
+}
+
+function child({ path, body }: Place, part: string): Place {
+  const join = (parent: string) => (parent === '' ? part.replace(/^\./, '') : parent + part);
+  return { path: join(path), body: join(body) };
+}
