@@ -1,18 +1,8 @@
 import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
 import { checkType } from './check-type.ts';
-import {
-  difference,
-  formatPath,
-  hasPath,
-  intersection,
-  isEmpty,
-  pathsOf,
-  union,
-  type FieldPath,
-  type FieldSet,
-} from './field-set.ts';
+import { difference, formatPath, intersection, isEmpty, pathsOf, union, type FieldSet } from './field-set.ts';
 import { typeOf, type FieldType } from './field-type.ts';
-import { goJson, goPlain } from './go-format.ts';
+import { goJson, goPlain, parseJson } from './go-format.ts';
 import { fieldOf, jsonEqual, withFields } from './json.ts';
 import {
   decodeManaged,
@@ -23,6 +13,7 @@ import {
   withoutManagedFields,
   type Entry,
   type Managed,
+  type ManagerId,
 } from './managed-fields.ts';
 import {
   beforeCreation,
@@ -79,12 +70,13 @@ export function applyPatch(apply: Apply): ApplyResult {
   const live = withoutManagedFields(apply.live ?? beforeCreation(kind));
   const managed = entriesBefore(apply, live);
   let result = attempt(apply, live, managed, force);
-  if (Array.isArray(result)) {
-    const disputed = withoutOwnDisputes(apply, live, result);
-    if (disputed.length > 0) return { conflict: describeConflicts(disputed) };
+  if ('conflicts' in result) {
+    const conflicts = withoutOwn(apply, live, result.conflicts);
+    if (conflicts.size > 0) return { conflict: describeConflicts(managed, conflicts) };
     result = attempt(apply, live, managed, true);
   }
-  if (Array.isArray(result)) return { conflict: describeConflicts(result) };
+  // By force there is none.
+  if ('conflicts' in result) return { conflict: describeConflicts(managed, result.conflicts) };
   return { object: withManagedFields(withLastApplied(apply, result.object), result.managed) };
 }
 
@@ -102,36 +94,26 @@ function entriesBefore(apply: Apply, live: JsonObject): Managed {
   return owners({ ...apply, manager: 'before-first-apply' }, managed, change);
 }
 
-interface Dispute {
-  readonly owner: Entry;
-  readonly path: FieldPath;
-}
+/** What others own and an apply gives another value. */
+type Conflicts = ReadonlyMap<ManagerId, FieldSet>;
 
-/** The object without managedFields, and who owns it then; or what others own and have another value in. */
+/** The object without managedFields and who owns it then, or the conflicts. */
 function attempt(
   apply: Apply,
   live: JsonObject,
   before: Managed,
   force: boolean,
-): { readonly object: JsonObject; readonly managed: Managed } | Dispute[] {
+): { readonly object: JsonObject; readonly managed: Managed } | { readonly conflicts: Conflicts } {
   const type = typeOf(apply.kind.schema);
   const self = writer(apply, 'Apply');
   const last = before.get(managerId(self));
   const fields = withoutReset(apply, fieldSetOf(type, apply.applied));
   const claimed = withEntry(before, { ...self, time: last?.time, fields });
-  const merged = merge(type, live, apply.applied) ?? {};
+  const merged = merge(type, live, apply.applied);
   const object = last === undefined ? merged : prune(type, merged, claimed, last.fields);
-  // Only what the type calls a map goes in, and the root is never removed.
-  if (!isJsonObject(object)) throw new TypeError('an applied object is not an object');
+  if (!isJsonObject(object)) throw new TypeError('an object has become something else');
   const { conflicts, managed } = reassign(apply, claimed, { before: live, after: object, self });
-  if (!force && conflicts.size > 0) {
-    return [...conflicts]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .flatMap(([id, set]) => {
-        const owner = before.get(id);
-        return owner === undefined ? [] : pathsOf(set).map((path) => ({ owner, path }));
-      });
-  }
+  if (!force && conflicts.size > 0) return { conflicts };
   return { object, managed: settle(apply, managed, jsonEqual(live, object)) };
 }
 
@@ -165,30 +147,17 @@ function prune(type: FieldType, merged: Json, managed: Managed, last: FieldSet):
 const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
 
 /** What kubectl wrote with its own client-side apply, it may overwrite with a server-side one. */
-function withoutOwnDisputes(
-  apply: Apply,
-  live: JsonObject,
-  disputes: readonly Dispute[],
-): readonly Dispute[] {
+function withoutOwn(apply: Apply, live: JsonObject, conflicts: Conflicts): Conflicts {
   const text = fieldOf(fieldOf(live.metadata, 'annotations'), lastAppliedAnnotation);
-  if (apply.manager !== 'kubectl' || typeof text !== 'string') return disputes;
-  const last = parseObject(text);
+  const last = apply.manager === 'kubectl' && typeof text === 'string' ? parseJson(text) : undefined;
   const type = typeOf(apply.kind.schema);
-  if (last === undefined || last.apiVersion !== live.apiVersion || checkType(type, last) !== undefined)
-    return disputes;
+  if (!isJsonObject(last) || last.apiVersion !== live.apiVersion || checkType(type, last) !== undefined) {
+    return conflicts;
+  }
   const { added, modified, removed } = compare(type, last, live);
   const own = difference(fieldSetOf(type, last), union(union(added, modified), removed));
-  return disputes.filter(({ path }) => !hasPath(own, path));
-}
-
-function parseObject(text: string): JsonObject | undefined {
-  try {
-    // JSON.parse gives nothing but JSON.
-    const value = JSON.parse(text) as Json;
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
+  const left = [...conflicts].map(([id, fields]) => [id, difference(fields, own)] as const);
+  return new Map(left.filter(([, fields]) => !isEmpty(fields)));
 }
 
 /** Keeps the annotation of client-side apply true, where kubectl applies and the object has one. */
@@ -214,25 +183,30 @@ function withoutLastApplied(applied: JsonObject): JsonObject {
   return withFields(applied, { metadata: withFields(metadata, { annotations: others }) });
 }
 
-function describeConflicts(disputes: readonly Dispute[]): Conflict {
-  const causes = disputes.map(({ owner, path }) => ({
-    reason: 'FieldManagerConflict' as const,
-    message: `conflict with ${describeOwner(owner)}`,
-    field: formatPath(path),
-  }));
+function describeConflicts(managed: Managed, conflicts: Conflicts): Conflict {
+  const causes = [...conflicts]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([id, fields]) =>
+      pathsOf(fields).map((path) => ({
+        reason: 'FieldManagerConflict' as const,
+        message: `conflict with ${describeOwner(managed.get(id))}`,
+        field: formatPath(path),
+      })),
+    );
   const [first] = causes;
   if (causes.length === 1 && first !== undefined) {
     return { message: `Apply failed with 1 conflict: ${first.message}: ${first.field}`, causes };
   }
-  const groups = Map.groupBy(causes, ({ message }) => message);
-  const lines = [...groups].flatMap(([message, group]) => [
+  const lines = [...Map.groupBy(causes, ({ message }) => message)].flatMap(([message, group]) => [
     `${message.replace('conflict', 'conflicts')}:`,
     ...group.map((cause) => `- ${cause.field}`),
   ]);
   return { message: `Apply failed with ${causes.length} conflicts: ${lines.join('\n')}`, causes };
 }
 
-function describeOwner({ manager, operation, apiVersion, subresource }: Entry): string {
+function describeOwner(owner: Entry | undefined): string {
+  if (owner === undefined) return '""';
+  const { manager, operation, apiVersion, subresource } = owner;
   const where = subresource === '' ? '' : ` with subresource ${JSON.stringify(subresource)}`;
   return `${JSON.stringify(manager)}${where}${operation === 'Update' ? ` using ${apiVersion}` : ''}`;
 }

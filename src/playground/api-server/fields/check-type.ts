@@ -1,9 +1,9 @@
 import { isJsonObject, type Json } from '../kind.ts';
 import { fieldElement, formatPath, type PathElement } from './field-set.ts';
-import { shapeOf, type FieldType, type ListType, type MapType } from './field-type.ts';
+import { fieldType, itemType, shapeOf, type FieldType, type ListType, type MapType } from './field-type.ts';
 import { goPlain, goSyntax, goType } from './go-format.ts';
 import { fieldOf, isJsonArray } from './json.ts';
-import { itemElement } from './typed-value.ts';
+import { itemElement, keyDefault } from './typed-value.ts';
 
 /**
  * Whether an applied configuration can be of a type, as structured-merge-diff checks it: not the whole of validation,
@@ -32,29 +32,23 @@ function* check(type: FieldType, value: Json, path: string): Generator<string> {
 }
 
 function checkScalar(scalar: NonNullable<FieldType['scalar']>, value: Json): string | undefined {
-  switch (scalar) {
-    case 'numeric':
-      return typeof value === 'number' ? undefined : `expected numeric (int or float), got ${goType(value)}`;
-    case 'string':
-      return typeof value === 'string'
-        ? undefined
-        : `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`;
-    case 'boolean':
-      return typeof value === 'boolean' ? undefined : `expected boolean, got &{${goPlain(value)}}`;
-    default:
-      return typeof value === 'object' ? `expected any scalar, got &{${goPlain(value)}}` : undefined;
-  }
+  if (scalar === 'untyped')
+    return typeof value === 'object' ? `expected any scalar, got &{${goPlain(value)}}` : undefined;
+  if (scalar === (typeof value === 'number' ? 'numeric' : typeof value)) return undefined;
+  if (scalar === 'numeric') return `expected numeric (int or float), got ${goType(value)}`;
+  return scalar === 'string'
+    ? `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`
+    : `expected boolean, got &{${goPlain(value)}}`;
 }
 
 function* checkMap(map: MapType, value: { readonly [key: string]: Json }, path: string): Generator<string> {
   for (const [name, child] of Object.entries(value)) {
     const childPath = path + formatPath([fieldElement(name)]);
-    const type = map.fields.get(name) ?? map.others;
-    if (type === undefined) {
+    if (!map.fields.has(name) && !map.open) {
       yield at(childPath, 'field not declared in schema');
       return;
     }
-    yield* check(type, child, childPath);
+    yield* check(fieldType(map, name), child, childPath);
   }
 }
 
@@ -69,7 +63,7 @@ function* checkList(list: ListType, value: readonly Json[], path: string): Gener
     const element = list.atomic ? (`i:${index}` as const) : itemElement(list, item);
     if (seen.has(element)) yield at(path, `duplicate entries for key ${formatPath([element])}`);
     seen.add(element);
-    yield* check(list.items, item, path + formatPath([element]));
+    yield* check(itemType(list), item, path + formatPath([element]));
   }
 }
 
@@ -77,9 +71,7 @@ function checkItem(list: ListType, item: Json): string | undefined {
   if (list.keys.length > 0) {
     if (item === null) return 'associative list with keys may not have a null element';
     if (!isJsonObject(item)) return 'associative list with keys may not have non-map elements';
-    const isKeyed = list.keys.some(
-      (key) => fieldOf(item, key) !== undefined || list.items.map?.fields.get(key)?.default !== undefined,
-    );
+    const isKeyed = list.keys.some((key) => (fieldOf(item, key) ?? keyDefault(list, key)) !== undefined);
     const keys = `[${list.keys.map((key) => JSON.stringify(key)).join(' ')}]`;
     if (isKeyed) return undefined;
     return `associative list with keys has an element that omits all key fields ${keys} (and doesn't have default values for any key fields)`;

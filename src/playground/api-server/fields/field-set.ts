@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
-import { formatValue, goJson } from './go-format.ts';
+import { formatValue, goJson, parseJson } from './go-format.ts';
 
 /**
  * One step from an object to its fields, as FieldsV1 writes it: `f:` a field by name, `k:` an item of a list by its
@@ -20,6 +20,8 @@ export interface FieldSet {
 export const emptySet: FieldSet = { member: false, children: new Map() };
 
 export const fieldElement = (name: string): PathElement => `f:${name}`;
+export const fieldName = (element: PathElement): string | undefined =>
+  element.startsWith('f:') ? element.slice(2) : undefined;
 export const keyElement = (keys: JsonObject): PathElement => `k:${goJson(keys)}`;
 export const valueElement = (value: Json): PathElement => `v:${goJson(value)}`;
 
@@ -59,15 +61,6 @@ export function setOf(...paths: FieldPath[]): FieldSet {
 
 export const isEmpty = (set: FieldSet): boolean => !set.member && set.children.size === 0;
 
-export const isMember = (set: FieldSet, element: PathElement): boolean =>
-  set.children.get(element)?.member === true;
-
-export function hasPath(set: FieldSet, path: FieldPath): boolean {
-  let node: FieldSet | undefined = set;
-  for (const element of path) node = node?.children.get(element);
-  return node?.member === true;
-}
-
 /** What is in either. */
 export function union(a: FieldSet, b: FieldSet): FieldSet {
   const children = new Map(a.children);
@@ -79,15 +72,7 @@ export function union(a: FieldSet, b: FieldSet): FieldSet {
 }
 
 /** What is in both. */
-export function intersection(a: FieldSet, b: FieldSet): FieldSet {
-  return {
-    member: a.member && b.member,
-    children: childrenOf(a, (element, ours) => {
-      const theirs = b.children.get(element);
-      return theirs === undefined ? emptySet : intersection(ours, theirs);
-    }),
-  };
-}
+export const intersection = (a: FieldSet, b: FieldSet): FieldSet => difference(a, difference(a, b));
 
 /** What is in `a` and not in `b`. A field in `b` takes nothing from the fields below it: see withoutTrees. */
 export function difference(a: FieldSet, b: FieldSet): FieldSet {
@@ -186,46 +171,31 @@ function parseElement(text: string): PathElement | undefined {
   return isJsonObject(value) ? keyElement(value) : undefined;
 }
 
-function parseJson(text: string): Json | undefined {
-  try {
-    // JSON.parse gives nothing but JSON.
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
-}
-
 function sortedChildren(set: FieldSet): [PathElement, FieldSet][] {
   return [...set.children].toSorted(([a], [b]) => compareElements(a, b));
 }
 
+/** Names, then keys, values and indexes. Keys compare by name and value, one after the other. */
 function compareElements(a: PathElement, b: PathElement): number {
-  if (a === b) return 0;
-  const order = 'fkvi';
-  const kinds = order.indexOf(a.charAt(0)) - order.indexOf(b.charAt(0));
-  if (kinds !== 0) return kinds;
-  if (a.startsWith('f:')) return a < b ? -1 : 1;
-  return compareValues(parseJson(a.slice(2)) ?? null, parseJson(b.slice(2)) ?? null);
+  const [left, right] = [sortKey(a), sortKey(b)];
+  const index = left.findIndex((value, place) => compareValues(value, right[place]) !== 0);
+  return index < 0 ? left.length - right.length : compareValues(left[index], right[index]);
 }
 
-/** Numbers, then strings, booleans, the rest. Keys compare by name and value, one after the other. */
-function compareValues(a: Json, b: Json): number {
+function sortKey(element: PathElement): readonly Json[] {
+  const kind = 'fkvi'.indexOf(element.charAt(0));
+  const value = fieldName(element) ?? parseJson(element.slice(2)) ?? null;
+  return [kind, ...(isJsonObject(value) ? Object.entries(value).flat() : [value])];
+}
+
+/** Numbers, then strings, booleans, the rest; what is not there is least. */
+function compareValues(a: Json | undefined, b: Json | undefined): number {
   const kinds = rank(a) - rank(b);
-  if (kinds !== 0) return kinds;
-  if (isJsonObject(a) && isJsonObject(b))
-    return compareLists(Object.entries(a).flat(), Object.entries(b).flat());
-  if (a === b || typeof a === 'object' || typeof b === 'object') return 0;
-  return a < b ? -1 : 1;
+  if (kinds !== 0 || a === b) return kinds;
+  return typeof a !== 'object' && typeof b !== 'object' && a !== undefined && b !== undefined && a < b
+    ? -1
+    : 1;
 }
 
-function compareLists(a: readonly Json[], b: readonly Json[]): number {
-  for (const [index, value] of a.entries()) {
-    const other = b[index];
-    if (other === undefined) return 1;
-    const compared = compareValues(value, other);
-    if (compared !== 0) return compared;
-  }
-  return a.length - b.length;
-}
-
-const rank = (value: Json): number => ['number', 'string', 'boolean', 'object'].indexOf(typeof value);
+const rank = (value: Json | undefined): number =>
+  ['undefined', 'number', 'string', 'boolean', 'object'].indexOf(typeof value);

@@ -52,3 +52,13 @@ export function goType(value: Json): string {
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
   return typeof value === 'boolean' ? 'bool' : typeof value;
 }
+
+/** Undefined for what is not JSON. */
+export function parseJson(text: string): Json | undefined {
+  try {
+    // JSON.parse gives nothing but JSON.
+    return JSON.parse(text) as Json;
+  } catch {
+    return undefined;
+  }
+}

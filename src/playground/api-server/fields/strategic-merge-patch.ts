@@ -62,7 +62,6 @@ function patchField(
     patched = mergeList(schema, current, value);
   else if (value !== undefined) patched = withoutDirectives(value);
   if (isJsonArray(order) && isJsonArray(patched)) {
-    if (isJsonArray(value)) checkOrder(schema, value, order);
     patched = inOrder(schema, patched, order, isJsonArray(current) ? current : []);
   }
   return isJsonArray(removed) && isJsonArray(patched)
@@ -126,39 +125,20 @@ function inOrder(
   order: readonly Json[],
   before: readonly Json[],
 ): readonly Json[] {
-  const indexIn = (list: readonly Json[], item: Json): number =>
+  const placeIn = (list: readonly Json[], item: Json): number =>
     list.findIndex((other) => isSame(schema, other, item));
+  const isBefore = (item: Json, next: Json): boolean =>
+    placeIn(before, item) >= 0 && placeIn(before, item) < placeIn(before, next);
   const ordered = items
-    .filter((item) => indexIn(order, item) >= 0)
-    .toSorted((a, b) => indexIn(order, a) - indexIn(order, b));
-  const others = items.filter((item) => indexIn(order, item) < 0);
+    .filter((item) => placeIn(order, item) >= 0)
+    .toSorted((a, b) => placeIn(order, a) - placeIn(order, b));
+  const others = items.filter((item) => placeIn(order, item) < 0);
   const out: Json[] = [];
   for (const item of ordered) {
-    const place = indexIn(before, item);
-    while (others[0] !== undefined && place >= 0 && isBetween(indexIn(before, others[0]), place)) {
-      out.push(...others.splice(0, 1));
-    }
-    out.push(item);
+    const end = others.findIndex((other) => !isBefore(other, item));
+    out.push(...others.splice(0, end < 0 ? others.length : end), item);
   }
   return [...out, ...others];
-}
-
-const isBetween = (index: number, end: number): boolean => index >= 0 && index < end;
-
-/** The items of a patch must be in the order that it gives. */
-function checkOrder(schema: StructuralSchema, patch: readonly Json[], order: readonly Json[]): void {
-  const items = patch.filter((item) => fieldOf(item, '$patch') === undefined);
-  let next = 0;
-  for (const place of order) {
-    const item = items[next];
-    if (item !== undefined && isSame(schema, item, place)) next++;
-  }
-  if (order.length > 0 && next < items.length) {
-    throw new PatchError(
-      500,
-      `The order in patch list:\n${JSON.stringify(patch)}\n doesn't match $setElementOrder list:\n${JSON.stringify(order)}\n`,
-    );
-  }
 }
 
 /** What is new is taken as it is, but for nulls, which remove nothing, and what is to be deleted. */

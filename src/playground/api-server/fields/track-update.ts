@@ -40,7 +40,9 @@ export function trackUpdate(update: Update): JsonObject {
   const given = managedFieldsOf(after);
   const managed = isReset(update, given) ? new Map() : entriesOf(update, given);
   const object = withoutManagedFields(after);
-  if (managed.size === 0 && before !== undefined) return object;
+  // Kubernetes gives up on custom objects with an entry of a version in which it cannot read them.
+  const isLost = kind.custom && servedEntries(kind, managed).size < managed.size;
+  if (isLost || (managed.size === 0 && before !== undefined)) return object;
   const change = {
     before: before === undefined ? beforeCreation(kind) : withoutManagedFields(before),
     after: object,
@@ -51,7 +53,8 @@ export function trackUpdate(update: Update): JsonObject {
 function isReset(update: Update, given: Json | undefined): boolean {
   const { subresource = '' } = update;
   if (subresource !== '' || !isJsonArray(given)) return false;
-  return given.length === 0 || (given.length === 1 && jsonEqual(given[0], {}));
+  // Of custom kinds an empty list is as good as none: reading metadata drops it.
+  return given.length === 0 ? !update.kind.custom : given.length === 1 && jsonEqual(given[0], {});
 }
 
 function entriesOf(update: Update, given: Json | undefined): Managed {
@@ -72,7 +75,9 @@ export function owners(
   const self = writer(write, 'Update');
   const earlier = managed.get(managerId(self));
   const fields = earlier === undefined ? taken : union(earlier.fields, taken);
-  return capUpdaters(withEntry(managed, { ...self, time: write.time, fields }));
+  // Kubernetes loses the time of a write to scale.
+  const time = self.subresource === 'scale' ? undefined : write.time;
+  return capUpdaters(withEntry(managed, { ...self, time, fields }));
 }
 
 /**

@@ -1,14 +1,17 @@
 import { isJsonObject, type Json, type JsonObject, type StructuralSchema } from '../kind.ts';
 import {
+  emptySet,
   fieldElement,
+  fieldName,
   FieldSetBuilder,
+  isEmpty,
   keyElement,
   valueElement,
   type FieldPath,
   type FieldSet,
   type PathElement,
 } from './field-set.ts';
-import { fieldType, shapeOf, type FieldType, type ListType, type Shape } from './field-type.ts';
+import { fieldType, itemType, shapeOf, type FieldType, type ListType, type Shape } from './field-type.ts';
 import { fieldOf, isJsonArray, jsonEqual, objectOf } from './json.ts';
 
 /**
@@ -20,48 +23,54 @@ export function itemElement(list: ListType, item: Json): PathElement {
   return keyElement(objectOf(list.keys.map((key) => [key, fieldOf(item, key) ?? keyDefault(list, key)])));
 }
 
-const keyDefault = (list: ListType, key: string): Json | undefined =>
-  list.items.map?.fields.get(key)?.default;
+export const keyDefault = (list: ListType, key: string): Json | undefined =>
+  list.items?.map?.fields.get(key)?.default;
 
-/** The fields that a value has: what its owner owns. */
-export function fieldSetOf(type: FieldType, value: Json): FieldSet {
-  const builder = new FieldSetBuilder();
-  collectFields(type, value, [], builder);
-  return builder.build();
-}
+/** The fields or items of a value. Most steps lead to one; old API allows several items that cannot be told apart. */
+type Parts = ReadonlyMap<PathElement, readonly Json[]>;
 
-function collectFields(type: FieldType, value: Json, path: FieldPath, into: FieldSetBuilder): void {
-  const { list, map } = type;
-  const shape = shapeOf(type, value);
-  if (shape === 'map' && map?.atomic === false) {
-    if (!isJsonObject(value)) return;
-    for (const [name, child] of Object.entries(value)) {
-      const childPath = [...path, fieldElement(name)];
-      collectFields(fieldType(map, name), child, childPath, into);
-      // A field of the schema is owned through what is in it; one with a free name, or with nothing in it, by itself.
-      if (!map.fields.has(name) || child === null || isEmptyObject(child)) into.insert(childPath);
-    }
-  } else if (shape === 'list' && list?.atomic === false) {
-    for (const [element, items] of itemsByElement(list, value)) {
-      const childPath = [...path, element];
-      if (items.length === 1) collectFields(list.items, items[0] ?? null, childPath, into);
-      into.insert(childPath);
-    }
-  } else {
-    into.insert(path);
+/** Undefined for what is owned as one value. What is of another shape has no parts. */
+function partsOf(type: FieldType, shape: Shape, value: Json | undefined): Parts | undefined {
+  if (shape === 'map' && type.map?.atomic === false) {
+    const fields = isJsonObject(value) ? Object.entries(value) : [];
+    return new Map(fields.map(([name, child]) => [fieldElement(name), [child]]));
   }
-}
-
-/** Items that cannot be told apart are kept together; only the API of old allows them. */
-function itemsByElement(list: ListType, value: Json | undefined): Map<PathElement, readonly Json[]> {
+  const { list } = type;
+  if (shape !== 'list' || list?.atomic !== false) return undefined;
   return Map.groupBy(isJsonArray(value) ? value : [], (item) => itemElement(list, item));
 }
 
-/** What is different between two values. No field is in two of the sets. */
-export interface Comparison {
-  readonly removed: FieldSet;
-  readonly modified: FieldSet;
-  readonly added: FieldSet;
+function partType(type: FieldType, element: PathElement): FieldType {
+  const name = fieldName(element);
+  return name === undefined ? itemType(type.list) : fieldType(type.map, name);
+}
+
+/** A field of the schema is owned through what is in it; one with a free name, or an item, by itself too. */
+function isNamed(type: FieldType | undefined, element: PathElement): boolean {
+  const name = fieldName(element);
+  return name !== undefined && type?.map?.fields.has(name) === true;
+}
+
+/** The fields that a value has: what its owner owns. */
+export function fieldSetOf(type: FieldType, value: Json): FieldSet {
+  const parts = partsOf(type, shapeOf(type, value), value);
+  if (parts === undefined) return { member: true, children: new Map() };
+  const children = new Map<PathElement, FieldSet>();
+  for (const [element, values] of parts) {
+    const [part = null, ...more] = values;
+    const inner = more.length > 0 ? emptySet : fieldSetOf(partType(type, element), part);
+    const member = inner.member || !isNamed(type, element) || part === null || isEmptyObject(part);
+    const child = { member, children: inner.children };
+    if (!isEmpty(child)) children.set(element, child);
+  }
+  return { member: false, children };
+}
+
+/** What is different between two values. */
+export interface Comparison<Fields = FieldSet> {
+  readonly removed: Fields;
+  readonly modified: Fields;
+  readonly added: Fields;
 }
 
 export function compare(type: FieldType, before: Json, after: Json): Comparison {
@@ -74,181 +83,128 @@ export function compare(type: FieldType, before: Json, after: Json): Comparison 
   return { removed: into.removed.build(), modified: into.modified.build(), added: into.added.build() };
 }
 
-interface ComparisonBuilder {
-  readonly removed: FieldSetBuilder;
-  readonly modified: FieldSetBuilder;
-  readonly added: FieldSetBuilder;
+function compareParts(
+  type: FieldType,
+  before: readonly Json[],
+  after: readonly Json[],
+  path: FieldPath,
+  into: Comparison<FieldSetBuilder>,
+): void {
+  // Several items of one key are one value, and not the one that was or comes to be there alone.
+  if (before.length > 1 && after.length > 1) {
+    if (!jsonEqual(before, after)) into.modified.insert(path);
+  } else if (before.length > 1) {
+    compareParts(type, [], after, path, into);
+    into.removed.insert(path);
+  } else if (after.length > 1) {
+    compareParts(type, before, [], path, into);
+    into.added.insert(path);
+  } else {
+    compareValues(type, before[0], after[0], path, into);
+  }
 }
-
-type Maybe = Json | undefined;
 
 function compareValues(
   type: FieldType,
-  before: Maybe,
-  after: Maybe,
+  before: Json | undefined,
+  after: Json | undefined,
   path: FieldPath,
-  into: ComparisonBuilder,
+  into: Comparison<FieldSetBuilder>,
 ): void {
-  const shapes = new Set(
-    [before, after].filter((value) => value !== undefined).map((value) => shapeOf(type, value)),
-  );
+  const values = [before, after].filter((value) => value !== undefined);
   let isLeaf = false;
-  for (const shape of shapes) {
+  for (const shape of new Set(values.map((value) => shapeOf(type, value)))) {
+    const [old, fresh] = [partsOf(type, shape, before), partsOf(type, shape, after)];
     // Of two empty values, null and {} are told apart.
-    const areEmpty = isEmpty(shape, before) && isEmpty(shape, after);
-    if (shape === 'map' && type.map?.atomic === false && !areEmpty) {
-      for (const name of keysOf(before, after)) {
-        const child = [...path, fieldElement(name)];
-        compareValues(fieldType(type.map, name), fieldOf(before, name), fieldOf(after, name), child, into);
-      }
-    } else if (shape === 'list' && type.list?.atomic === false && !areEmpty) {
-      compareItems(type.list, before, after, path, into);
-    } else {
+    if (old === undefined || fresh === undefined || old.size + fresh.size === 0) {
       isLeaf = true;
+      continue;
+    }
+    for (const element of new Set([...old.keys(), ...fresh.keys()])) {
+      const [left = [], right = []] = [old.get(element), fresh.get(element)];
+      compareParts(partType(type, element), left, right, [...path, element], into);
     }
   }
-  if (before === undefined) into.added.insert(path);
-  else if (after === undefined) into.removed.insert(path);
+  if (values.length === 1) (before === undefined ? into.added : into.removed).insert(path);
   else if (isLeaf && !jsonEqual(before, after)) into.modified.insert(path);
 }
 
-function compareItems(
-  list: ListType,
-  before: Maybe,
-  after: Maybe,
-  path: FieldPath,
-  into: ComparisonBuilder,
-): void {
-  const befores = itemsByElement(list, before);
-  const afters = itemsByElement(list, after);
-  for (const element of new Set([...befores.keys(), ...afters.keys()])) {
-    const child = [...path, element];
-    const [old = [], fresh = []] = [befores.get(element), afters.get(element)];
-    // Several items of one key are compared as one value.
-    if (old.length > 1 && fresh.length > 1) {
-      if (!jsonEqual(old, fresh)) into.modified.insert(child);
-      continue;
-    }
-    const [single, next] = [old.length > 1 ? undefined : old[0], fresh.length > 1 ? undefined : fresh[0]];
-    if (single !== undefined || next !== undefined) compareValues(list.items, single, next, child, into);
-    if (old.length > 1) into.removed.insert(child);
-    if (fresh.length > 1) into.added.insert(child);
-  }
-}
-
-/** The value with what another one has put over it. Nothing is taken away. Undefined if there is nothing. */
-export function merge(type: FieldType, value: Maybe, over: Maybe): Maybe {
-  const shape = shapeOf(type, over === undefined ? value : over);
-  if (!isEmpty(shape, value) || !isEmpty(shape, over)) {
-    const { map, list } = type;
-    if (shape === 'map' && map?.atomic === false) {
-      return objectOf(
-        keysOf(value, over).map((name) => [
-          name,
-          merge(fieldType(map, name), fieldOf(value, name), fieldOf(over, name)),
-        ]),
-      );
-    }
-    if (shape === 'list' && list?.atomic === false) return mergeItems(list, value, over);
-  }
-  return over === undefined ? value : over;
-}
-
-/** Items of both are in the order of `over`; those of `value` alone keep their places among them as well as can be. */
-function mergeItems(list: ListType, value: Maybe, over: Maybe): Json {
-  const left = itemsOf(list, value);
-  const right = itemsOf(list, over);
-  const shared = right.filter(({ element }) => left.some((item) => item.element === element));
-  const merged = new Set<PathElement>();
-  const out: Maybe[] = [];
-  const take = (element: PathElement): void => {
-    merged.add(element);
-    const [same, ...others] = left.filter((item) => item.element === element);
-    const ours = others.length > 0 ? null : same?.item;
-    out.push(merge(list.items, ours, right.find((item) => item.element === element)?.item));
-    if (shared[0]?.element === element) shared.shift();
+/** A value with another one put over it. Nothing is taken away. */
+export function merge(type: FieldType, value: Json | undefined, over: Json): Json {
+  const shape = shapeOf(type, over);
+  const [ours, theirs] = [partsOf(type, shape, value), partsOf(type, shape, over)];
+  if (ours === undefined || theirs === undefined || ours.size + theirs.size === 0) return over;
+  const merged = (element: PathElement): Json => {
+    const [[part, ...more], theirPart] = [ours.get(element) ?? [], theirs.get(element)?.[0]];
+    const single = more.length > 0 ? null : part;
+    return theirPart === undefined ? (single ?? null) : merge(partType(type, element), single, theirPart);
   };
-  const isInRight = (element: PathElement): boolean => right.some((item) => item.element === element);
-  for (let l = 0, r = 0; l < left.length || r < right.length;) {
-    const [ours, theirs] = [left[l], right[r]];
-    if (ours !== undefined && ours.element === theirs?.element) {
-      take(ours.element);
-      l++;
-      r++;
-      continue;
-    }
-    if (ours !== undefined && !isInRight(ours.element)) {
-      out.push(ours.item);
-      l++;
-      continue;
-    }
-    if (
-      ours !== undefined &&
-      theirs !== undefined &&
-      shared[0] !== undefined &&
-      shared[0].element !== ours.element
-    ) {
-      // Of both, but it comes later.
-      l++;
-      continue;
-    }
-    if (ours !== undefined && merged.has(ours.element)) l++;
-    if (theirs !== undefined) {
-      take(theirs.element);
-      r++;
-    }
+  if (shape === 'list' && type.list !== undefined) {
+    const items = isJsonArray(value) ? value : [];
+    return mergeItems(type.list, items, [...theirs.keys()], merged);
   }
-  return out.filter((item) => item !== undefined);
+  return objectOf([...ours.keys(), ...theirs.keys()].map((element) => [element.slice(2), merged(element)]));
 }
 
-function itemsOf(list: ListType, value: Maybe): { readonly element: PathElement; readonly item: Json }[] {
-  return (isJsonArray(value) ? value : []).map((item) => ({ element: itemElement(list, item), item }));
+/** The items of `right` in their order; those of `left` alone keep their places among them as well as can be. */
+function mergeItems(
+  list: ListType,
+  left: readonly Json[],
+  right: readonly PathElement[],
+  merged: (element: PathElement) => Json,
+): Json {
+  const ours = left.map((item) => itemElement(list, item));
+  const out: Json[] = [];
+  let at = 0;
+  /** Takes what is only in `left` up to a shared item; without one, up to the next that is shared. */
+  const takeUpTo = (end: PathElement | undefined): void => {
+    for (const [index, element] of ours.entries()) {
+      if (index < at) continue;
+      const isShared = right.includes(element);
+      if (isShared && (end === undefined || element === end)) return;
+      if (!isShared) out.push(...left.slice(index, index + 1));
+      at = index + 1;
+    }
+  };
+  for (const [index, element] of right.entries()) {
+    const next = right.slice(index).find((other) => ours.includes(other));
+    takeUpTo(next);
+    out.push(merged(element));
+    // Here is either this very item, or one that came before.
+    if (next === undefined || next === element) at++;
+  }
+  const rest = left.slice(at).filter((_, index) => !right.includes(ours[at + index] ?? 'i:'));
+  return [...out, ...rest];
 }
 
 /** The value without some fields and items. What has no fields left is null, as in Kubernetes. */
 export function removeFields(type: FieldType, value: Json, fields: FieldSet): Json {
-  const { map, list } = type;
   const shape = shapeOf(type, value);
-  const kept = (element: PathElement, childType: FieldType, child: Json): Json | undefined => {
-    const childFields = fields.children.get(element);
-    if (childFields === undefined) return child;
-    return childFields.member ? undefined : removeFields(childType, child, childFields);
+  if (shape === 'scalar') return value;
+  const kept = (element: PathElement, part: Json): Json | undefined => {
+    const inner = fields.children.get(element);
+    if (inner === undefined) return part;
+    return inner.member ? undefined : removeFields(partType(type, element), part, inner);
   };
-  if (shape === 'map' && map !== undefined) {
-    if (map.atomic || !isJsonObject(value)) return null;
-    const left = objectOf(
-      Object.entries(value).map(([name, child]) => [
-        name,
-        kept(fieldElement(name), fieldType(map, name), child),
-      ]),
-    );
-    return isEmptyObject(left) ? null : left;
-  }
-  if (shape === 'list' && list !== undefined) {
-    if (list.atomic || !isJsonArray(value)) return null;
+  const { map, list } = type;
+  if (shape === 'list' && list?.atomic === false && isJsonArray(value)) {
     const left = value
-      .map((item) => kept(itemElement(list, item), list.items, item))
+      .map((item) => kept(itemElement(list, item), item))
       .filter((item) => item !== undefined);
     return left.length === 0 ? null : left;
   }
-  return value;
+  if (map?.atomic !== false || !isJsonObject(value)) return null;
+  const left = objectOf(Object.entries(value).map(([name, part]) => [name, kept(fieldElement(name), part)]));
+  return isEmptyObject(left) ? null : left;
 }
 
 /** The set with the fields of the schema that have members in them as members too. */
-export function withNamedFields(type: FieldType | undefined, set: FieldSet): FieldSet {
-  const children = new Map<PathElement, FieldSet>();
-  for (const [element, child] of set.children) {
-    const name = element.startsWith('f:') ? element.slice(2) : undefined;
-    const isNamed = name !== undefined && type?.map?.fields.has(name) === true;
-    const inner = withNamedFields(childType(type, element), child);
-    children.set(element, { member: child.member || isNamed, children: inner.children });
-  }
-  return { member: set.member, children };
-}
-
-function childType(type: FieldType | undefined, element: PathElement): FieldType | undefined {
-  if (element.startsWith('f:')) return type?.map && fieldType(type.map, element.slice(2));
-  return element.startsWith('k:') ? type?.list?.items : undefined;
+export function withNamedFields(type: FieldType, set: FieldSet): FieldSet {
+  const children = [...set.children].map(([element, child]): [PathElement, FieldSet] => {
+    const inner = withNamedFields(partType(type, element), child);
+    return [element, { member: child.member || isNamed(type, element), children: inner.children }];
+  });
+  return { member: set.member, children: new Map(children) };
 }
 
 /**
@@ -256,23 +212,12 @@ function childType(type: FieldType | undefined, element: PathElement): FieldType
  * empty (their schema says `default: {}`), and null for the lists that must be there.
  */
 export function structsOf(schema: StructuralSchema): JsonObject {
-  return objectOf(
-    Object.entries(schema.properties ?? {}).map(([name, property]) => {
-      if (property.default !== undefined && isEmptyObject(property.default))
-        return [name, structsOf(property)];
-      return [name, property.type === 'array' && schema.required?.includes(name) === true ? null : undefined];
-    }),
-  );
+  const structs = Object.entries(schema.properties ?? {}).map(([name, property]) => {
+    const isList = property.type === 'array' && schema.required?.includes(name) === true;
+    const value = isEmptyObject(property.default ?? null) ? structsOf(property) : isList ? null : undefined;
+    return [name, value] as const;
+  });
+  return objectOf(structs);
 }
 
-/** Whether a value has no fields or items in it; what is of another shape has none. */
-function isEmpty(shape: Shape, value: Maybe): boolean {
-  if (shape === 'map') return !isJsonObject(value) || Object.keys(value).length === 0;
-  return !isJsonArray(value) || value.length === 0;
-}
-
-const isEmptyObject = (value: Json): boolean => isJsonObject(value) && isEmpty('map', value);
-
-const keysOf = (...values: readonly Maybe[]): string[] => [
-  ...new Set(values.flatMap((value) => (isJsonObject(value) ? Object.keys(value) : []))),
-];
+const isEmptyObject = (value: Json): boolean => isJsonObject(value) && Object.keys(value).length === 0;
