@@ -9,9 +9,13 @@ import type { ResourceType } from './resources.ts';
 
 /** Where a reflector reads from. */
 export interface ListWatchSource<T extends KubeObject> {
-  list(signal: AbortSignal): Promise<Pick<ListPage<T>, 'items' | 'resourceVersion'>>;
+  readonly list: (signal: AbortSignal) => Promise<Pick<ListPage<T>, 'items' | 'resourceVersion'>>;
   /** Must end, by a return or a throw, soon after the signal is aborted. */
-  watch(resourceVersion: string, timeoutSeconds: number, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
+  readonly watch: (
+    resourceVersion: string,
+    timeoutSeconds: number,
+    signal: AbortSignal,
+  ) => AsyncIterable<WatchEvent<T>>;
 }
 
 /** The objects of one kind that the selection lets through. The server filters, so that the rest costs no memory here. */
