@@ -329,8 +329,14 @@ export const configSchema = {
   },
 } as const satisfies ObjectField;
 
-/** A decoded configuration: every field that is not optional is there, durations are milliseconds. */
-export type Config = Decoded<typeof configSchema>;
+/**
+ * A decoded configuration: every field that is not optional is there, durations are milliseconds. One storage driver is
+ * always there, and this version has one.
+ */
+export type Config = Document & { readonly storage: { readonly filesystem: object } };
+
+/** As decoded, before the rules that concern more than one field are checked. */
+export type Document = Decoded<typeof configSchema>;
 
 /**
  * Options that docker distribution has and this version does not. `ignored`: the server works the same without.
