@@ -23,7 +23,7 @@ import { Referrers } from './referrers.ts';
 import type { TagStore } from './tag-store.ts';
 
 export interface StoredManifest {
-  /** The digest that was asked for, or the sha256 digest that the tag has. */
+  /** The digest that was asked for, or the one that the tag was pushed with. */
   readonly digest: Digest;
   readonly mediaType: string;
   readonly bytes: Buffer;
@@ -42,7 +42,7 @@ export interface NewManifest {
 /**
  * Manifests of repositories. Bytes lie under their sha256 digest. One that was pushed by its sha512 digest has two
  * revision links that both say the sha256 digest: its own, and that of the sha256 digest, because distribution finds
- * manifests by what it reads in a link, and tags, referrers and collectors then need to know one digest alone.
+ * manifests by what it reads in a link. A tag says the digest that it was pushed with, and answers with it.
  */
 export class ManifestStore {
   readonly #driver: StorageDriver;
@@ -139,13 +139,13 @@ export class ManifestStore {
   }
 
   async #writeTag(write: ManifestWrite, tag: Tag): Promise<void> {
-    const { repository, canonical, permit } = write;
+    const { repository, digest, permit } = write;
     const previous = await this.#tags.resolve(repository, tag);
-    await this.#tags.set(repository, tag, canonical, permit);
+    await this.#tags.set(repository, tag, digest, permit);
     try {
       await this.#validate(write);
     } catch (error) {
-      await this.#tags.putBack(repository, tag, { previous, own: canonical });
+      await this.#tags.putBack(repository, tag, { previous, own: digest });
       throw error;
     }
   }
