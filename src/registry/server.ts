@@ -82,7 +82,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
     context: {
       driver,
       blobs,
-      uploads: new UploadStore({ driver, blobs, clock, log, activity: lease }),
+      uploads: new UploadStore({ driver, clock, log, activity: lease }),
       manifests: new ManifestStore({ driver, blobs, tags, log }),
       tags,
       gate: lease,

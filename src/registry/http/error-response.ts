@@ -11,7 +11,7 @@ export function answerError(exchange: Exchange, error: unknown, log: Logger): vo
   // Nobody is there to be told; the access log has the line.
   if (exchange.clientIsGone) return;
   const known = error instanceof RegistryError ? error : undefined;
-  if (known === undefined || known.cause !== undefined) {
+  if (known === undefined || (known.status >= 500 && known.cause !== undefined)) {
     log.error({ requestId, method: request.method, url: request.url, error }, 'request failed');
   }
   if (response.headersSent) {

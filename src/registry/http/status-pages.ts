@@ -3,6 +3,7 @@ import { HEALTH_PATH, METRICS_PATH, READY_PATH, STATUS_PATH } from '../../contra
 import type { StatusDocument } from '../../contract/status-document.ts';
 import type { Clock } from '../../process/clock.ts';
 import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
+import { REGISTRY_ROOT } from '../storage/paths.ts';
 import { json, text, type Page, type Pages } from './page-server.ts';
 
 /** A store that takes longer than this to answer is no good to clients either. */
@@ -73,11 +74,11 @@ async function storeProblem(driver: StorageDriver, clock: Clock): Promise<string
   const late = new AbortController();
   try {
     return await Promise.race([
-      driver.stat('/').then(() => undefined),
+      driver.stat(REGISTRY_ROOT).then(() => undefined),
       clock.sleep(STORE_ANSWERS_WITHIN_MS, late.signal).then(() => 'no answer'),
     ]);
   } catch (error) {
-    if (error instanceof PathNotFoundError) return 'the root is missing';
+    if (error instanceof PathNotFoundError) return undefined; // nothing was pushed yet
     return error instanceof Error ? error.message : String(error);
   } finally {
     late.abort();
