@@ -30,9 +30,9 @@ interface Fixture {
   readonly clock: TestClock;
   readonly driver: MemoryDriver;
   readonly content: RegistryContent;
-  collect(change?: Partial<CollectOptions>): Promise<CollectionReport>;
-  has(path: string): boolean;
-  trash(): string[];
+  readonly collect: (change?: Partial<CollectOptions>) => Promise<CollectionReport>;
+  readonly has: (path: string) => boolean;
+  readonly trash: () => string[];
 }
 
 let runs = 0;

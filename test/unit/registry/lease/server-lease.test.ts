@@ -15,8 +15,8 @@ interface Fixture {
   readonly driver: MemoryDriver;
   readonly lease: ServerLease;
   readonly operations: string[];
-  announcement(): Announcement;
-  run(change: Partial<RunRecord>): Promise<void>;
+  readonly announcement: () => Announcement;
+  readonly run: (change: Partial<RunRecord>) => Promise<void>;
 }
 
 async function serverLease(options: { readOnly?: boolean } = {}): Promise<Fixture> {
