@@ -58,7 +58,6 @@ function mountsOnManyNodes(registry: Registry): boolean {
 }
 
 function podSpec(registry: Registry, image: string): NonNullable<PodSpec> {
-  const { requests, limits } = registry.spec.resources ?? {};
   const extras = secretMounts(registry);
   return {
     ...podSecurity,
@@ -91,10 +90,7 @@ function podSpec(registry: Registry, image: string): NonNullable<PodSpec> {
         },
         lifecycle: { preStop: { sleep: { seconds: ENDPOINT_SECONDS } } },
         terminationMessagePolicy: 'FallbackToLogsOnError',
-        resources: {
-          requests: quantities(requests) ?? DEFAULT_REQUESTS,
-          ...(limits !== undefined && { limits: quantities(limits) ?? {} }),
-        },
+        resources: resourcesOf(registry),
         securityContext: containerSecurity,
         volumeMounts: [
           { name: 'data', mountPath: STORAGE_ROOT },
@@ -136,10 +132,17 @@ function secretMounts(registry: Registry) {
   ];
 }
 
-function quantities(
-  values: Readonly<Record<string, number | string>> | undefined,
-): Readonly<Record<string, string>> | undefined {
-  if (values === undefined) return undefined;
+/** Where limits are given and requests are not, Kubernetes sets aside the limits. */
+function resourcesOf({ spec: { resources } }: Registry) {
+  if (resources === undefined) return { requests: DEFAULT_REQUESTS };
+  const { requests, limits } = resources;
+  return {
+    ...(requests !== undefined && { requests: quantities(requests) }),
+    ...(limits !== undefined && { limits: quantities(limits) }),
+  };
+}
+
+function quantities(values: Readonly<Record<string, number | string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(
     Object.entries(values).map(([resource, quantity]) => [resource, String(quantity)]),
   );

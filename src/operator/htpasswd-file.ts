@@ -4,6 +4,21 @@ export interface PasswordHasher {
   verify(password: Buffer, hash: string): Promise<boolean>;
 }
 
+/** Whether the file says exactly this already, so that nothing need be hashed. */
+export async function htpasswdFits(
+  passwords: ReadonlyMap<string, Buffer>,
+  existing: string,
+  hasher: Pick<PasswordHasher, 'verify'>,
+): Promise<boolean> {
+  const known = parseHtpasswd(existing);
+  if (known.size !== passwords.size) return false;
+  for (const [name, password] of passwords) {
+    const hash = known.get(name);
+    if (hash === undefined || !(await hasher.verify(password, hash))) return false;
+  }
+  return true;
+}
+
 /**
  * The htpasswd file for these users, sorted by name. A hash that is in `existing` and still fits is kept, since a new
  * one of the same password would differ and be a change of the Secret for nothing.

@@ -44,7 +44,11 @@ function readyVerdict(registry: Registry, facts: RegistryFacts, now: number): Ve
   if (hasExpired(facts, now)) return verdict('False', 'Expired', expiryMessage(facts));
   const rollout = facts.deployment === undefined ? undefined : rolloutOf(facts.deployment, facts.pods);
   if (rollout?.available === true) return verdict('True', 'Available', `Serves at ${registryUrl(registry)}`);
-  if (rollout?.problem !== undefined) return verdict('False', 'PodFailing', rollout.problem);
+  if (rollout?.problem !== undefined) {
+    // Until a volume is bound no pod finds a node, and that is the usual way of things.
+    const usual = facts.claim?.status?.phase !== 'Bound';
+    return verdict('False', usual ? 'Progressing' : 'PodFailing', rollout.problem);
+  }
   return verdict('False', 'Progressing');
 }
 

@@ -9,7 +9,7 @@ import { configFile, configHash, desiredConfig } from './desired-config.ts';
 import { desiredDeployment } from './desired-deployment.ts';
 import { desiredService } from './desired-service.ts';
 import { desiredUsers, USERS_KEY } from './desired-users.ts';
-import { writeHtpasswd } from './htpasswd-file.ts';
+import { htpasswdFits, writeHtpasswd } from './htpasswd-file.ts';
 import { passwordOf, type RegistryUser, type UserProblem } from './password.ts';
 import type { RegistryLook, RegistryTools, Step } from './registry-look.ts';
 import { dataText } from './secret-data.ts';
@@ -57,13 +57,12 @@ async function writeUsers(tools: RegistryTools, look: RegistryLook): Promise<Out
   const { passwords, problems } = await readPasswords(tools, namespace, users);
   const key = { namespace, name: childNames(name).users };
 
-  const known = dataText(world.secrets.get(key), USERS_KEY);
-  let htpasswd = await writeHtpasswd(passwords, known ?? '', hasher);
-  if (htpasswd !== known) {
+  let existing = dataText(world.secrets.get(key), USERS_KEY) ?? '';
+  if (!(await htpasswdFits(passwords, existing, hasher))) {
     // The cache may lag behind our own last write, and a hash that is made twice is a change for nothing.
-    const live = dataText(await kube.find(world.secrets.type, key), USERS_KEY);
-    if (live !== known) htpasswd = await writeHtpasswd(passwords, live ?? '', hasher);
+    existing = dataText(await kube.find(world.secrets.type, key), USERS_KEY) ?? '';
   }
+  const htpasswd = await writeHtpasswd(passwords, existing, hasher);
   const child = await applyChild(kube, world.secrets, registry, desiredUsers(registry, htpasswd));
   if (child.outcome !== undefined) return child.outcome;
   look.facts.users = { hash: createHash('sha256').update(htpasswd).digest('hex'), problems };

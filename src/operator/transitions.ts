@@ -12,8 +12,8 @@ export function transitionEvents(
     const previous = before?.find((condition) => condition.type === type);
     if (previous?.reason === reason && previous.status === status) return [];
     const { event } = reasons[reason];
-    // At first sight, what is as it should be from the start is no news.
-    if (event === false || (previous === undefined && reason === 'Writable')) return [];
+    // A server that takes writes is news after one that did not, and not after one that had yet to be asked.
+    if (event === false || (reason === 'Writable' && previous?.status !== 'True')) return [];
     return [{ type: event, reason, action: 'Reconcile', note: message }];
   });
 }
