@@ -22,7 +22,7 @@ export type Child<T extends KubeObject> =
   | { readonly object?: undefined; readonly outcome: Waiting | Stalled };
 
 /** On each applied object: what was applied last, so that a field that is no longer wanted is taken back. */
-export const APPLIED_ANNOTATION = 'stevedore.dev/applied';
+const APPLIED_ANNOTATION = 'stevedore.dev/applied';
 
 const PREDECESSOR_MS = 1000;
 

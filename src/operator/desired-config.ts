@@ -33,10 +33,10 @@ type Written<F> = F extends { readonly type: 'object'; readonly fields: infer Fi
             ? Readonly<Record<string, string>>
             : Readonly<Record<string, readonly string[]>>;
 
-export type WrittenConfig = Written<typeof configSchema>;
+type WrittenConfig = Written<typeof configSchema>;
 
 /** The configuration of the server. What is in it takes effect at a start, so a change of it rolls the pod. */
-export function serverConfig(registry: Registry): WrittenConfig {
+function serverConfig(registry: Registry): WrittenConfig {
   const { spec } = registry;
   return {
     version: '0.1',

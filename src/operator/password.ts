@@ -12,7 +12,7 @@ export interface UserProblem {
   readonly message: string;
 }
 
-export type UserProblemReason = 'SecretNotFound' | 'NotPermitted' | 'KeyNotFound' | 'PasswordUnusable';
+type UserProblemReason = 'SecretNotFound' | 'NotPermitted' | 'KeyNotFound' | 'PasswordUnusable';
 
 type Password = { readonly password: Buffer } | { readonly problem: UserProblem };
 
@@ -50,7 +50,7 @@ export function passwordOf(user: RegistryUser, secret: Secret | undefined): Pass
 }
 
 /** Whoever may write a Registry could otherwise read any Secret of the namespace through it. */
-export function mayBeUsed(secret: Secret): boolean {
+function mayBeUsed(secret: Secret): boolean {
   return secret.metadata.labels?.[USE_LABEL] === USE_CREDENTIALS;
 }
 

@@ -30,7 +30,7 @@ export interface CertificateFacts {
   readonly authorityProblem?: string;
 }
 
-export interface UserFacts {
+interface UserFacts {
   /** SHA-256 of the htpasswd file, in hex. */
   readonly hash: string;
   readonly problems: readonly UserProblem[];

@@ -58,7 +58,7 @@ function harness() {
     ): void {
       const { name = 'night', annotations = {} } = options;
       const { spec: all } = collectionObject({ name, spec });
-      kube.put(registryGCs, { metadata: { ...key(name), annotations }, spec: all } as never);
+      kube.put(registryGCs, { metadata: { ...key(name), annotations }, spec: all });
     },
     putRegistry(ready: 'True' | 'False' = 'True', readOnly: object = { active: false }): void {
       const conditions = [
@@ -74,7 +74,7 @@ function harness() {
         metadata: key('reg'),
         spec: registryObject().spec,
         status: { conditions, readOnly },
-      } as never);
+      });
     },
     async converge(name = 'night') {
       for (let round = 0; round < 10; round++) {
@@ -104,7 +104,7 @@ function harness() {
           labels: { ...job.metadata.labels, 'batch.kubernetes.io/job-name': job.metadata.name },
         },
         status: { phase: 'Running' },
-      } as never);
+      });
     },
     /** The Job ends, and its pod with this termination message. */
     finish(
@@ -122,7 +122,7 @@ function harness() {
           labels: { ...job.metadata.labels, 'batch.kubernetes.io/job-name': job.metadata.name },
         },
         status: { phase: 'Failed', containerStatuses: [{ name: 'garbage-collection', state }] },
-      } as never);
+      });
       kube.put(
         jobs,
         {
@@ -132,7 +132,7 @@ function harness() {
               { type, status: 'True', reason, lastTransitionTime: new Date(clock.now()).toISOString() },
             ],
           },
-        } as never,
+        },
         'job-controller',
       );
     },
@@ -312,11 +312,11 @@ test('a volume that one pod alone can mount is said to be so', async () => {
   h.kube.put(registries, {
     metadata: h.key('reg'),
     spec: { storage: { filesystem: { existingClaim: 'old' } } },
-  } as never);
+  });
   h.kube.put(persistentVolumeClaims, {
     metadata: h.key('old'),
     spec: { accessModes: ['ReadWriteOncePod'] },
-  } as never);
+  });
   h.apply();
   assert.equal((await h.converge()).kind, 'stalled');
   assert.equal(await h.ready(), 'False GCNotSupportedByStorage');
@@ -396,7 +396,7 @@ test('a Job that was deleted in the middle ends the run', async () => {
   h.putRegistry();
   h.apply();
   await h.converge();
-  h.kube.remove(jobs, (await onlyJob(h)).metadata as never);
+  h.kube.remove(jobs, (await onlyJob(h)).metadata);
   await h.converge();
   assert.equal((await h.status()).lastRun?.result, 'Failed');
   assert.deepEqual(await h.jobs(), []);

@@ -13,6 +13,16 @@ import { worldSelectors, type World } from '../../../src/operator/world.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** An object as far as the test cares. */
+interface Loose {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly metadata: ObjectMeta;
+  readonly data?: unknown;
+  readonly spec?: unknown;
+  readonly status?: unknown;
+}
+
 /** What one place holds: what each writer said, in the order of first writing. */
 interface Entry {
   readonly type: ResourceType<KubeObject>;
@@ -113,15 +123,11 @@ export class KubeStandIn implements Kube {
   }
 
   /** What a user or another controller does: no write of ours. */
-  put<T extends KubeObject>(
-    type: ResourceType<T>,
-    object: { readonly metadata: ObjectMeta },
-    manager = 'user',
-  ): Stored<T> {
+  put<T extends KubeObject>(type: ResourceType<T>, object: Loose, manager = 'user'): Stored<T> {
     const key = place(type, object.metadata);
     const known = this.#entries.get(key);
     const entry: Entry = known ?? {
-      type: type as ResourceType<KubeObject>,
+      type,
       identity: {
         uid: `uid-${++this.#uids}`,
         creationTimestamp: `${new Date(this.#now).toISOString().slice(0, 19)}Z`,

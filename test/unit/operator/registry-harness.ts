@@ -2,12 +2,10 @@ import type { StatusDocument } from '../../../src/contract/status-document.ts';
 import type { EventDetails } from '../../../src/kube/event-recorder.ts';
 import type { Outcome } from '../../../src/kube/outcome.ts';
 import {
-  configMaps,
   deployments,
   persistentVolumeClaims,
   pods,
   secrets,
-  services,
   type Secret,
 } from '../../../src/kube/resources.ts';
 import type { Registry } from '../../../src/api/registry.ts';
@@ -21,12 +19,12 @@ import { createWorld } from '../../../src/operator/world.ts';
 import { logSink } from '../../support/log-sink.ts';
 import { TestClock } from '../../support/test-clock.ts';
 import { Crash, KubeStandIn } from './kube-stand-in.ts';
-import { passwordSecret, readyPod, registryObject } from './resource-builders.ts';
+import { readyPod, registryObject } from './resource-builders.ts';
 
 export const KEY = { namespace: 'team', name: 'reg' };
 
 /** As quick as a password check must not be; each hash differs, as bcrypt's do. */
-export function countingHasher(): PasswordHasher & { readonly hashed: string[] } {
+function countingHasher(): PasswordHasher & { readonly hashed: string[] } {
   const hashed: string[] = [];
   return {
     hashed,
@@ -73,7 +71,7 @@ export function registryHarness() {
     /** What the user writes; the status, which is not the user's, stays. */
     apply(spec: object = {}): void {
       const { apiVersion, kind, spec: all } = registryObject({ spec });
-      kube.put(registries, { ...KEY, metadata: KEY, apiVersion, kind, spec: all } as never);
+      kube.put(registries, { ...KEY, metadata: KEY, apiVersion, kind, spec: all });
     },
     putSecret(secret: Secret): void {
       kube.put(secrets, secret);
@@ -116,12 +114,12 @@ export function registryHarness() {
             readyReplicas: 1,
             availableReplicas: 1,
           },
-        } as never,
+        },
         'deployment-controller',
       );
       kube.put(
         persistentVolumeClaims,
-        { metadata: KEY, status: { phase: 'Bound', capacity: { storage: '20Gi' } } } as never,
+        { metadata: KEY, status: { phase: 'Bound', capacity: { storage: '20Gi' } } },
         'binder',
       );
       kube.put(pods, { ...readyPod, metadata: { ...KEY, name: 'reg-1', labels: registryLabels('reg') } });
@@ -156,5 +154,3 @@ export function registryHarness() {
   };
   return harness;
 }
-
-export { configMaps, deployments, passwordSecret, persistentVolumeClaims, secrets, services };

@@ -2,19 +2,18 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { ApiError } from '../../../src/kube/api-error.ts';
+import {
+  configMaps,
+  deployments,
+  persistentVolumeClaims,
+  secrets,
+  services,
+} from '../../../src/kube/resources.ts';
 import { registries } from '../../../src/operator/resource-types.ts';
 import { dataText } from '../../../src/operator/secret-data.ts';
 import { inspectCertificate, isSignedBy } from '../../../src/pki/inspect.ts';
 import { passwordSecret, user } from './resource-builders.ts';
-import {
-  configMaps,
-  deployments,
-  KEY,
-  persistentVolumeClaims,
-  registryHarness,
-  secrets,
-  services,
-} from './registry-harness.ts';
+import { KEY, registryHarness } from './registry-harness.ts';
 
 const withUsers = (...names: string[]) => ({
   auth: { htpasswd: { users: names.map((name) => user(name)) } },
@@ -165,7 +164,7 @@ test('a Registry made anew finds the authority and the claim of the old one', as
     [configMaps, 'reg-ca'],
     [configMaps, 'reg-config'],
   ] as const) {
-    harness.kube.remove<never>(type as never, named(name));
+    harness.kube.remove(type, named(name));
   }
   harness.apply(withUsers('alice'));
   await harness.converge();
@@ -196,7 +195,7 @@ test('the authority and the claim follow the deletion policy', async () => {
 
 test('an object of that name that belongs to somebody else is left alone and named', async () => {
   const harness = registryHarness();
-  harness.kube.put(configMaps, { metadata: named('reg-config'), data: { mine: 'yes' } } as never);
+  harness.kube.put(configMaps, { metadata: named('reg-config'), data: { mine: 'yes' } });
   harness.apply();
   const outcome = await harness.converge();
   assert.equal(outcome.kind, 'stalled');
@@ -218,7 +217,7 @@ test('a child of an earlier Registry of this name is waited for', async () => {
     uid: 'old',
     controller: true,
   };
-  harness.kube.put(services, { metadata: { ...KEY, ownerReferences: [owner] } } as never);
+  harness.kube.put(services, { metadata: { ...KEY, ownerReferences: [owner] } });
   harness.apply();
   assert.deepEqual(await harness.converge(), {
     kind: 'waiting',
@@ -238,7 +237,7 @@ test('what somebody changes in a child is put back, and what others add stays', 
   await harness.kube.patch(services, KEY, { spec: { type: 'ExternalName', sessionAffinity: 'None' } });
   await harness.converge();
   assert.equal((await harness.kube.find(services, KEY))?.spec?.type, 'ClusterIP');
-  harness.kube.put(services, { metadata: KEY, spec: { sessionAffinity: 'ClientIP' } } as never, 'somebody');
+  harness.kube.put(services, { metadata: KEY, spec: { sessionAffinity: 'ClientIP' } }, 'somebody');
   await harness.converge();
   assert.equal((await harness.kube.find(services, KEY))?.spec?.sessionAffinity, 'ClientIP');
 });
@@ -297,7 +296,7 @@ test('the certificate follows the names, and is renewed after two thirds of its 
       metadata: KEY,
       spec: { clusterIPs: ['10.96.0.7'] },
       status: { loadBalancer: { ingress: [{ ip: '192.0.2.1' }, { hostname: 'lb.example.com' }] } },
-    } as never,
+    },
     'cloud',
   );
   harness.apply({ hostname: 'registry.example.com:5000', tls: { dnsNames: ['images.example.com'] } });
@@ -345,7 +344,7 @@ test('an authority that was broken is not replaced', async () => {
   const data = { ...secret?.data, 'tls.key': Buffer.from('garbage').toString('base64') };
   harness.kube.put(
     secrets,
-    { metadata: { ...named('reg-ca'), labels: secret?.metadata.labels }, data } as never,
+    { metadata: { ...named('reg-ca'), labels: secret?.metadata.labels ?? {} }, data },
     'creator',
   );
   assert.equal((await harness.converge()).kind, 'stalled');
@@ -392,7 +391,7 @@ test('an existing claim is used, and looked for while it is not there', async ()
   harness.kube.put(persistentVolumeClaims, {
     metadata: named('old'),
     status: { phase: 'Bound', capacity: { storage: '1Gi' } },
-  } as never);
+  });
   await harness.converge();
   assert.ok((await harness.conditions()).includes('StorageReady=True Bound'));
   const claim = (await harness.kube.find(deployments, KEY))?.spec?.template.spec?.volumes?.[0]
@@ -406,7 +405,7 @@ test('a Registry that is being deleted, or gone, is left alone', async () => {
   harness.kube.put(registries, {
     metadata: { ...KEY, deletionTimestamp: '2026-01-01T00:00:00Z' },
     spec: {},
-  } as never);
+  });
   assert.deepEqual(await harness.reconcile(), { kind: 'done' });
   assert.deepEqual(harness.kube.writes, []);
 });

@@ -7,8 +7,8 @@ import { readRegistry, readRegistryGC } from '../../../src/operator/resource-typ
 
 /** Objects as the API server has them: a valid one, plus what a test changes. */
 
-export const CREATED = '2026-01-01T00:00:00Z';
-export const UID = 'a5a5a5a5-0000-4000-8000-000000000001';
+const CREATED = '2026-01-01T00:00:00Z';
+const UID = 'a5a5a5a5-0000-4000-8000-000000000001';
 
 const stored = (name: string) => ({
   name,
