@@ -16,7 +16,14 @@ import { createLeaseStore } from '../../src/kube/lease-store.ts';
 import { createKubeMetrics } from '../../src/kube/metrics.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import { listWatchSource, reflect, type ListWatchSource } from '../../src/kube/reflector.ts';
-import { configMaps, leases, namespaces, resourceType, type ConfigMap } from '../../src/kube/resources.ts';
+import {
+  configMaps,
+  leases,
+  namespaces,
+  resourceType,
+  type ConfigMap,
+  type ResourceType,
+} from '../../src/kube/resources.ts';
 import { createTransport, type Transport } from '../../src/kube/transport.ts';
 import { systemClock } from '../../src/process/clock.ts';
 import { createLogger } from '../../src/process/logger.ts';
@@ -133,15 +140,24 @@ const boatDefinition = {
 
 /** Reflects ConfigMaps with a label into a cache, and tells what changes. */
 function watchConfigMaps(through: KubeClient, label: string, source = sourceOf(through, label)) {
-  const cache = new Cache(configMaps, { log });
+  return watchObjects(configMaps, source, ({ data }) => data?.['value']);
+}
+
+/** Reflects objects into a cache, and tells what changes: `updated NAME VALUE`. */
+function watchObjects<T extends KubeObject>(
+  type: ResourceType<T>,
+  source: ListWatchSource<T>,
+  valueOf: (object: T) => string | undefined,
+) {
+  const cache = new Cache(type, { log });
   const changes: string[] = [];
-  cache.onChange(({ type, object }: CacheChange<ConfigMap>) => {
-    changes.push(`${type} ${object.metadata.name} ${object.data?.['value']}`);
+  cache.onChange(({ type, object }: CacheChange<T>) => {
+    changes.push(`${type} ${object.metadata.name} ${valueOf(object)}`);
   });
   const stop = new AbortController();
   const quiet = createLogger({ level: 'error', destination: { write: () => undefined } });
   const ended = reflect(
-    { resource: 'configmaps', source, target: cache, clock: systemClock, random: Math.random, log: quiet },
+    { resource: type.plural, source, target: cache, clock: systemClock, random: Math.random, log: quiet },
     stop.signal,
   );
   return {
@@ -259,28 +275,27 @@ test('a thousand objects are listed in pages and arrive in the cache', { timeout
 });
 
 test('a watch from a version that the server has forgotten is 410, and the reflector lists again', async () => {
-  await client.apply(configMaps, configMap('gone', 'gone', '1'));
+  // Of a kind the API server knows nothing from before the kind was made, which is long after the first version.
+  const boat = { metadata: { namespace, name: 'gone' } };
+  await client.apply(boats, { ...boat, spec: { color: 'red' } });
   await assert.rejects(async () => {
-    for await (const event of client.watch(configMaps, {
-      namespace,
-      resourceVersion: '1',
-      timeoutSeconds: 5,
-    })) {
+    for await (const event of client.watch(boats, { namespace, resourceVersion: '1', timeoutSeconds: 5 })) {
       if (event.type === 'ERROR') throw event.error;
     }
   }, isGone);
-  const real = sourceOf(client, 'gone');
+  const real = listWatchSource(client, boats, { namespace, fieldSelector: 'metadata.name=gone' });
   let lists = 0;
-  const { cache, changes, stop } = watchConfigMaps(client, 'gone', {
+  const source: ListWatchSource<Boat> = {
     watch: real.watch,
     async list(signal) {
       const list = await real.list(signal);
       return ++lists === 1 ? { items: list.items, resourceVersion: '1' } : list;
     },
-  });
+  };
+  const { cache, changes, stop } = watchObjects(boats, source, ({ spec }) => spec.color);
   await cache.synced;
-  await client.apply(configMaps, configMap('gone', 'gone', '2'));
-  await waitFor('the change after the second list', async () => changes.includes('updated gone 2'));
+  await client.apply(boats, { ...boat, spec: { color: 'blue' } });
+  await waitFor('the change after the second list', async () => changes.includes('updated gone blue'));
   assert.equal(lists, 2);
   await stop();
 });
