@@ -10,7 +10,7 @@ import { createHtpasswdAuthenticator, type Authenticator } from './auth/htpasswd
 import { buildApp } from './http/app.ts';
 import { readCertificatePair, type CertificatePair } from './http/certificate-pair.ts';
 import { reloadCertificate, type CertificateReload } from './http/certificate-reload.ts';
-import { drainable } from './http/drain.ts';
+import { drain } from './http/drain.ts';
 import { createLinks } from './http/links.ts';
 import { createListener } from './http/listener.ts';
 import { createPageServer, json, type Pages } from './http/page-server.ts';
@@ -126,9 +126,8 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   });
 
   await app.ready();
-  const drain = drainable(app.server, { clock, log });
   await listen(app.server, config.http.addr, config.http.net);
-  started.defer(() => drain(config.http.draintimeout));
+  started.defer(() => drain(app.server, config.http.draintimeout, { clock, log }));
   const parts = started.move();
   const server: RegistryServer = {
     address: addressOf(app.server),

@@ -38,7 +38,6 @@ export async function startServe(
   } = {},
 ): Promise<ServeProcess> {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'serve-'));
-  if (options.folder === undefined) t.after(() => rmSync(folder, { recursive: true, force: true }));
   if (options.tls !== undefined) writePair(folder, await options.tls.issue());
   if (options.users !== undefined) writeUsers(folder, options.users);
   const config = {
@@ -63,9 +62,11 @@ export async function startServe(
     env: { PATH: process.env['PATH'], ...options.environment },
   });
   t.after(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    }
+    if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
   });
   const records: LogRecord[] = [];
   const listening = new Promise<LogRecord>((resolve, reject) => {
