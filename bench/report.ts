@@ -18,6 +18,7 @@ interface Metric {
   readonly of: (measurement: Measurement, scenario: Scenario) => number;
   readonly better: 'more' | 'less';
   readonly goal: (scenario: Scenario) => number | undefined;
+  readonly unit: (scenario: Scenario) => string;
 }
 
 const rate: Metric = {
@@ -25,6 +26,7 @@ const rate: Metric = {
   of: ({ amount, seconds }) => amount / seconds,
   better: 'more',
   goal: ({ rateGoal }) => rateGoal,
+  unit: ({ unit }) => (unit === 'MiB' ? 'MiB/s' : `${unit}s/s`),
 };
 
 /** Milliseconds a request or image, and a GiB for blobs. */
@@ -34,6 +36,7 @@ const processor: Metric = {
     (processorSeconds * 1000) / (unit === 'MiB' ? amount / 1024 : amount),
   better: 'less',
   goal: ({ processorGoal }) => processorGoal,
+  unit: ({ unit }) => `ms/${unit === 'MiB' ? 'GiB' : unit}`,
 };
 
 /** The two tables and what goes with them, in Markdown that reads as plain text too. */
@@ -45,8 +48,6 @@ ${table(report, rate)}
 ${floorLine(report)}
 
 ### Processor time of the server
-
-Milliseconds for a request, an image or a GiB.
 
 ${table(report, processor)}
 `;
@@ -117,19 +118,18 @@ only prints; \`--help\` shows the rest. docker distribution 3 gets a column wher
 }
 
 function table(report: Report, metric: Metric): string {
-  const others = report.contenders.filter(({ id }) => id !== 'stevedore');
-  const head = ['', 'ratio', ...report.contenders.map(({ title }) => title), 'goal'];
+  const head = ['', 'ratio', ...report.contenders.map(({ title }) => title), 'unit', 'goal'];
   const groups = [...Map.groupBy(report.results, ({ scenario }) => scenario)];
-  const anyGoal = others.length > 0 && groups.some(([scenario]) => metric.goal(scenario) !== undefined);
   const rows = groups.map(([scenario, results]) => {
     const ratio = compare(results, metric);
-    const unit = metric.id === 'rate' ? ` ${scenario.unit === 'MiB' ? 'MiB' : `${scenario.unit}s`}/s` : '';
-    const cells = results.map((result) => figure(result, metric) + unit);
-    return [scenario.title, ratio === undefined ? '' : times(ratio), ...cells, goal(scenario, ratio, metric)];
+    const figures = results.map((result) => spread(values(result, metric)));
+    const first = [scenario.title, ratio === undefined ? '' : times(ratio)];
+    return [...first, ...figures, metric.unit(scenario), goal(scenario, ratio, metric)];
   });
-  const columns = head.map((_, index) => index).filter((index) => index !== head.length - 1 || anyGoal);
-  const kept = [head, ...rows].map((row) => columns.map((index) => row[index] ?? ''));
-  return markdownTable(kept);
+  const all = [head, ...rows];
+  // A column in which nothing stands is left out.
+  const columns = head.map((_, index) => index).filter((index) => rows.some((row) => row[index] !== ''));
+  return markdownTable(all.map((row) => columns.map((index) => row[index] ?? '')));
 }
 
 /** The first row is the head; the first column is flush left, and the others flush right. */
@@ -195,12 +195,12 @@ function values({ measurements, scenario }: Result, metric: Metric): number[] {
   return measurements.map((measurement) => metric.of(measurement, scenario));
 }
 
-function figure(result: Result, metric: Metric): string {
-  return spread(values(result, metric));
-}
-
+/** The median, with the lowest and the highest of several. */
 function spread(list: readonly number[]): string {
-  return `${significant(median(list))} (${significant(Math.min(...list))}–${significant(Math.max(...list))})`;
+  const middle = significant(median(list));
+  return list.length < 2
+    ? middle
+    : `${middle} (${significant(Math.min(...list))}–${significant(Math.max(...list))})`;
 }
 
 export function median(list: readonly number[]): number {

@@ -6,10 +6,12 @@ import { builtDistribution, distributionThree, dockerRegistry, stevedore } from 
 import { describeMachine, freeSpace } from './machine.ts';
 import { page, tables, toJson, type Report } from './report.ts';
 import { runRounds } from './rounds.ts';
-import { BLOB_SIZE, prepareLoad } from './scenarios.ts';
+import { prepareLoad } from './scenarios.ts';
 
 const PAGE = join(import.meta.dirname, '../docs/benchmarks.md');
 const LIMIT_MINUTES = 8;
+/** As the rows say. */
+const BLOB_SIZE = 256 * 1024 * 1024;
 
 const help = `Measures the registry server beside docker's, on this machine.
 
@@ -83,7 +85,12 @@ async function measure(options: Options, folder: string, signal: AbortSignal): P
     say(`${folder} is memory, where a sync costs nothing: give --directory`);
   await requireSpace(folder, options.rounds * (6 * contenders.length + 1) * BLOB_SIZE);
   const imagesEach = options.quick ? 100 : 400;
-  const load = prepareLoad({ images: imagesEach, window: options.quick ? 500 : 2000 });
+  const load = prepareLoad({
+    images: imagesEach,
+    blobSize: BLOB_SIZE,
+    window: options.quick ? 500 : 2000,
+    warmUp: 300,
+  });
   const { rounds } = options;
   const results = await runRounds({ contenders, rounds, load, folder, progress: say, signal });
   const seconds = (performance.now() - began) / 1000;

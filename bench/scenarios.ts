@@ -4,7 +4,6 @@ import { digestOf, largeBlobs, smallImages, type Blob, type Image } from './cont
 import { processorSeconds } from './processor-time.ts';
 import type { ServerProcess } from './server-process.ts';
 
-export const BLOB_SIZE = 256 * 1024 * 1024;
 const MIB = 1024 * 1024;
 const REPOSITORY = 'bench/reads';
 /** Clients that ask for manifests and blobs at once. */
@@ -41,15 +40,23 @@ export interface Load {
   readonly images: readonly Image[];
   /** The image that is read over and over. */
   readonly read: Image;
-  /** Milliseconds for which reads are counted, and for which they go on uncounted before. */
+  /** Milliseconds for which reads are counted. */
   readonly window: number;
+  /** Milliseconds for which they go on uncounted before. */
   readonly warmUp: number;
 }
 
-export function prepareLoad(options: { readonly images: number; readonly window: number }): Load {
+export function prepareLoad(options: {
+  readonly images: number;
+  /** Bytes. */
+  readonly blobSize: number;
+  readonly window: number;
+  readonly warmUp: number;
+}): Load {
+  const { blobSize, window, warmUp } = options;
   const [read, ...images] = smallImages(options.images + 1);
   if (read === undefined) throw new Error('no image');
-  return { blobs: largeBlobs(5, BLOB_SIZE), images, read, window: options.window, warmUp: 300 };
+  return { blobs: largeBlobs(5, blobSize), images, read, window, warmUp };
 }
 
 /** In the order in which they run: what is pushed first is read later. */
@@ -64,7 +71,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     id: 'push-4',
-    title: 'push of four of them at once',
+    title: 'push of four 256 MiB blobs at once',
     unit: 'MiB',
     rateGoal: 1.2,
     writes: true,
@@ -87,7 +94,7 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     id: 'manifest-log',
-    title: 'the same with an access log',
+    title: 'the same GET, with an access log',
     unit: 'request',
     processorGoal: 1 / 3,
     accessLog: true,
@@ -109,14 +116,14 @@ export const scenarios: readonly Scenario[] = [
   },
   {
     id: 'pull-8',
-    title: 'the same, 8 clients',
+    title: 'pull of a 256 MiB blob, 8 clients',
     unit: 'MiB',
     rateGoal: 1,
     run: (server, load, signal) => pullBlobs(server, load, { clients: 8, signal }),
   },
   {
     id: 'pull-64',
-    title: 'the same, 64 clients',
+    title: 'pull of a 256 MiB blob, 64 clients',
     unit: 'MiB',
     rateGoal: 1,
     run: (server, load, signal) => pullBlobs(server, load, { clients: 64, signal }),
@@ -132,7 +139,7 @@ async function pushBlobs(
   using clients = await openClients(server, blobs.length, signal);
   return await timed(server, async () => {
     await clients.each((client, index) => client.pushBlob('bench/blobs', at(blobs, index)));
-    return (blobs.length * BLOB_SIZE) / MIB;
+    return blobs.reduce((sum, { size }) => sum + size, 0) / MIB;
   });
 }
 
