@@ -4,7 +4,7 @@ import { parseManifest, type Descriptor, type Manifest } from '../../oci/manifes
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
 import { PathNotFoundError, type StorageDriver } from './driver.ts';
-import { findLink } from './links.ts';
+import { findLink, type FoundLink } from './links.ts';
 import type { ManifestContents } from './manifest-content.ts';
 import { revisionLinkPath, revisionsFolder } from './paths.ts';
 import type { TagStore } from './tag-store.ts';
@@ -29,7 +29,10 @@ export class Referrers {
   readonly #driver: StorageDriver;
   readonly #contents: ManifestContents;
   readonly #tags: TagStore;
-  readonly #known = new LRUCache<Digest, Referrer | 'none'>({ max: REMEMBERED });
+  readonly #known = new LRUCache<Digest, Referrer | 'none'>({
+    maxSize: REMEMBERED,
+    sizeCalculation: () => 1,
+  });
 
   constructor(deps: {
     readonly driver: StorageDriver;
@@ -54,7 +57,7 @@ export class Referrers {
       if (index % AT_ONCE === AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
       const referrer = await this.#referrer(digest);
       if (referrer?.subject !== subject) continue;
-      if (await this.#isLinked(repository, digest)) found.set(digest, referrer.descriptor);
+      if (await this.#link(repository, digest)) found.set(digest, referrer.descriptor);
     }
     return [...found.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1));
   }
@@ -80,19 +83,20 @@ export class Referrers {
     return referrer;
   }
 
-  async #isLinked(repository: RepositoryName, digest: Digest): Promise<boolean> {
-    return (await findLink(this.#driver, revisionLinkPath(repository, digest), digest)) !== undefined;
+  async #link(repository: RepositoryName, digest: Digest): Promise<FoundLink | undefined> {
+    return findLink(this.#driver, revisionLinkPath(repository, digest), digest);
   }
 
   async #underFallbackTag(repository: RepositoryName, subject: Digest): Promise<Descriptor[]> {
     const tag = fallbackTag(subject);
     const digest = tag && (await this.#tags.resolve(repository, tag));
-    const bytes = digest && (await this.#contents.load(digest))?.bytes;
+    const link = digest && (await this.#link(repository, digest));
+    const bytes = link && (await this.#contents.load(link.canonical))?.bytes;
     const listed = bytes ? (tryParse(bytes)?.manifests ?? []) : [];
     const present: Descriptor[] = [];
     for (const descriptor of listed) {
       // Clients do not keep the tag up to date when a referrer is deleted.
-      if (await this.#isLinked(repository, descriptor.digest)) present.push(descriptor);
+      if (await this.#link(repository, descriptor.digest)) present.push(descriptor);
     }
     return present;
   }

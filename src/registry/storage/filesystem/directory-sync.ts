@@ -1,9 +1,13 @@
 import { LRUCache } from 'lru-cache';
-import { isNotFound } from './storage-error.ts';
+import { errorCode, isNotFound } from './storage-error.ts';
 import type { FileSystem } from './file-system.ts';
 
 /** Directories that are remembered as durable; forgetting one costs a sync that was not needed. */
 const REMEMBERED = 10_000;
+
+/** Some network file systems sync no directories; their servers make names durable at once or not at all. */
+const NOT_SUPPORTED: ReadonlySet<string> = new Set(['EINVAL', 'ENOTSUP']);
+const NOT_ALLOWED: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 /**
  * Makes names durable. A file is safe when its directory was synced after the file got its name, and so is that
@@ -14,11 +18,11 @@ export class DirectorySync {
   readonly #files: FileSystem;
   readonly #top: string;
   /** Directory → identity of the one whose name in its parent is known to be durable. */
-  readonly #durable = new LRUCache<string, string>({ max: REMEMBERED });
+  readonly #durable = new LRUCache<string, string>({ maxSize: REMEMBERED, sizeCalculation: () => 1 });
   readonly #running = new Map<string, Promise<void>>();
   readonly #waiting = new Map<string, Promise<void>>();
 
-  /** @param top a directory that was there before; nothing above it is synced. */
+  /** @param top the directory at or above the store's root beyond which nothing is synced. */
   constructor(files: FileSystem, top: string) {
     this.#files = files;
     this.#top = top;
@@ -83,7 +87,9 @@ export class DirectorySync {
     try {
       await this.#files.syncDirectory(directory);
     } catch (error) {
-      if (!isNotFound(error)) throw error;
+      if (isNotFound(error) || NOT_SUPPORTED.has(errorCode(error) ?? '')) return;
+      // Above the store there may be directories that others own.
+      if (directory !== this.#top || !NOT_ALLOWED.has(errorCode(error) ?? '')) throw error;
     }
   }
 }

@@ -38,7 +38,9 @@ export function createFilesystemDriver(options: FilesystemDriverOptions): Storag
   if (!root.startsWith('/')) throw new Error(`the storage root ${root} is not an absolute path`);
   let top: string;
   try {
-    top = makeDirectories(files, root);
+    // Whoever made a root that is there may not have lived to sync its name.
+    const existing = makeDirectories(files, root);
+    top = existing === root ? parent(root) : existing;
   } catch (error) {
     throw new Error(`the storage root ${root} cannot be used: ${storageErrorReason(error)}`, {
       cause: error,
