@@ -52,12 +52,12 @@ export interface DurationField extends Described {
 }
 
 /** Names that the user chooses, each with one value or a list. */
-export interface MapField extends Described {
+interface MapField extends Described {
   readonly type: 'map';
   readonly of: 'string' | 'list';
 }
 
-export type Decoded<F> = F extends { readonly type: 'object'; readonly fields: infer Fields }
+type Decoded<F> = F extends { readonly type: 'object'; readonly fields: infer Fields }
   ? { readonly [K in keyof Fields]: Decoded<Fields[K]> | AbsentIf<Fields[K]> }
   : F extends { readonly type: 'string'; readonly values: readonly (infer V)[] }
     ? V
