@@ -93,7 +93,7 @@ export class MemoryFileSystem implements FileSystem {
 
   async syncDirectory(path: string): Promise<void> {
     this.#before('syncDirectory', path);
-    await this.#sync(this.#directory(path).id, path);
+    await this.#sync(this.#directory(path).id, path, 3);
   }
 
   #openFile(node: FileNode, path: string): OpenFile {
@@ -122,7 +122,7 @@ export class MemoryFileSystem implements FileSystem {
       truncate: (size) => this.#do({ kind: 'truncate', node: node.id, size }),
       sync: async () => {
         this.#before('sync', path);
-        await this.#sync(node.id, path);
+        await this.#sync(node.id, path, 1);
       },
       close: () => {
         this.openFiles--;
@@ -130,12 +130,13 @@ export class MemoryFileSystem implements FileSystem {
     };
   }
 
-  async #sync(node: number, path: string): Promise<void> {
+  /** @param ticks how long it takes: long enough for others to come in between. */
+  async #sync(node: number, path: string, ticks: number): Promise<void> {
     const sync = this.syncs.length;
     this.syncs.push(path);
     if (this.#skipsSync(sync)) return tick();
     this.#do({ kind: 'sync-begin', sync, node });
-    await tick();
+    for (let left = ticks; left > 0; left--) await tick();
     this.#do({ kind: 'sync-end', sync });
   }
 

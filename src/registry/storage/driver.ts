@@ -91,3 +91,13 @@ export class PathNotFoundError extends Error {
     this.path = path;
   }
 }
+
+/**
+ * The second lock on the door: paths are made from parsed values, and none of those can lead out of the store.
+ * @throws Error for a path that is not absolute and plain.
+ */
+export function assertStorePath(path: string): void {
+  if (!path.startsWith('/') || path.includes('\0') || /\/(?:\.{0,2}(?:\/|$))/.test(path)) {
+    throw new Error(`${JSON.stringify(path)} is not a path of the store`);
+  }
+}

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../../process/logger.ts';
 import {
+  assertStorePath,
   PathNotFoundError,
   type ByteRange,
   type FileStat,
@@ -288,11 +289,9 @@ class FilesystemDriver implements StorageDriver {
     }
   }
 
-  /** The real path. Names come from parsed values; this is the second lock on the door. */
+  /** The real path. */
   #locate(path: string): string {
-    if (!path.startsWith('/') || path.includes('\0') || /\/(?:\.{0,2}(?:\/|$))/.test(path)) {
-      throw new Error(`${JSON.stringify(path)} is not a path of the store`);
-    }
+    assertStorePath(path);
     return this.#root + path;
   }
 

@@ -307,10 +307,12 @@ const scenarios: readonly Scenario[] = [
 /** What happens at the same time, where one sync may do the work of another. */
 const concurrent: readonly Scenario[] = [
   {
-    title: 'many blobs pushed to one repository at once',
+    title: 'many blobs pushed to one repository, each begun a little later',
+    prepare: async (stores) => void (await pushBlob(stores, repository, config)),
     async run(stores, acknowledge) {
       await Promise.all(
         [1, 2, 3, 4].map(async (seed) => {
+          for (let ticks = 0; ticks < seed; ticks++) await new Promise((resolve) => setImmediate(resolve));
           await pushBlob(stores, repository, bytesOf(1_000, `blob ${seed}`));
           acknowledge(String(seed));
         }),
