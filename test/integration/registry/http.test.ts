@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { test } from 'node:test';
 import { request } from 'undici';
 import { digestOf } from '../../../src/oci/digest.ts';
+import type { LogRecord } from '../../support/log-sink.ts';
 import { converse } from '../../support/protocol.ts';
 import { startTestRegistry } from '../../support/test-registry.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -78,9 +79,9 @@ test('each request is one line with user, status and bytes, and none with the ac
     { send: 'GET /v2/', headers: { 'user-agent': 'test/1' }, status: 200 },
     { send: 'GET /v2/a/tags/list?n=1', status: 404 },
   ]);
-  const lines = records.filter(({ message }) => message === 'request');
-  await waitFor(() => records.filter(({ message }) => message === 'request').length === 2);
-  assert.partialDeepStrictEqual(lines[0], {
+  const lines = (): LogRecord[] => records.filter(({ message }) => message === 'request');
+  await waitFor(() => lines().length === 2);
+  assert.partialDeepStrictEqual(lines()[0], {
     level: 'info',
     method: 'GET',
     url: '/v2/',
