@@ -308,6 +308,12 @@ test('a server that stops takes its announcement back', async () => {
   assert.equal(driver.files.has(`${SERVERS_ROOT}/server`), false);
 });
 
+test('a server can stop when its announcement is gone already', async () => {
+  const { lease, driver } = await serverLease();
+  driver.files.clear();
+  await lease.stop();
+});
+
 test('a store that cannot be read refuses writes and they go on when it can', async () => {
   const { lease, driver, clock } = await serverLease();
   driver.before = (operation) => {
