@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache';
 import type { StatusDocument } from '../../contract/status-document.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
+import { Semaphore } from '../../process/semaphore.ts';
 import { parseHtpasswd, type HtpasswdFile } from './htpasswd-file.ts';
 
 /** How long a password that was right needs no bcrypt. Short, so that memory holds no old secrets. */
@@ -13,6 +14,9 @@ const VERIFIED_AT_MOST = 1000;
 
 /** File systems stamp changes with a clock that ticks in milliseconds: a younger file may change under its stamp. */
 const STAMP_SETTLES_MS = 1000;
+
+/** Checks at once: each keeps a thread of Node's pool busy for 50 ms and more, and files are read and written there too. */
+const CHECKS_AT_ONCE = 2;
 
 /** Salt and hash of nobody: verifying against it costs the same and never succeeds. */
 const NOBODY = `${'.'.repeat(21)}u${'.'.repeat(31)}`;
@@ -44,6 +48,7 @@ export function createHtpasswdAuthenticator(deps: {
     ttl: VERIFIED_FOR_MS,
     perf: { now: () => clock.monotonic() },
   });
+  const checks = new Semaphore(CHECKS_AT_ONCE);
   let stamp = '';
   let hash = '';
   let file: HtpasswdFile = { users: new Map(), errors: [], cost: 0 };
@@ -79,7 +84,8 @@ export function createHtpasswdAuthenticator(deps: {
 
   async function check(user: string, password: string): Promise<boolean> {
     const known = file.users.get(user);
-    const matches = await verify(password, known ?? `$2b$${String(file.cost).padStart(2, '0')}$${NOBODY}`);
+    const expected = known ?? `$2b$${String(file.cost).padStart(2, '0')}$${NOBODY}`;
+    const matches = await checks.run(() => verify(password, expected));
     return known !== undefined && matches;
   }
 
