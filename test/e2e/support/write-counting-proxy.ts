@@ -78,7 +78,7 @@ export async function startWriteCountingProxy(options: {
       headers: { ...request.headers, host: target.host },
       agent,
     });
-    request.socket.once('close', () => forwarded.destroy());
+    response.once('close', () => forwarded.destroy());
     forwarded.end(body);
     // The only value of this event is the answer.
     const [answer] = (await once(forwarded, 'response')) as [IncomingMessage];
