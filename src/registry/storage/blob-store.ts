@@ -78,15 +78,15 @@ export class BlobStore {
   }
 
   /**
-   * Renews the age of a blob that a pusher was told exists, so that a collector does not take it before the manifest
-   * comes. Best effort: what goes wrong is logged, and under a lease nothing is done.
+   * Renews the age of a blob that a pusher is told exists, so that a collector does not take it before the manifest comes.
+   * Best effort: what goes wrong is logged, and under a lease nothing is done.
+   * @param found what `stat` said of the blob.
    */
-  async refresh(repository: RepositoryName, digest: Digest, gate: WriteGate): Promise<void> {
+  async refresh(repository: RepositoryName, digest: Digest, found: BlobStat, gate: WriteGate): Promise<void> {
+    if (!this.#isOld(found.linkedAt)) return;
     try {
-      const link = await findLink(this.#driver, layerLinkPath(repository, digest), digest);
-      if (link === undefined || !this.#isOld(link.linkedAt)) return;
       using permit = await gate.tryBegin();
-      if (permit) await this.#link(repository, digest, link.canonical, permit);
+      if (permit) await this.#link(repository, digest, found.digest, permit);
     } catch (error) {
       this.#log.warn({ error, repository, digest }, 'the age of a blob could not be renewed');
     }

@@ -17,10 +17,6 @@ export function linkContent(digest: Digest): Buffer {
   return Buffer.from(digest, 'latin1');
 }
 
-export async function writeLink(driver: StorageDriver, path: string, digest: Digest): Promise<void> {
-  await driver.putContent(path, linkContent(digest));
-}
-
 export interface FoundLink {
   /** The sha256 digest under which the bytes lie. */
   readonly canonical: Digest;

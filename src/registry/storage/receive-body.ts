@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 
 /** The client ended the connection before the body was whole. */
-export class BodyCutOffError extends Error {
+class BodyCutOffError extends Error {
   override readonly name = 'BodyCutOffError';
 }
 

@@ -6,7 +6,7 @@ import { statIfThere } from './links.ts';
 import { receiveBody } from './receive-body.ts';
 
 /** An upload up to this size, in bytes, stays in memory: most configs and manifests' small layers never need a file. */
-export const LARGEST_IN_MEMORY = 64 * 1024;
+const LARGEST_IN_MEMORY = 64 * 1024;
 
 /** How many bytes all uploads may keep in memory together; beyond that they go to files at once. */
 export class UploadMemory {

@@ -80,7 +80,7 @@ class FilesystemDriver implements StorageDriver {
   async getContent(path: string): Promise<Buffer> {
     await this.#settled(path);
     return this.#attempt(path, () => {
-      const file = this.#openForReading(path);
+      const file = this.#files.open(this.#locate(path), 'read');
       try {
         const content = Buffer.allocUnsafe(file.size());
         return content.subarray(0, file.readNow(content, 0));
@@ -113,7 +113,10 @@ class FilesystemDriver implements StorageDriver {
   async read(path: string, range: ByteRange = { start: 0 }): Promise<AsyncIterable<Uint8Array>> {
     await this.#settled(path);
     return this.#attempt(path, () => {
-      const file = this.#openForReading(path);
+      const place = this.#locate(path);
+      // Opening a directory works; only reading it does not.
+      if (this.#files.stat(place).isDirectory) throw new PathNotFoundError(path);
+      const file = this.#files.open(place, 'read');
       const size = file.size();
       this.#readers++;
       return new FileReader(file, {
@@ -248,13 +251,6 @@ class FilesystemDriver implements StorageDriver {
 
   async #settled(path: string): Promise<void> {
     if (this.#settling.size > 0) await this.#settling.get(this.#locate(path));
-  }
-
-  #openForReading(path: string): OpenFile {
-    const place = this.#locate(path);
-    // Opening a directory works, and reading it says EISDIR.
-    if (this.#files.stat(place).isDirectory) throw new PathNotFoundError(path);
-    return this.#files.open(place, 'read');
   }
 
   /** Does what needs the directory of `place`, making it when it is missing. */

@@ -31,10 +31,10 @@ export function storageErrorReason(error: unknown): string {
   return REASONS[errorCode(error) ?? ''] ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** A path with a file where a directory should be leads nowhere either. */
+/** A path with a file where a directory should be, or the other way round, leads nowhere either. */
 export function isNotFound(error: unknown): boolean {
   const code = errorCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR';
 }
 
 export function errorCode(error: unknown): string | undefined {
