@@ -25,7 +25,7 @@ export async function getBlob(
   };
   if (request.method === 'HEAD') {
     // Whoever asks whether a blob is there may leave it out of a push: let it count as young from now on.
-    await context.blobs.refresh(repository, digest, context.gate);
+    await context.blobs.refresh(repository, digest, blob, context.gate);
     exchange.begin(200, { ...headers, 'content-length': blob.size });
     exchange.response.end();
     return;
