@@ -1,9 +1,14 @@
-import type { ParseArgsOptionsConfig } from 'node:util';
-
 /** An option of a command: what `parseArgs` takes, and what the help page says about it. */
-export type CommandOptions = Readonly<
-  Record<string, ParseArgsOptionsConfig[string] & { readonly description: string; readonly value?: string }>
->;
+export interface CommandOption {
+  readonly type: 'string' | 'boolean';
+  readonly short?: string;
+  readonly default?: string;
+  readonly description: string;
+  /** What stands for the value of a string on the help page. */
+  readonly value?: string;
+}
+
+export type CommandOptions = Readonly<Record<string, CommandOption>>;
 
 export interface Invocation {
   readonly values: Readonly<Record<string, string | boolean | undefined>>;

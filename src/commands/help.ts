@@ -1,5 +1,5 @@
 import { commands } from './index.ts';
-import type { Command } from './command.ts';
+import type { Command, CommandOptions } from './command.ts';
 
 /** Prints the list of commands. */
 export async function printHelp(out: NodeJS.WritableStream): Promise<void> {
@@ -14,16 +14,16 @@ export async function printHelp(out: NodeJS.WritableStream): Promise<void> {
 
 /** The help page of one command. */
 export function commandHelp(name: string, command: Command): string {
-  const options = {
+  const options: CommandOptions = {
     ...command.options,
     help: { type: 'boolean', short: 'h', description: 'Show this page.' },
   };
   const rows = Object.entries(options).map(([option, about]) => {
-    const short = 'short' in about && about.short !== undefined ? `-${about.short}, ` : '    ';
-    const value = about.type === 'string' ? ` ${('value' in about && about.value) || 'VALUE'}` : '';
+    const short = about.short === undefined ? '    ' : `-${about.short}, `;
+    const value = about.type === 'string' ? ` ${about.value ?? 'VALUE'}` : '';
     return [`  ${short}--${option}${value}`, about.description] as const;
   });
   const width = Math.max(...rows.map(([left]) => left.length)) + 2;
   const lines = rows.map(([left, right]) => `${left.padEnd(width)}${right}`);
-  return `Usage: stevedore ${name} [OPTIONS] ${command.usage}\n\n${command.summary}\n\nOptions:\n${lines.join('\n')}\n`;
+  return `Usage: ${`stevedore ${name} [OPTIONS] ${command.usage}`.trimEnd()}\n\n${command.summary}\n\nOptions:\n${lines.join('\n')}\n`;
 }

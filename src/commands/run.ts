@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { terminationSignal } from '../process/signals.ts';
-import { UsageError, type ExitCode, type Invocation } from './command.ts';
+import { UsageError, type ExitCode } from './command.ts';
 import { commandHelp } from './help.ts';
 import { commands, type CommandName } from './index.ts';
 
@@ -15,8 +15,7 @@ export async function runCommand(name: CommandName, args: readonly string[]): Pr
       return 0;
     }
     return await command.run({
-      // None of our options is `multiple`, so a value is never a list.
-      values: parsed.values as Invocation['values'],
+      values: parsed.values,
       positionals: parsed.positionals,
       environment: process.env,
       stdin: process.stdin,

@@ -52,12 +52,12 @@ export interface DurationField extends Described {
 }
 
 /** Names that the user chooses, each with one value or a list. */
-export interface MapField extends Described {
+interface MapField extends Described {
   readonly type: 'map';
   readonly of: 'string' | 'list';
 }
 
-export type Decoded<F> = F extends { readonly type: 'object'; readonly fields: infer Fields }
+type Decoded<F> = F extends { readonly type: 'object'; readonly fields: infer Fields }
   ? { readonly [K in keyof Fields]: Decoded<Fields[K]> | AbsentIf<Fields[K]> }
   : F extends { readonly type: 'string'; readonly values: readonly (infer V)[] }
     ? V
@@ -329,8 +329,14 @@ export const configSchema = {
   },
 } as const satisfies ObjectField;
 
-/** A decoded configuration: every field that is not optional is there, durations are milliseconds. */
-export type Config = Decoded<typeof configSchema>;
+/**
+ * A decoded configuration: every field that is not optional is there, durations are milliseconds. One storage driver is
+ * always there, and this version has one.
+ */
+export type Config = Document & { readonly storage: { readonly filesystem: object } };
+
+/** As decoded, before the rules that concern more than one field are checked. */
+export type Document = Decoded<typeof configSchema>;
 
 /**
  * Options that docker distribution has and this version does not. `ignored`: the server works the same without.

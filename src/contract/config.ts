@@ -8,7 +8,7 @@ import {
   type Raw,
 } from './config-decode.ts';
 import { applyEnvironment } from './config-environment.ts';
-import { configSchema, type Config } from './config-schema.ts';
+import { configSchema, type Config, type Document } from './config-schema.ts';
 
 export type { Config } from './config-schema.ts';
 export type { ConfigFile, ConfigProblem } from './config-decode.ts';
@@ -45,13 +45,14 @@ export function parseConfig(
   }
   const overridden = applyEnvironment(document, environment, parseYaml, found);
   // decodeObject follows the schema, which is what the type is inferred from.
-  const decoded = decodeObject(configSchema, overridden, '', found) as Config;
+  const decoded = decodeObject(configSchema, overridden, '', found) as Document;
   checkTogether(decoded, found);
-  return found.errors.length > 0 ? found : { ...found, config: decoded };
+  if (found.errors.length > 0) return found;
+  return { ...found, config: decoded as Config }; // checkTogether asks for the driver
 }
 
 /** Rules that concern more than one field. */
-function checkTogether(config: Config, found: Findings): void {
+function checkTogether(config: Document, found: Findings): void {
   const failed = (path: string): boolean => found.errors.some((error) => error.path === path);
   // A driver that this version lacks was reported as such.
   if (
@@ -69,6 +70,14 @@ function checkTogether(config: Config, found: Findings): void {
   }
   if (tls?.minimumtls === 'tls1.0' || tls?.minimumtls === 'tls1.1') {
     found.warnings.push({ path: 'http.tls.minimumtls', message: `${tls.minimumtls} is raised to tls1.2` });
+  }
+  for (const [name, values] of Object.entries(config.http.headers)) {
+    if (
+      !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) ||
+      values.some((value) => /[^\t\x20-\x7e\x80-\xff]/.test(value))
+    ) {
+      found.errors.push({ path: `http.headers.${name}`, message: 'is not a valid HTTP header' });
+    }
   }
   checkAddress('http.addr', config.http.net === 'tcp' ? config.http.addr : undefined, found);
   checkAddress('http.debug.addr', config.http.debug.addr, found);

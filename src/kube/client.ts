@@ -4,7 +4,7 @@ import { type KubeObject, type ObjectKey, type ObjectMeta, type Stored } from '.
 import { apiVersionOf, type ResourceType } from './resources.ts';
 import type { Transport } from './transport.ts';
 
-export type Subresource = 'status';
+type Subresource = 'status';
 
 /** An object with the fields that one manager wants to own; what is left out belongs to others. */
 export type ApplyFields<T extends KubeObject> = Partial<Omit<T, 'apiVersion' | 'kind' | 'metadata'>> & {
@@ -23,7 +23,7 @@ export interface Selection {
   readonly fieldSelector?: string | undefined;
 }
 
-export interface ListOptions extends Selection {
+interface ListOptions extends Selection {
   readonly limit?: number | undefined;
   /** From the previous page. The server forgets them after some minutes: ApiError 410. */
   readonly continue?: string | undefined;
@@ -40,7 +40,7 @@ export interface ListPage<T extends KubeObject> {
   readonly continue: string | undefined;
 }
 
-export interface WatchOptions extends Selection {
+interface WatchOptions extends Selection {
   /** Of a list, a bookmark or the last event. */
   readonly resourceVersion: string;
   /** The server ends the watch after this long. */
@@ -53,19 +53,19 @@ export type WatchEvent<T extends KubeObject> =
   | { readonly type: 'BOOKMARK'; readonly resourceVersion: string }
   | { readonly type: 'ERROR'; readonly error: ApiError };
 
-export interface WriteOptions {
+interface WriteOptions {
   readonly subresource?: Subresource | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface ApplyOptions extends WriteOptions {
+interface ApplyOptions extends WriteOptions {
   /** Instead of the client's own. Status takes a manager of its own, so that a spec apply never drops it. */
   readonly fieldManager?: string | undefined;
   /** False: a field that another manager owns is a conflict (409). True by default, as controllers do. */
   readonly force?: boolean | undefined;
 }
 
-export interface DeleteOptions {
+interface DeleteOptions {
   /** Delete this very object and no successor of the same name: ApiError 409 otherwise. */
   readonly uid?: string | undefined;
   readonly resourceVersion?: string | undefined;

@@ -6,7 +6,7 @@ import { Agent, ProxyAgent, type Dispatcher } from 'undici';
 import type { Clock } from '../process/clock.ts';
 
 /** What one request needs to be let in. */
-export interface Access {
+interface Access {
   readonly server: URL;
   readonly dispatcher: Dispatcher;
   /** Holds the token: never logged. */

@@ -54,7 +54,7 @@ export interface ElectionTimes {
   readonly retryPeriodMs: number;
 }
 
-export const ELECTION_TIMES: ElectionTimes = {
+const ELECTION_TIMES: ElectionTimes = {
   leaseDurationMs: 15_000,
   renewDeadlineMs: 10_000,
   retryPeriodMs: 2_000,
@@ -111,7 +111,8 @@ export class Elector {
     const lost = await this.#hold(electedAt, signal);
     this.#setLeading(false);
     if (lost) {
-      log.error({ lease: name, identity, lastError: this.#lastError }, 'lost the leader lease');
+      const holder = this.#seen?.lease.record.holder;
+      log.error({ lease: name, identity, holder, lastError: this.#lastError }, 'lost the leader lease');
       onLost();
       return 'lost';
     }

@@ -31,7 +31,7 @@ export interface OwnerReference {
 /** An object that came from the API server, which fills in these. */
 export type Stored<T extends KubeObject> = T & { readonly metadata: StoredMeta };
 
-export interface StoredMeta extends ObjectMeta {
+interface StoredMeta extends ObjectMeta {
   readonly uid: string;
   readonly resourceVersion: string;
   readonly creationTimestamp: string;

@@ -9,9 +9,13 @@ import type { ResourceType } from './resources.ts';
 
 /** Where a reflector reads from. */
 export interface ListWatchSource<T extends KubeObject> {
-  list(signal: AbortSignal): Promise<Pick<ListPage<T>, 'items' | 'resourceVersion'>>;
+  readonly list: (signal: AbortSignal) => Promise<Pick<ListPage<T>, 'items' | 'resourceVersion'>>;
   /** Must end, by a return or a throw, soon after the signal is aborted. */
-  watch(resourceVersion: string, timeoutSeconds: number, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
+  readonly watch: (
+    resourceVersion: string,
+    timeoutSeconds: number,
+    signal: AbortSignal,
+  ) => AsyncIterable<WatchEvent<T>>;
 }
 
 /** The objects of one kind that the selection lets through. The server filters, so that the rest costs no memory here. */
@@ -58,7 +62,10 @@ export async function reflect<T extends KubeObject>(
   signal: AbortSignal,
 ): Promise<void> {
   const { resource, source, target, clock, random, log } = options;
-  const backoff = new Backoff({ ...BACKOFF, random });
+  // Apart, so that a server which comes back from a long outage and has forgotten the position is listed at once, while
+  // one that forgets every position is not listed in a hot loop.
+  const outage = new Backoff({ ...BACKOFF, random });
+  const relists = new Backoff({ ...BACKOFF, random });
   /** Undefined: the next round lists. */
   let position: string | undefined;
 
@@ -66,6 +73,7 @@ export async function reflect<T extends KubeObject>(
     const list = await source.list(signal);
     target.replace(list.items);
     position = list.resourceVersion;
+    outage.reset();
   }
 
   /** Follows one watch to its end. True when it said something or lasted. */
@@ -81,7 +89,8 @@ export async function reflect<T extends KubeObject>(
         watchdog.touch();
         if (event.type === 'ERROR') throw event.error;
         heard = true;
-        backoff.reset();
+        outage.reset();
+        relists.reset();
         if (event.type === 'DELETED') target.remove(event.object);
         else if (event.type !== 'BOOKMARK') target.put(event.object);
         position = event.type === 'BOOKMARK' ? event.resourceVersion : event.object.metadata.resourceVersion;
@@ -90,7 +99,7 @@ export async function reflect<T extends KubeObject>(
       if (!watchdog.signal.aborted) throw error;
     } finally {
       watchdog.stop();
-      if (clock.monotonic() - startedAt >= BACKOFF.longestMs) backoff.reset();
+      if (clock.monotonic() - startedAt >= BACKOFF.longestMs) outage.reset();
     }
     return heard || watchdog.signal.aborted || clock.monotonic() - startedAt >= SHORT_WATCH_MS;
   }
@@ -99,14 +108,15 @@ export async function reflect<T extends KubeObject>(
     let pause = 0;
     try {
       if (position === undefined) await listAnew();
-      else if (!(await follow(position))) pause = backoff.next();
+      else if (!(await follow(position))) pause = outage.next();
     } catch (error) {
       if (signal.aborted) return;
-      const relist = position === undefined || mayHaveMissedEvents(error);
+      const relist = mayHaveMissedEvents(error);
       if (relist) position = undefined;
-      pause = Math.max(backoff.next(), (error instanceof ApiError ? error.retryAfterMs : undefined) ?? 0);
+      const wait = (relist ? relists : outage).next();
+      pause = Math.max(wait, (error instanceof ApiError ? error.retryAfterMs : undefined) ?? 0);
       log.warn(
-        { error, resource, relist, retryMs: Math.round(pause) },
+        { error, resource, relist: position === undefined, retryMs: Math.round(pause) },
         'reflector failed and will try again',
       );
     }

@@ -4,7 +4,7 @@ import { apiErrorFromResponse, type ApiError } from './api-error.ts';
 import type { Credentials } from './credentials.ts';
 import type { KubeMetrics } from './metrics.ts';
 
-export interface ApiRequest {
+interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
   readonly query?: URLSearchParams;

@@ -20,8 +20,15 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   async sleep(milliseconds, signal) {
-    for (let left = milliseconds; left > 0; left -= LONGEST_TIMER_MS) {
-      await sleep(Math.min(left, LONGEST_TIMER_MS), undefined, signal ? { signal } : {});
+    signal?.throwIfAborted();
+    try {
+      for (let left = milliseconds; left > 0; left -= LONGEST_TIMER_MS) {
+        await sleep(Math.min(left, LONGEST_TIMER_MS), undefined, signal ? { signal } : {});
+      }
+    } catch (error) {
+      // Node rejects with an AbortError of its own.
+      signal?.throwIfAborted();
+      throw error;
     }
   },
 };

@@ -1,4 +1,5 @@
 import {
+  assertStorePath,
   PathNotFoundError,
   type FileWriter,
   type PublishedFile,
@@ -25,12 +26,12 @@ export class MemoryDriver implements StorageDriver {
   }
 
   async getContent(path: string): Promise<Buffer> {
-    await this.before('getContent', path);
+    await this.#begin('getContent', path);
     return Buffer.from(this.#file(path).content);
   }
 
   async putContent(path: string, content: Uint8Array): Promise<void> {
-    await this.before('putContent', path);
+    await this.#begin('putContent', path);
     this.files.set(path, { content: Uint8Array.from(content), modifiedAt: this.#now() });
     this.#changed(path);
   }
@@ -38,7 +39,8 @@ export class MemoryDriver implements StorageDriver {
   async publish(files: readonly PublishedFile[], beforeVisible?: () => Promise<void>): Promise<void> {
     await beforeVisible?.();
     for (const file of files) {
-      if (file.keepExisting && this.files.has(file.path)) continue;
+      const size = 'from' in file ? this.#file(file.from).content.length : file.content.length;
+      if (file.keepExisting && this.files.get(file.path)?.content.length === size) continue;
       if ('from' in file) await this.move(file.from, file.path);
       else await this.putContent(file.path, file.content);
     }
@@ -48,7 +50,7 @@ export class MemoryDriver implements StorageDriver {
     path: string,
     range: { start: number; end?: number } = { start: 0 },
   ): Promise<AsyncIterable<Uint8Array>> {
-    await this.before('read', path);
+    await this.#begin('read', path);
     const bytes = this.#file(path).content.subarray(range.start, range.end);
     return (async function* () {
       yield bytes;
@@ -56,7 +58,7 @@ export class MemoryDriver implements StorageDriver {
   }
 
   async writer(path: string, options: { append: boolean }): Promise<FileWriter> {
-    await this.before('writer', path);
+    await this.#begin('writer', path);
     const chunks: Uint8Array[] = options.append ? [this.files.get(path)?.content ?? new Uint8Array()] : [];
     const size = (): number => chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     return {
@@ -70,7 +72,7 @@ export class MemoryDriver implements StorageDriver {
   }
 
   async stat(path: string): Promise<{ isDirectory: boolean; size: number; modifiedAt: number }> {
-    await this.before('stat', path);
+    await this.#begin('stat', path);
     const file = this.files.get(path);
     if (file) return { isDirectory: false, size: file.content.length, modifiedAt: file.modifiedAt };
     const below = [...this.files].filter(([name]) => name.startsWith(`${path}/`));
@@ -79,7 +81,7 @@ export class MemoryDriver implements StorageDriver {
   }
 
   async list(path: string): Promise<readonly string[]> {
-    await this.before('list', path);
+    await this.#begin('list', path);
     const prefix = `${path}/`;
     const names = [...this.files.keys()]
       .filter((name) => name.startsWith(prefix))
@@ -89,7 +91,8 @@ export class MemoryDriver implements StorageDriver {
   }
 
   async move(from: string, to: string): Promise<void> {
-    await this.before('move', from);
+    assertStorePath(to);
+    await this.#begin('move', from);
     const moved = [...this.files].filter(([name]) => name === from || name.startsWith(`${from}/`));
     if (moved.length === 0) throw new PathNotFoundError(from);
     this.#changed(from);
@@ -101,7 +104,7 @@ export class MemoryDriver implements StorageDriver {
   }
 
   async delete(path: string): Promise<void> {
-    await this.before('delete', path);
+    await this.#begin('delete', path);
     const gone = [...this.files.keys()].filter((name) => name === path || name.startsWith(`${path}/`));
     if (gone.length === 0) throw new PathNotFoundError(path);
     for (const name of gone) this.files.delete(name);
@@ -112,6 +115,11 @@ export class MemoryDriver implements StorageDriver {
 
   #changed(path: string): void {
     this.#foldersChanged.set(path.slice(0, path.lastIndexOf('/')), this.#now());
+  }
+
+  async #begin(operation: string, path: string): Promise<void> {
+    assertStorePath(path);
+    await this.before(operation, path);
   }
 
   #file(path: string): File {

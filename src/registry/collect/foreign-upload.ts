@@ -4,7 +4,7 @@ import { uploadFolder, uploadsFolder } from '../storage/paths.ts';
 import { listIfThere } from './repository-scan.ts';
 
 /** Something that knows no lease, such as docker distribution, is writing to the storage. */
-export class ForeignUploadError extends Error {
+class ForeignUploadError extends Error {
   override readonly name = 'ForeignUploadError';
 }
 

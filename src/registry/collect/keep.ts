@@ -13,7 +13,10 @@ export function manifestsToKeep(
 ): ReadonlySet<Digest> {
   if (!options.deleteUntagged) return new Set(scan.revisions.keys());
   const referrers = new Map<Digest, Digest[]>();
-  for (const { digest, references } of scan.revisions.values()) {
+  // The same manifest may be known by its sha256 and its sha512 digest; one name keeps the other.
+  const names = new Map<Digest, Digest[]>();
+  for (const { digest, canonical, references } of scan.revisions.values()) {
+    names.set(canonical, [...(names.get(canonical) ?? []), digest]);
     if (references.subject === undefined) continue;
     referrers.set(references.subject, [...(referrers.get(references.subject) ?? []), digest]);
   }
@@ -24,8 +27,7 @@ export function manifestsToKeep(
     if (revision === undefined || keep.has(digest)) continue;
     keep.add(digest);
     waiting.push(...revision.references.manifests, ...(referrers.get(digest) ?? []));
-    // The same manifest may be known by its sha256 and its sha512 digest.
-    if (revision.canonical !== digest) waiting.push(revision.canonical);
+    waiting.push(...(names.get(revision.canonical) ?? []));
   }
   return keep;
 }

@@ -17,7 +17,7 @@ import { restoreFromTrash } from '../storage/trash.ts';
 import { referencesOf, type References } from './references.ts';
 
 /** A manifest of a repository. */
-export interface Revision {
+interface Revision {
   readonly digest: Digest;
   /** The sha256 digest under which its bytes lie. */
   readonly canonical: Digest;
@@ -37,7 +37,7 @@ export interface RepositoryScan {
 export type ReferenceCache = Map<Digest, References>;
 
 /** A manifest that is linked but cannot be read: its references are unknown, so nothing may be deleted. */
-export class UnreadableManifestError extends Error {
+class UnreadableManifestError extends Error {
   override readonly name = 'UnreadableManifestError';
 }
 
@@ -125,7 +125,7 @@ async function readTags(driver: StorageDriver, repository: RepositoryName): Prom
 }
 
 /** Digests that have a folder `<algorithm>/<hex>` below `folder`. */
-export async function listDigests(driver: StorageDriver, folder: string): Promise<Digest[]> {
+async function listDigests(driver: StorageDriver, folder: string): Promise<Digest[]> {
   const digests: Digest[] = [];
   for (const algorithm of await listIfThere(driver, folder)) {
     for (const hex of await listIfThere(driver, `${folder}/${algorithm}`)) {

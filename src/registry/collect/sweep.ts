@@ -84,7 +84,9 @@ export class Sweep {
     trash: readonly TrashEntry[],
     options: { readonly trashGrace: number; readonly now: number },
   ): Promise<void> {
-    const expired = trash.filter((entry) => isExpired(entry, marked, options) || this.#isOldTwin(entry, options));
+    const expired = trash.filter(
+      (entry) => isExpired(entry, marked, options) || this.#isOldTwin(entry, options),
+    );
     const gone = options.trashGrace === 0 ? [...expired, ...this.#moved] : expired;
     const total = [...trash, ...this.#moved].reduce((sum, { size }) => sum + size, 0);
     this.#bytesInTrash = total;

@@ -1,4 +1,4 @@
-import type { StorageDriver } from '../storage/driver.ts';
+import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
 import { SERVERS_ROOT } from '../storage/paths.ts';
 import { encodeAnnouncement, type Announcement } from './announcement.ts';
 import { modifiedAtIfThere } from './run-files.ts';
@@ -42,7 +42,11 @@ export class Announcer {
   withdraw(): Promise<void> {
     return this.#inOrder(async () => {
       this.#written = undefined;
-      await this.#driver.delete(this.#path);
+      try {
+        await this.#driver.delete(this.#path);
+      } catch (error) {
+        if (!(error instanceof PathNotFoundError)) throw error;
+      }
     });
   }
 

@@ -2,7 +2,7 @@
  * Where bytes live. The small interface of docker distribution's drivers, so that the same keys work on a disk and in a
  * bucket. Paths are absolute within the store (`/docker/registry/v2/blobs/…`), use `/`, and never hold `..`.
  *
- * Durability: when a promise of putContent, move, delete or commit resolves, the change survives a power cut, and so do
+ * Durability: when a promise of putContent, publish, move or delete resolves, the change survives a power cut, and so do
  * the directories above it. Visibility: a completed write is seen by each later read and list, from any process.
  */
 export interface StorageDriver {
@@ -11,6 +11,13 @@ export interface StorageDriver {
   getContent(path: string): Promise<Buffer>;
   /** Creates or atomically replaces a file. A reader sees the old bytes or the new ones, never a part. */
   putContent(path: string, content: Uint8Array): Promise<void>;
+  /**
+   * Puts several files in their places, which become visible in this order, each whole or not at all; all are durable
+   * when the promise resolves. A power cut before that keeps any of them and loses the others. Costs as many rounds of
+   * syncs as one file does. `beforeVisible` runs when all is prepared, right before the first becomes visible; what it
+   * throws leaves everything as it was. @throws PathNotFoundError when a `from` is missing.
+   */
+  publish(files: readonly PublishedFile[], beforeVisible?: () => Promise<void>): Promise<void>;
   /**
    * Bytes from `start` (inclusive) to `end` (exclusive, default: to the end). A chunk is valid until the next one is
    * asked for: its buffer is used again. Leaving the loop early closes the file. @throws PathNotFoundError at once.
@@ -22,10 +29,16 @@ export interface StorageDriver {
   stat(path: string): Promise<FileStat>;
   /** Names (not paths) of the direct children, unsorted. Reopens the directory each time. @throws PathNotFoundError */
   list(path: string): Promise<readonly string[]>;
-  /** Renames a file or a directory tree atomically, replacing a file that is there. @throws PathNotFoundError */
+  /**
+   * Renames a file or a directory tree atomically, replacing a file that is there. After a power cut `to` is there;
+   * `from` may be there as well. @throws PathNotFoundError
+   */
   move(from: string, to: string): Promise<void>;
-  /** Removes a file or a directory tree. @throws PathNotFoundError */
-  delete(path: string): Promise<void>;
+  /**
+   * Removes a file or a directory tree. `durable: false` is for scratch files: a power cut may bring them back.
+   * @throws PathNotFoundError
+   */
+  delete(path: string, options?: { readonly durable: boolean }): Promise<void>;
   /**
    * Removes a directory if nothing is in it, and does nothing otherwise: never a race with somebody who just put a file
    * there. Nothing to do in a store without directories.
@@ -46,18 +59,28 @@ export interface FileStat {
   readonly modifiedAt: number;
 }
 
-/** An open upload file. One call at a time. */
+/** One file of a `publish`. */
+export type PublishedFile = {
+  readonly path: string;
+  /** When a file of the same size is there already, it stays (and is made durable): for content that its path names. */
+  readonly keepExisting?: boolean;
+} & (
+  | { readonly content: Uint8Array }
+  /** A file of a closed writer, which is renamed. */
+  | { readonly from: string }
+);
+
+/** An open upload file. One call at a time. Its bytes are not durable until the file is published. */
 export interface FileWriter {
-  /** Bytes in the file, those that were there when it was opened included. */
+  /** Bytes in the file, those that were there when it was opened and those still on their way included. */
   readonly size: number;
-  /** Takes bytes. Resolves when more may be given (backpressure), not when they are durable. */
-  write(chunk: Uint8Array): Promise<void>;
-  /** Makes all that was written durable and closes. */
-  commit(): Promise<void>;
-  /** Closes and keeps what was written, with no promise that it survives a power cut. */
+  /**
+   * Takes bytes, which must not change afterwards. A promise asks to wait before more is given (backpressure); it says
+   * nothing about durability. @throws what an earlier write met.
+   */
+  write(chunk: Uint8Array): Promise<void> | undefined;
+  /** Writes what is on its way, closes and keeps the file. */
   close(): Promise<void>;
-  /** Closes and removes the file. */
-  cancel(): Promise<void>;
 }
 
 export class PathNotFoundError extends Error {
@@ -66,5 +89,15 @@ export class PathNotFoundError extends Error {
   constructor(path: string) {
     super(`${path} does not exist`);
     this.path = path;
+  }
+}
+
+/**
+ * The second lock on the door: paths are made from parsed values, and none of those can lead out of the store.
+ * @throws Error for a path that is not absolute and plain.
+ */
+export function assertStorePath(path: string): void {
+  if (!path.startsWith('/') || path.includes('\0') || /\/(?:\.{0,2}(?:\/|$))/.test(path)) {
+    throw new Error(`${JSON.stringify(path)} is not a path of the store`);
   }
 }

@@ -31,7 +31,7 @@ export const TRASH_ROOT = `${REGISTRY_ROOT}/stevedore/trash`;
 const split = (digest: Digest): string => `${digestAlgorithm(digest)}/${digestHex(digest)}`;
 
 /** `sha256` digests only: bytes are kept under their canonical digest. */
-export function blobFolder(digest: Digest): string {
+function blobFolder(digest: Digest): string {
   const hex = digestHex(digest);
   return `${BLOBS_ROOT}/${digestAlgorithm(digest)}/${hex.slice(0, 2)}/${hex}`;
 }

@@ -205,6 +205,34 @@ test('failed lists are tried for ever, with waits drawn from a range that double
   await reflector.stop();
 });
 
+test('a server that comes back from a long outage having forgotten the position is listed soon', async () => {
+  const reflector = reflectorOf([]);
+  await settle();
+  for (let failure = 0; failure < 8; failure++) {
+    await reflector.watch(failure).send(reset);
+    await reflector.clock.advance(30_000);
+  }
+  await reflector.watch(8).send(gone);
+  await reflector.clock.advance(800);
+  assert.equal(reflector.listed(), 2);
+  await reflector.stop();
+});
+
+test('a server that forgets each position at once is not listed in a hot loop', async () => {
+  const reflector = reflectorOf([]);
+  await settle();
+  for (let round = 0; round < 8; round++) {
+    await reflector.watch(round).send(gone);
+    await reflector.clock.advance(30_000);
+  }
+  await reflector.watch(8).send(gone);
+  await reflector.clock.advance(14_999);
+  assert.equal(reflector.listed(), 9);
+  await reflector.clock.advance(1);
+  assert.equal(reflector.listed(), 10);
+  await reflector.stop();
+});
+
 test('an event ends the series of failures', async () => {
   const reflector = reflectorOf([]);
   await settle();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CollectionReport } from '../../../../src/contract/collection-report.ts';
-import type { Digest } from '../../../../src/oci/digest.ts';
+import { digestOf, type Digest } from '../../../../src/oci/digest.ts';
 import { collect, type CollectOptions } from '../../../../src/registry/collect/collect.ts';
 import { encodeAnnouncement } from '../../../../src/registry/lease/announcement.ts';
 import { decodeRunRecord } from '../../../../src/registry/lease/run-record.ts';
@@ -30,9 +30,9 @@ interface Fixture {
   readonly clock: TestClock;
   readonly driver: MemoryDriver;
   readonly content: RegistryContent;
-  collect(change?: Partial<CollectOptions>): Promise<CollectionReport>;
-  has(path: string): boolean;
-  trash(): string[];
+  readonly collect: (change?: Partial<CollectOptions>) => Promise<CollectionReport>;
+  readonly has: (path: string) => boolean;
+  readonly trash: () => string[];
 }
 
 let runs = 0;
@@ -145,6 +145,17 @@ test('a manifest that lost its tag goes with the entry in the history of the tag
   assert.equal(has(tagIndexLinkPath(app, tagName('latest'), before)), false);
   assert.equal(has(tagIndexLinkPath(app, tagName('latest'), now)), true);
   assert.equal(has(tagCurrentLinkPath(app, tagName('latest'))), true);
+});
+
+test('a manifest that stays by one of its digests stays by the other', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const image = await content.image([]);
+  const other = digestOf(driver.files.get(blobDataPath(image))?.content ?? assert.fail(), 'sha512');
+  await driver.putContent(revisionLinkPath(app, other), Buffer.from(image));
+  await content.tag('latest', image);
+  await clock.advance(3 * HOUR);
+  await collect({ deleteUntagged: true });
+  assert.ok(has(revisionLinkPath(app, image)) && has(revisionLinkPath(app, other)));
 });
 
 for (const [title, age, deleted] of [

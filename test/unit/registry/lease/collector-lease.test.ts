@@ -51,8 +51,8 @@ async function announce(driver: MemoryDriver, change: Partial<Announcement>): Pr
 }
 
 /** How a call ended, looked at while time passes. */
-function watch<T>(promise: Promise<T>): { ended?: 'well' | unknown } {
-  const seen: { ended?: 'well' | unknown } = {};
+function watch(promise: Promise<unknown>): { ended?: unknown } {
+  const seen: { ended?: unknown } = {};
   promise.then(
     () => (seen.ended = 'well'),
     (error: unknown) => (seen.ended = error),

@@ -15,8 +15,8 @@ interface Fixture {
   readonly driver: MemoryDriver;
   readonly lease: ServerLease;
   readonly operations: string[];
-  announcement(): Announcement;
-  run(change: Partial<RunRecord>): Promise<void>;
+  readonly announcement: () => Announcement;
+  readonly run: (change: Partial<RunRecord>) => Promise<void>;
 }
 
 async function serverLease(options: { readOnly?: boolean } = {}): Promise<Fixture> {
@@ -306,6 +306,12 @@ test('a server that stops takes its announcement back', async () => {
   (await lease.begin('manifest'))[Symbol.dispose]();
   await lease.stop();
   assert.equal(driver.files.has(`${SERVERS_ROOT}/server`), false);
+});
+
+test('a server can stop when its announcement is gone already', async () => {
+  const { lease, driver } = await serverLease();
+  driver.files.clear();
+  await lease.stop();
 });
 
 test('a store that cannot be read refuses writes and they go on when it can', async () => {

@@ -1,0 +1,146 @@
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { terminationSignal } from '../src/process/signals.ts';
+import { builtDistribution, distributionThree, dockerRegistry, stevedore } from './contenders.ts';
+import { describeMachine, freeSpace } from './machine.ts';
+import { page, tables, toJson, type Report } from './report.ts';
+import { runRounds } from './rounds.ts';
+import { prepareLoad } from './scenarios.ts';
+
+const PAGE = join(import.meta.dirname, '../docs/benchmarks.md');
+const LIMIT_MINUTES = 8;
+/** As the rows say. */
+const BLOB_SIZE = 256 * 1024 * 1024;
+
+const help = `Measures the registry server beside docker's, on this machine.
+
+usage: node bench/run.ts [options]
+
+  --quick              one short round, under a minute, and no page is written
+  --rounds N           rounds, 1 to 5 (5)
+  --format table|json  what is printed (table)
+  --directory DIR      where the servers store, on a real disk (/var/tmp); deleted at the end
+  --distribution PATH  docker distribution 3's binary, for one more column
+                       (what 'scripts/tools distribution' built, if it is there; 'none' for no column)
+  --help
+
+docs/benchmarks.md is written when docker-registry is there and all rounds were run.
+`;
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  if (options === 'help') {
+    process.stdout.write(help);
+    return 0;
+  }
+  const stopped = terminationSignal();
+  const limit = AbortSignal.timeout(LIMIT_MINUTES * 60_000);
+  const folder = await mkdtemp(join(await realpath(options.directory), 'stevedore-bench-'));
+  try {
+    const report = await measure(options, folder, AbortSignal.any([stopped, limit]));
+    process.stdout.write(
+      options.format === 'json' ? `${JSON.stringify(toJson(report), null, 2)}\n` : `\n${tables(report)}`,
+    );
+    if (options.quick || options.rounds < 5) return 0;
+    if (report.contenders.length === 1) {
+      say('docs/benchmarks.md is not written: there was nothing to compare with');
+      return 0;
+    }
+    await writeFile(PAGE, page(report));
+    say('docs/benchmarks.md is written');
+    return 0;
+  } catch (error) {
+    if (stopped.aborted) {
+      say('stopped');
+      return 130;
+    }
+    say(
+      limit.aborted
+        ? `not done after ${LIMIT_MINUTES} minutes`
+        : error instanceof Error
+          ? error.message
+          : String(error),
+    );
+    return 1;
+  } finally {
+    say('deleting what was stored');
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function measure(options: Options, folder: string, signal: AbortSignal): Promise<Report> {
+  const began = performance.now();
+  const debian = dockerRegistry();
+  if (debian === undefined)
+    say("docker's registry is not installed: 'apt-get install docker-registry' brings it");
+  const three = options.distribution ?? builtDistribution();
+  const contenders = [
+    stevedore(),
+    debian,
+    three === undefined || three === 'none' ? undefined : distributionThree(three),
+  ].filter((contender) => contender !== undefined);
+  const machine = describeMachine(folder);
+  if (machine.fileSystem === 'tmpfs')
+    say(`${folder} is memory, where a sync costs nothing: give --directory`);
+  await requireSpace(folder, options.rounds * (6 * contenders.length + 1) * BLOB_SIZE);
+  const imagesEach = options.quick ? 100 : 400;
+  const load = prepareLoad({
+    images: imagesEach,
+    blobSize: BLOB_SIZE,
+    window: options.quick ? 500 : 2000,
+    warmUp: 300,
+  });
+  const { rounds } = options;
+  const results = await runRounds({ contenders, rounds, load, folder, progress: say, signal });
+  const seconds = (performance.now() - began) / 1000;
+  return { ...results, contenders, machine, rounds, imagesEach, date: new Date(), seconds };
+}
+
+interface Options {
+  readonly quick: boolean;
+  readonly rounds: number;
+  readonly format: 'table' | 'json';
+  readonly directory: string;
+  readonly distribution: string | undefined;
+}
+
+/** @throws on what it does not know. */
+function readOptions(args: string[]): Options | 'help' {
+  const { values } = parseArgs({
+    args,
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      format: { type: 'string', default: 'table' },
+      directory: { type: 'string', default: '/var/tmp' },
+      distribution: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  const { quick, format, directory, distribution } = values;
+  const rounds = Number(values.rounds ?? (quick ? 1 : 5));
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 5)
+    throw new Error('--rounds is a number from 1 to 5');
+  if (format !== 'table' && format !== 'json') throw new Error('--format is table or json');
+  return { quick, rounds, format, directory, distribution };
+}
+
+async function requireSpace(folder: string, bytes: number): Promise<void> {
+  const gib = (count: number): string => (count / 2 ** 30).toFixed(1);
+  const free = await freeSpace(folder);
+  if (free < bytes)
+    throw new Error(`${folder} has ${gib(free)} GiB free, and ${gib(bytes)} are needed: see --directory`);
+}
+
+function say(line: string): void {
+  process.stderr.write(`bench: ${line}\n`);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 2;
+}

@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import type { CollectionReport } from '../contract/collection-report.ts';
+import { parseDuration } from '../contract/duration.ts';
+import { systemClock } from '../process/clock.ts';
+import { createLogger } from '../process/logger.ts';
+import { collect, type CollectOptions } from '../registry/collect/collect.ts';
+import { createFilesystemDriver } from '../registry/storage/filesystem/filesystem-driver.ts';
+import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
+import { readConfig } from './config-file.ts';
+
+export const garbageCollect: Command = {
+  summary: 'Delete what no manifest needs, beside running servers: they hold writes for a moment.',
+  usage: 'CONFIG',
+  options: {
+    'dry-run': { type: 'boolean', short: 'd', description: 'Say what would be deleted, and delete nothing.' },
+    'delete-untagged': {
+      type: 'boolean',
+      short: 'm',
+      description: 'Delete manifests too that no tag, index or subject leads to.',
+    },
+    'minimum-age': {
+      type: 'string',
+      value: 'DURATION',
+      default: '2h',
+      description: 'Keep what was pushed or used within this time (default 2h).',
+    },
+    'trash-grace': {
+      type: 'string',
+      value: 'DURATION',
+      default: '24h',
+      description: 'Keep deleted content in the trash for this time (default 24h; 0s: none).',
+    },
+    'drain-timeout': {
+      type: 'string',
+      value: 'DURATION',
+      default: '5m',
+      description: 'Wait this long for uploads in progress, then give up (default 5m).',
+    },
+    offline: {
+      type: 'boolean',
+      description: 'Nothing else writes to the storage: do not ask for a running server.',
+    },
+    format: {
+      type: 'string',
+      value: 'text|json',
+      default: 'text',
+      description: 'How to print the report (default text).',
+    },
+    'report-file': {
+      type: 'string',
+      value: 'FILE',
+      description: 'Write the report as JSON to this file as well.',
+    },
+  },
+  run,
+};
+
+async function run(invocation: Invocation): Promise<ExitCode> {
+  const options = parseOptions(invocation);
+  const config = await readConfig(invocation);
+  if (config === undefined) return 2;
+  const log = createLogger({ level: config.log.level, fields: { command: 'garbage-collect' } });
+  const report = await collect(options, {
+    driver: createFilesystemDriver({ root: config.storage.filesystem.rootdirectory, log }),
+    clock: systemClock,
+    log,
+    run: randomBytes(16).toString('hex'),
+    random: Math.random,
+    signal: invocation.signal,
+  });
+  const json = `${JSON.stringify(report)}\n`;
+  const file = invocation.values['report-file'];
+  if (typeof file === 'string') await writeFile(file, json);
+  invocation.stdout.write(invocation.values['format'] === 'json' ? json : textReport(report));
+  return report.result === 'Succeeded' ? 0 : 1;
+}
+
+function parseOptions({ values }: Invocation): CollectOptions {
+  const duration = (name: string): number => {
+    const milliseconds = parseDuration(String(values[name]));
+    if (milliseconds === undefined || milliseconds < 0) {
+      throw new UsageError(`--${name}: '${String(values[name])}' is not a duration such as 90s, 15m or 2h`);
+    }
+    return milliseconds;
+  };
+  if (values['format'] !== 'text' && values['format'] !== 'json') {
+    throw new UsageError(`--format is text or json, not '${String(values['format'])}'`);
+  }
+  return {
+    dryRun: values['dry-run'] === true,
+    deleteUntagged: values['delete-untagged'] === true,
+    offline: values['offline'] === true,
+    minimumAge: duration('minimum-age'),
+    trashGrace: duration('trash-grace'),
+    drainTimeout: duration('drain-timeout'),
+  };
+}
+
+function textReport(report: CollectionReport): string {
+  const rows: readonly (readonly [string, string])[] = [
+    ['result', report.result + (report.dryRun ? ' (dry run)' : '')],
+    ['message', report.message],
+    [
+      'scanned',
+      `${report.repositoriesScanned} repositories, ${report.manifestsScanned} manifests, ${report.blobsScanned} blobs`,
+    ],
+    ['manifests', String(report.manifestsDeleted)],
+    ['blobs', String(report.blobsDeleted)],
+    ['links', String(report.linksDeleted)],
+    ['reclaimed', `${report.bytesReclaimed} bytes`],
+    ['in the trash', `${report.bytesInTrash} bytes`],
+    ['writes held', `${report.readOnlySeconds} s`],
+  ];
+  return `${rows.map(([name, value]) => `${name.padEnd(14)}${value}`).join('\n')}\n`;
+}

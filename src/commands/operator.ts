@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto';
+import type { Server } from 'node:http';
+import { hostname } from 'node:os';
+import { Registry, collectDefaultMetrics } from 'prom-client';
+import packageFile from '../../package.json' with { type: 'json' };
+import { FIELD_MANAGER, GROUP } from '../api/names.ts';
+import { createKubeClient } from '../kube/client.ts';
+import { createCredentials, loadKubeConfig } from '../kube/credentials.ts';
+import { Elector } from '../kube/elector.ts';
+import { createEventRecorder } from '../kube/event-recorder.ts';
+import { cachesSynced, startHealthListener } from '../kube/health-listener.ts';
+import { createLeaseStore } from '../kube/lease-store.ts';
+import { createKubeMetrics } from '../kube/metrics.ts';
+import { createTransport } from '../kube/transport.ts';
+import { createOperator } from '../operator/controllers.ts';
+import { readServerStatus } from '../operator/server-status.ts';
+import { systemClock } from '../process/clock.ts';
+import { createLogger, type LogLevel } from '../process/logger.ts';
+import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
+
+const LEASE_NAME = `operator.${GROUP}`;
+
+export const operator: Command = {
+  summary: 'Run the controllers that make registries of Registry and RegistryGC resources.',
+  usage: '',
+  options: {
+    image: {
+      type: 'string',
+      value: 'IMAGE',
+      description: "The image of the registries' pods: the one this program comes from.",
+    },
+    namespace: {
+      type: 'string',
+      value: 'NAME',
+      description: 'Work for this namespace alone (default: all).',
+    },
+    'leader-election-namespace': {
+      type: 'string',
+      value: 'NAME',
+      description: 'Where the lease is, by which one operator at a time works.',
+    },
+    kubeconfig: {
+      type: 'string',
+      value: 'FILE',
+      description: "How to reach the API server (default: $KUBECONFIG, or the pod's own account).",
+    },
+    'health-address': {
+      type: 'string',
+      value: 'HOST:PORT',
+      default: ':8081',
+      description: 'Where /healthz, /readyz and /metrics are (default :8081).',
+    },
+    'log-level': {
+      type: 'string',
+      value: 'LEVEL',
+      default: 'info',
+      description: 'error, warn, info or debug (default info).',
+    },
+  },
+  run,
+};
+
+interface Settings {
+  readonly image: string;
+  readonly namespace: string | undefined;
+  readonly leaseNamespace: string;
+  readonly kubeconfig: string | undefined;
+  readonly health: { readonly host: string; readonly port: number };
+  readonly logLevel: LogLevel;
+  /** Of this process, for events and the lease. */
+  readonly instance: string;
+}
+
+async function run(invocation: Invocation): Promise<ExitCode> {
+  const settings = readSettings(invocation);
+  const access = () => loadKubeConfig(settings.kubeconfig);
+  try {
+    access();
+  } catch (error) {
+    invocation.stderr.write(
+      `stevedore operator: ${error instanceof Error ? error.message : 'no kubeconfig'}\n`,
+    );
+    return 2;
+  }
+  const log = createLogger({ level: settings.logLevel });
+  const prometheus = new Registry();
+  collectDefaultMetrics({ register: prometheus });
+  const metrics = createKubeMetrics(prometheus);
+  const tools = { clock: systemClock, random: Math.random, log, metrics };
+  const transport = createTransport({
+    ...tools,
+    credentials: createCredentials({ load: access, clock: systemClock }),
+    userAgent: `stevedore/${packageFile.version}`,
+  });
+  const client = createKubeClient({ transport, fieldManager: FIELD_MANAGER });
+  const events = createEventRecorder({
+    ...tools,
+    client,
+    controller: `${GROUP}/operator`,
+    instance: settings.instance,
+  });
+  const { image, namespace } = settings;
+  const controllers = createOperator({ ...tools, client, events, readServerStatus, image, namespace });
+
+  const watching = new AbortController();
+  const holding = new AbortController();
+  let work: Promise<void> = Promise.resolve();
+  const elector = new Elector({
+    ...tools,
+    name: LEASE_NAME,
+    identity: `${settings.instance}_${randomUUID()}`,
+    store: createLeaseStore(client, { namespace: settings.leaseNamespace, name: LEASE_NAME }),
+    onElected: () => {
+      work = controllers.work(invocation.signal);
+    },
+    // Another operator may work from now on, and a write of ours that is under way can't be called back.
+    onLost: () => process.exit(1),
+  });
+  const health = await startHealthListener({
+    ...settings.health,
+    alive: [{ name: 'leader-election', problem: () => elector.problem() }],
+    ready: [cachesSynced(Object.values(controllers.world))],
+    metrics: prometheus,
+  });
+  const { version } = packageFile;
+  log.info({ version, image, namespace: namespace ?? 'all' }, 'operator started');
+
+  const watch = controllers.watch(watching.signal);
+  const election = elector.run(holding.signal);
+  await aborted(invocation.signal);
+  // Intake has stopped with the signal. The lease goes last, so that nobody else works while we still do.
+  log.info({}, 'stopping');
+  await work;
+  await events.flush();
+  watching.abort();
+  await watch;
+  holding.abort();
+  await election;
+  await close(health);
+  await transport.close();
+  log.info({}, 'stopped');
+  return 0;
+}
+
+const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
+
+function readSettings({ values, positionals, environment }: Invocation): Settings {
+  if (positionals.length > 0) throw new UsageError(`unexpected argument '${positionals[0]}'`);
+  const text = (name: string): string | undefined => {
+    const value = values[name];
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  };
+  const required = (name: string): string => {
+    const value = text(name);
+    if (value === undefined) throw new UsageError(`--${name} is missing`);
+    return value;
+  };
+  const logLevel = LOG_LEVELS.find((level) => level === text('log-level'));
+  if (logLevel === undefined) throw new UsageError(`--log-level: write one of ${LOG_LEVELS.join(', ')}`);
+  return {
+    image: required('image'),
+    namespace: text('namespace'),
+    leaseNamespace: required('leader-election-namespace'),
+    kubeconfig: text('kubeconfig') ?? environment['KUBECONFIG'],
+    health: readAddress(required('health-address')),
+    logLevel,
+    instance: environment['POD_NAME'] ?? hostname(),
+  };
+}
+
+/** `HOST:PORT`, or `:PORT` for all addresses. */
+function readAddress(address: string): Settings['health'] {
+  const match = /^(?:\[(?<v6>[0-9a-fA-F:.]+)\]|(?<host>[^:[\]]*)):(?<port>\d{1,5})$/.exec(address);
+  const port = Number(match?.groups?.['port']);
+  if (match === null || port > 65_535) {
+    throw new UsageError(`--health-address: '${address}' is not HOST:PORT or :PORT`);
+  }
+  return { host: match.groups?.['v6'] ?? (match.groups?.['host'] || '::'), port };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** Probes keep their connections open. */
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

@@ -1,0 +1,125 @@
+import { API_VERSION, MANAGED_BY_LABEL, PROGRAM, REGISTRY_LABEL } from '../api/names.ts';
+import type { Registry } from '../api/registry.ts';
+import { ApiError } from '../kube/api-error.ts';
+import type { ApplyFields, KubeClient } from '../kube/client.ts';
+import type { KubeObject, ObjectKey, Stored } from '../kube/object.ts';
+import { stalled, waiting, type Stalled, type Waiting } from '../kube/outcome.ts';
+import type { ResourceType } from '../kube/resources.ts';
+import { fingerprint, hasDrifted } from './drift.ts';
+
+/** What the reconcilers ask of the API server. */
+export type Kube = Pick<KubeClient, 'find' | 'create' | 'apply' | 'patch' | 'delete' | 'listAll'>;
+
+/** What was seen last of a kind of child, which may lag behind. */
+export interface Seen<T extends KubeObject> {
+  readonly type: ResourceType<T>;
+  get(key: ObjectKey): Stored<T> | undefined;
+}
+
+/** The child as it is now, or why it can't be had. */
+export type Child<T extends KubeObject> =
+  | { readonly object: Stored<T>; readonly outcome?: undefined }
+  | { readonly object?: undefined; readonly outcome: Waiting | Stalled };
+
+/** On each applied object: what was applied last, so that a field that is no longer wanted is taken back. */
+const APPLIED_ANNOTATION = 'stevedore.dev/applied';
+
+const PREDECESSOR_MS = 1000;
+
+/** The child as it is, undefined when there is none; never one of somebody else. The cache is not trusted that there is none. */
+export async function findChild<T extends KubeObject>(
+  kube: Pick<Kube, 'find'>,
+  seen: Seen<T>,
+  registry: Stored<Registry>,
+  name: string,
+): Promise<Child<T> | undefined> {
+  const key = { namespace: registry.metadata.namespace, name };
+  const object = seen.get(key) ?? (await kube.find(seen.type, key));
+  if (object === undefined) return undefined;
+  const holder = holderOf(object, registry);
+  if (holder === 'registry') return { object };
+  return {
+    outcome:
+      holder === 'predecessor'
+        ? waiting(PREDECESSOR_MS, 'PredecessorTerminating')
+        : nameConflict(seen.type, name, registry),
+  };
+}
+
+/**
+ * Makes the child as desired by server-side apply, and writes nothing when it is so already. An object of that name
+ * that belongs to somebody else is left alone.
+ */
+export async function applyChild<T extends KubeObject>(
+  kube: Pick<Kube, 'find' | 'apply'>,
+  seen: Seen<T>,
+  registry: Stored<Registry>,
+  desired: ApplyFields<T>,
+): Promise<Child<T>> {
+  const existing = await findChild(kube, seen, registry, desired.metadata.name);
+  if (existing?.outcome !== undefined) return existing;
+  const marked = withFingerprint(desired);
+  if (existing === undefined) {
+    // Without force: should somebody make an object of that name at this very moment, it is not taken over.
+    return unlessRefused(seen.type, marked, () => kube.apply(seen.type, marked, { force: false }));
+  }
+  if (!hasDrifted(marked, existing.object)) return existing;
+  // The uid: should it be deleted and made again by somebody else, that one is not taken over.
+  const { uid } = existing.object.metadata;
+  return unlessRefused(seen.type, marked, () =>
+    kube.apply(seen.type, { ...marked, metadata: { ...marked.metadata, uid } }),
+  );
+}
+
+/** What the API server finds invalid or forbidden stays so until somebody changes something. */
+async function unlessRefused<T extends KubeObject>(
+  type: ResourceType<T>,
+  { metadata: { name } }: ApplyFields<T>,
+  write: () => Promise<Stored<T>>,
+): Promise<Child<T>> {
+  try {
+    return { object: await write() };
+  } catch (error) {
+    if (!(error instanceof ApiError) || (error.status !== 422 && error.status !== 403)) throw error;
+    return {
+      outcome: stalled('Refused', `The API server refuses the ${type.kind} ${name}: ${error.message}`),
+    };
+  }
+}
+
+function withFingerprint<T extends KubeObject>(desired: ApplyFields<T>): ApplyFields<T> {
+  const { annotations } = desired.metadata;
+  return {
+    ...desired,
+    metadata: {
+      ...desired.metadata,
+      annotations: { ...annotations, [APPLIED_ANNOTATION]: fingerprint(desired) },
+    },
+  };
+}
+
+/**
+ * Whose an object is that has the name of a child. An earlier Registry of the same name leaves children behind: those
+ * that it retained carry our labels and no owner, and are taken over; the others are about to go.
+ */
+function holderOf(object: KubeObject, registry: Stored<Registry>): 'registry' | 'predecessor' | 'stranger' {
+  const { ownerReferences = [], deletionTimestamp, labels } = object.metadata;
+  const controller = ownerReferences.find((owner) => owner.controller === true);
+  const own =
+    controller === undefined
+      ? labels?.[MANAGED_BY_LABEL] === PROGRAM && labels[REGISTRY_LABEL] === registry.metadata.name
+      : controller.uid === registry.metadata.uid;
+  if (own) return deletionTimestamp === undefined ? 'registry' : 'predecessor';
+  const namesake =
+    controller?.apiVersion === API_VERSION &&
+    controller.kind === 'Registry' &&
+    controller.name === registry.metadata.name;
+  return namesake ? 'predecessor' : 'stranger';
+}
+
+function nameConflict(type: { readonly kind: string }, name: string, registry: Registry): Stalled {
+  return stalled(
+    'NameConflict',
+    `There is a ${type.kind} ${name} that does not belong to this Registry. Delete or rename it, or give it to the Registry: label it ${MANAGED_BY_LABEL}=${PROGRAM} and ${REGISTRY_LABEL}=${registry.metadata.name}.`,
+  );
+}

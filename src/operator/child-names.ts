@@ -1,0 +1,113 @@
+import {
+  API_VERSION,
+  COMPONENT_LABEL,
+  INSTANCE_LABEL,
+  MANAGED_BY_LABEL,
+  NAME_LABEL,
+  PART_OF_LABEL,
+  PROGRAM,
+  REGISTRY_GC_LABEL,
+  REGISTRY_LABEL,
+} from '../api/names.ts';
+import type { RegistryGC } from '../api/registry-gc.ts';
+import type { Registry } from '../api/registry.ts';
+import type { ObjectMeta, OwnerReference, Stored } from '../kube/object.ts';
+
+/**
+ * Names and labels of everything the operator makes, in one place:
+ *
+ *     Registry NAME
+ *     ├── Secret      NAME-ca        the authority's key and certificate; never mounted into a pod
+ *     ├── ConfigMap   NAME-ca        ca.crt, for clients
+ *     ├── Secret      NAME-tls       the server's key and certificate
+ *     ├── Secret      NAME-htpasswd  users and bcrypt hashes
+ *     ├── ConfigMap   NAME-config    config.yml of the server
+ *     ├── PersistentVolumeClaim, Deployment and Service NAME
+ *     RegistryGC NAME
+ *     └── Job         NAME-SECONDS or NAME-HASH, one a run
+ */
+export const childNames = (registry: string) => ({
+  authority: `${registry}-ca`,
+  trustBundle: `${registry}-ca`,
+  certificate: `${registry}-tls`,
+  users: `${registry}-htpasswd`,
+  config: `${registry}-config`,
+  claim: registry,
+  deployment: registry,
+  service: registry,
+});
+
+type Component = 'registry' | 'garbage-collection';
+
+/** Selects what the operator made, for its caches. */
+export const MANAGED_SELECTOR = `${MANAGED_BY_LABEL}=${PROGRAM}`;
+
+/** What a selector of the registry's pods matches. It can't change in a Deployment that exists. */
+export function registrySelector(registry: string): Readonly<Record<string, string>> {
+  return selector(registry, 'registry');
+}
+
+function selector(instance: string, component: Component): Readonly<Record<string, string>> {
+  return { [NAME_LABEL]: PROGRAM, [INSTANCE_LABEL]: instance, [COMPONENT_LABEL]: component };
+}
+
+/** Labels of each child of a Registry, its pods included. */
+export function registryLabels(registry: string): Readonly<Record<string, string>> {
+  return {
+    ...selector(registry, 'registry'),
+    [PART_OF_LABEL]: PROGRAM,
+    [MANAGED_BY_LABEL]: PROGRAM,
+    [REGISTRY_LABEL]: registry,
+  };
+}
+
+/** Whether a pod is one of the registry's own, and not a collector's. */
+export function isServer({ metadata }: { readonly metadata: ObjectMeta }): boolean {
+  return metadata.labels?.[COMPONENT_LABEL] === ('registry' satisfies Component);
+}
+
+/** Labels of a run's Job and its pod. The Service of the registry must not select them. */
+export function collectionLabels(gc: RegistryGC): Readonly<Record<string, string>> {
+  return {
+    ...selector(gc.metadata.name, 'garbage-collection'),
+    [PART_OF_LABEL]: PROGRAM,
+    [MANAGED_BY_LABEL]: PROGRAM,
+    [REGISTRY_LABEL]: gc.spec.registryRef.name,
+    [REGISTRY_GC_LABEL]: gc.metadata.name,
+  };
+}
+
+/** Whether Kubernetes deletes a child with its Registry. What is retained carries no owner reference. */
+export type Ownership = 'owned' | 'retained';
+
+/** What becomes of the volume and the authority when the Registry is deleted. */
+export function contentOwnership(registry: Registry): Ownership {
+  return registry.spec.storage.filesystem.deletionPolicy === 'Delete' ? 'owned' : 'retained';
+}
+
+export function childMeta(
+  registry: Stored<Registry>,
+  name: string,
+  ownership: Ownership = 'owned',
+): ObjectMeta {
+  return {
+    name,
+    namespace: registry.metadata.namespace,
+    labels: registryLabels(registry.metadata.name),
+    ...(ownership === 'owned' && { ownerReferences: [ownerReference('Registry', registry)] }),
+  };
+}
+
+/** Makes `owner` the controller of an object, so that Kubernetes deletes the object after it. */
+export function ownerReference(
+  kind: 'Registry' | 'RegistryGC',
+  owner: { readonly metadata: { readonly name: string; readonly uid: string } },
+): OwnerReference {
+  return {
+    apiVersion: API_VERSION,
+    kind,
+    name: owner.metadata.name,
+    uid: owner.metadata.uid,
+    controller: true,
+  };
+}

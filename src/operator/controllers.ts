@@ -1,0 +1,157 @@
+import type { Random } from '../kube/backoff.ts';
+import type { Cache } from '../kube/cache.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { runController, triggeredBy } from '../kube/controller.ts';
+import type { EventRecorder } from '../kube/event-recorder.ts';
+import type { KubeMetrics } from '../kube/metrics.ts';
+import { formatKey, keyOf, type KubeObject, type NamespacedName } from '../kube/object.ts';
+import { listWatchSource, reflect } from '../kube/reflector.ts';
+import type { Clock } from '../process/clock.ts';
+import type { Logger } from '../process/logger.ts';
+import { createBcryptHasher } from './bcrypt-hasher.ts';
+import { createCollectionReconciler } from './collection-reconciler.ts';
+import { createRegistryReconciler } from './registry-reconciler.ts';
+import type { UnreadObject } from './resource-types.ts';
+import type { ReadServerStatus } from './server-status.ts';
+import {
+  collectionOf,
+  createWorld,
+  registryOf,
+  registryOfCollection,
+  worldSelectors,
+  type World,
+} from './world.ts';
+
+export interface OperatorOptions {
+  readonly client: KubeClient;
+  readonly events: EventRecorder;
+  readonly metrics: KubeMetrics;
+  readonly readServerStatus: ReadServerStatus;
+  /** Of the pods that are made. */
+  readonly image: string;
+  /** The one namespace to work for; undefined: all. */
+  readonly namespace: string | undefined;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}
+
+/** Everything between the API server and the reconcilers. */
+export interface Operator {
+  readonly world: World;
+  /** Keeps the caches up to date until the signal is aborted. A stand-by does it too, to take over at once. */
+  watch(signal: AbortSignal): Promise<void>;
+  /** Reconciles until the signal is aborted; resolves when the work in progress has ended. */
+  work(signal: AbortSignal): Promise<void>;
+}
+
+export function createOperator(options: OperatorOptions): Operator {
+  const { client, namespace, clock, random, log } = options;
+  const world = createWorld(log);
+
+  function follow<T extends KubeObject, Index extends string>(
+    cache: Cache<T, Index>,
+    labelSelector: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const source = listWatchSource(client, cache.type, { namespace, labelSelector });
+    return reflect({ resource: cache.type.plural, source, target: cache, clock, random, log }, signal);
+  }
+
+  return {
+    world,
+    async watch(signal) {
+      await Promise.all([
+        follow(world.registries, worldSelectors.registries, signal),
+        follow(world.registryGCs, worldSelectors.registryGCs, signal),
+        follow(world.credentials, worldSelectors.credentials, signal),
+        follow(world.secrets, worldSelectors.secrets, signal),
+        follow(world.configMaps, worldSelectors.configMaps, signal),
+        follow(world.services, worldSelectors.services, signal),
+        follow(world.claims, worldSelectors.claims, signal),
+        follow(world.deployments, worldSelectors.deployments, signal),
+        follow(world.pods, worldSelectors.pods, signal),
+        follow(world.jobs, worldSelectors.jobs, signal),
+      ]);
+    },
+    async work(signal) {
+      await Promise.all([runRegistries(options, world, signal), runCollections(options, world, signal)]);
+    },
+  };
+}
+
+function runRegistries(options: OperatorOptions, world: World, signal: AbortSignal): Promise<void> {
+  const { client: kube, clock, random, log, metrics, events, image, readServerStatus } = options;
+  const hasher = createBcryptHasher();
+  return runController(
+    {
+      name: 'registry',
+      primary: world.registries,
+      triggers: [
+        // By label and not by owner, since what is retained has none.
+        triggeredBy(world.secrets, registryOf),
+        triggeredBy(world.configMaps, registryOf),
+        triggeredBy(world.services, registryOf),
+        triggeredBy(world.claims, registryOf),
+        triggeredBy(world.deployments, registryOf),
+        triggeredBy(world.pods, registryOf),
+        triggeredBy(world.jobs, registryOf),
+        triggeredBy(world.credentials, (secret) =>
+          world.registries.byIndex('secret', formatKey(keyOf(secret))).flatMap(namespacedName),
+        ),
+      ],
+      reconcile: createRegistryReconciler({
+        world,
+        kube,
+        events,
+        hasher,
+        clock,
+        image,
+        readServerStatus,
+        log,
+      }),
+      clock,
+      random,
+      log,
+      metrics,
+    },
+    signal,
+  );
+}
+
+function runCollections(options: OperatorOptions, world: World, signal: AbortSignal): Promise<void> {
+  const { client: kube, clock, random, log, metrics, events, image } = options;
+  return runController(
+    {
+      name: 'registrygc',
+      primary: world.registryGCs,
+      triggers: [
+        triggeredBy(world.jobs, collectionOf),
+        triggeredBy(world.pods, collectionOf),
+        triggeredBy(world.registries, (registry) =>
+          world.registryGCs.byIndex('registry', formatKey(keyOf(registry))).flatMap(namespacedName),
+        ),
+        // A rival that comes, goes, or has done its work.
+        triggeredBy(world.registryGCs, (gc) =>
+          rivalsOf(world, gc).filter(({ name }) => name !== gc.metadata.name),
+        ),
+      ],
+      reconcile: createCollectionReconciler({ world, kube, events, clock, image, log }),
+      clock,
+      random,
+      log,
+      metrics,
+    },
+    signal,
+  );
+}
+
+function rivalsOf(world: World, gc: UnreadObject): NamespacedName[] {
+  return registryOfCollection(gc).flatMap((registry) =>
+    world.registryGCs.byIndex('registry', registry).flatMap(namespacedName),
+  );
+}
+
+function namespacedName({ metadata: { namespace, name } }: KubeObject): NamespacedName[] {
+  return namespace === undefined ? [] : [{ namespace, name }];
+}

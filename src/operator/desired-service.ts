@@ -1,0 +1,32 @@
+import type { Registry } from '../api/registry.ts';
+import type { ApplyFields } from '../kube/client.ts';
+import type { Stored } from '../kube/object.ts';
+import type { Service } from '../kube/resources.ts';
+import { childMeta, childNames, registrySelector } from './child-names.ts';
+
+/** The name of the pod's port, which the Service points to. */
+export const REGISTRY_PORT_NAME = 'registry';
+
+export function desiredService(registry: Stored<Registry>): ApplyFields<Service> {
+  const { name } = registry.metadata;
+  const { type, port, nodePort, annotations } = registry.spec.service;
+  return {
+    metadata: {
+      ...childMeta(registry, childNames(name).service),
+      ...(annotations !== undefined && { annotations }),
+    },
+    spec: {
+      type,
+      selector: registrySelector(name),
+      ports: [
+        {
+          name: REGISTRY_PORT_NAME,
+          port,
+          protocol: 'TCP',
+          targetPort: REGISTRY_PORT_NAME,
+          ...(nodePort !== undefined && { nodePort }),
+        },
+      ],
+    },
+  };
+}

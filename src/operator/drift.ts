@@ -1,0 +1,64 @@
+import { createHash } from 'node:crypto';
+import { quantityValue } from './quantity.ts';
+
+/**
+ * Whether somebody changed what the operator wants of an object: some field of `desired` is missing in `live` or
+ * differs. Fields that `desired` leaves out belong to others. Fields that it no longer has are found by
+ * `fingerprint`.
+ */
+export function hasDrifted(desired: unknown, live: unknown): boolean {
+  return !covers(live, desired);
+}
+
+function covers(live: unknown, desired: unknown): boolean {
+  if (desired === undefined) return true;
+  if (Array.isArray(desired)) return coversList(Array.isArray(live) ? live : [], desired);
+  if (isObject(desired)) {
+    const fields = Object.entries(desired);
+    // The API server leaves out some objects that are empty.
+    if (live === undefined) return fields.length === 0;
+    return (
+      isObject(live) &&
+      fields.every(([key, value]) =>
+        key === 'requests' || key === 'limits'
+          ? coversQuantities(live[key], value)
+          : covers(live[key], value),
+      )
+    );
+  }
+  return live === desired;
+}
+
+function coversQuantities(live: unknown, desired: unknown): boolean {
+  return Object.entries(isObject(desired) ? desired : {}).every(
+    ([resource, quantity]) => isObject(live) && quantityValue(live[resource]) === quantityValue(quantity),
+  );
+}
+
+/** Others may add items to a list of objects, such as a sidecar; a list of plain values is one value. */
+function coversList(live: readonly unknown[], desired: readonly unknown[]): boolean {
+  if (desired.some(isObject)) return desired.every((item) => live.some((other) => covers(other, item)));
+  return live.length === desired.length && desired.every((item, index) => item === live[index]);
+}
+
+/** Changes with every change of `desired`, and does not depend on the order of its keys. */
+export function fingerprint(desired: unknown): string {
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(desired)))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.keys(value)
+      .toSorted()
+      .map((key) => [key, sorted(value[key])]),
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

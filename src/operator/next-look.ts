@@ -1,0 +1,37 @@
+import { done, waiting, type Outcome } from '../kube/outcome.ts';
+import type { RegistryFacts } from './registry-facts.ts';
+
+/** How soon the status port is asked again, in milliseconds: nothing announces what it says. */
+const WHILE_CHANGING_MS = 2000;
+const WHILE_QUIET_MS = 60_000;
+/** A Secret without our label changes unseen. */
+const FOR_SECRETS_MS = 30_000;
+
+/** When to look at a Registry again although nothing of it is seen to change. */
+export function nextLook(facts: RegistryFacts, now: number): Outcome {
+  if (facts.halt !== undefined) return facts.halt;
+  const { certificate, users, server, configHash } = facts;
+  const looks: { readonly afterMs: number; readonly reason: string }[] = [];
+  // A time that has passed without a renewal: at the end of the authority there is nothing to renew.
+  if (certificate !== undefined && certificate.renewalTime > now) {
+    looks.push({ afterMs: certificate.renewalTime - now, reason: 'CertificateRenewal' });
+  }
+  if (users !== undefined && users.problems.length > 0) {
+    looks.push({ afterMs: FOR_SECRETS_MS, reason: 'UsersIncomplete' });
+  }
+  if (server !== undefined) {
+    const settled =
+      !facts.collecting &&
+      server.readOnly.reason !== 'Draining' &&
+      server.readOnly.reason !== 'Marking' &&
+      server.configHash === configHash &&
+      (certificate === undefined || server.certificate?.serial === certificate.serial) &&
+      (users === undefined || server.users?.hash === users.hash);
+    looks.push({ afterMs: settled ? WHILE_QUIET_MS : WHILE_CHANGING_MS, reason: 'ServerStatus' });
+  } else if (facts.pods.length > 0) {
+    // A pod that becomes ready is seen; one whose port does not answer is not.
+    looks.push({ afterMs: WHILE_QUIET_MS / 4, reason: 'ServerStatus' });
+  }
+  const [first] = looks.toSorted((a, b) => a.afterMs - b.afterMs);
+  return first === undefined ? done : waiting(first.afterMs, first.reason);
+}

@@ -1,0 +1,30 @@
+import { GROUP } from '../api/names.ts';
+
+/** A rule of RBAC, as rbac.authorization.k8s.io/v1 has it. */
+export interface PolicyRule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+const WATCH = ['list', 'watch'] as const;
+/** Server-side apply is a patch, and a create where there is nothing to patch. */
+const APPLY = ['create', 'patch'] as const;
+
+/**
+ * What the operator may do in the namespaces it works for: what it does, and no more. The chart's ClusterRole is made
+ * from this list, and the tests on a real cluster run with it. Leases and the rights of the operator's own namespace
+ * are in the chart's leader-election.yaml.
+ */
+export const operatorRules: readonly PolicyRule[] = [
+  { apiGroups: [GROUP], resources: ['registries', 'registrygcs'], verbs: [...WATCH] },
+  { apiGroups: [GROUP], resources: ['registries/status', 'registrygcs/status'], verbs: ['patch'] },
+  // Read: passwords that users refer to, which no rule can name beforehand.
+  { apiGroups: [''], resources: ['secrets'], verbs: ['get', ...WATCH, ...APPLY, 'delete'] },
+  { apiGroups: [''], resources: ['configmaps'], verbs: ['get', ...WATCH, ...APPLY, 'delete'] },
+  { apiGroups: [''], resources: ['services', 'persistentvolumeclaims'], verbs: ['get', ...WATCH, ...APPLY] },
+  { apiGroups: [''], resources: ['pods'], verbs: [...WATCH] },
+  { apiGroups: ['apps'], resources: ['deployments'], verbs: ['get', ...WATCH, ...APPLY] },
+  { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', ...WATCH, 'create', 'delete'] },
+  { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+];

@@ -1,0 +1,302 @@
+/** How an Event tells of a condition that takes on a reason; `false`: it does not. */
+type Telling = 'Normal' | 'Warning' | false;
+
+interface ReasonEntry {
+  /** The conditions that can carry it, besides `Reconciling` and `Stalled`, which repeat the reason of another. */
+  readonly of: readonly ConditionType[];
+  readonly event: Telling;
+  readonly meaning: string;
+  /** What a person does about it; absent when nothing. */
+  readonly remedy?: string;
+}
+
+export const conditionTypes = {
+  Ready: 'A Registry serves as specified. A RegistryGC can run when it is due, and its last run succeeded.',
+  Reconciling: 'There only while true: something is on its way to what the spec asks.',
+  Stalled: 'There only while true: nothing goes on until somebody changes something.',
+  CertificateReady:
+    'The server certificate is valid and the server says that it serves it. Not there without TLS.',
+  UsersReady: 'Every user can log in, and the server says that it has read them. Not there without users.',
+  StorageReady: 'The volume is there.',
+  ReadOnly:
+    'The server says that it refuses or holds writes. It is no fault: garbage collection does it for a while.',
+} as const;
+
+export type ConditionType = keyof typeof conditionTypes;
+
+const STATUS_PORT_HINT =
+  'Wait if the pod is starting. Otherwise look whether a NetworkPolicy keeps the operator from port 5001 of the pod.';
+const RUN_AGAIN = 'Start another run: kubectl annotate reggc NAME stevedore.dev/run-at="$(date)" --overwrite';
+
+/**
+ * Every reason a condition can have. Programs may rely on them; docs/reference/conditions.md is made from this table.
+ */
+export const reasons = {
+  Available: { of: ['Ready'], event: 'Normal', meaning: 'The registry serves.' },
+  Progressing: { of: ['Ready'], event: false, meaning: 'The pod is being started or replaced.' },
+  ConfigRollout: {
+    of: ['Ready'],
+    event: false,
+    meaning: 'The configuration has changed and the pod that serves it is not there yet.',
+  },
+  PodFailing: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning: 'The pod does not come up. The message has what the kubelet or the scheduler says.',
+    remedy: 'Read the message; then kubectl describe pod and kubectl logs of the pod that it names.',
+  },
+  NameConflict: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning: 'An object that the operator has to make is there already and belongs to somebody else.',
+    remedy: 'Delete or rename that object, or hand it over with the two labels that the message names.',
+  },
+  PredecessorTerminating: {
+    of: ['Ready'],
+    event: false,
+    meaning: 'Objects of an earlier Registry of this name are still being deleted.',
+    remedy: 'Wait. When it lasts, look for a finalizer or a pod that still uses them.',
+  },
+  Refused: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning: 'The API server refuses an object that the operator has to make.',
+    remedy:
+      'Read the message. Usual causes: a node port that is taken, a quota, a storage class that can not expand.',
+  },
+
+  Serving: {
+    of: ['CertificateReady'],
+    event: 'Normal',
+    meaning: 'New connections get the certificate that was issued last.',
+  },
+  Expired: {
+    of: ['CertificateReady', 'Ready'],
+    event: 'Warning',
+    meaning: 'The certificate that is served has ended.',
+    remedy: 'Look at the log of the operator, which renews certificates long before.',
+  },
+  AuthorityUnusable: {
+    of: ['CertificateReady', 'Ready'],
+    event: 'Warning',
+    meaning: 'The Secret of the certificate authority can not be used. It is never overwritten.',
+    remedy:
+      'Restore the Secret from a backup. Or delete it, and a new authority is made, which every client must be told to trust.',
+  },
+  AuthorityExpiring: {
+    of: ['CertificateReady'],
+    event: 'Warning',
+    meaning: 'The certificate authority ends so soon that certificates from it are shorter than asked.',
+    remedy:
+      'Choose a time to change it: delete the Secret NAME-ca, and give clients the new ca.crt from the ConfigMap NAME-ca.',
+  },
+  Propagating: {
+    of: ['CertificateReady', 'UsersReady'],
+    event: false,
+    meaning: 'The Secret is written, and the kubelet carries it to the pod, which takes a minute or two.',
+    remedy: 'Wait.',
+  },
+  StatusUnknown: {
+    of: ['CertificateReady', 'UsersReady', 'ReadOnly'],
+    event: false,
+    meaning: 'The status port of the server can not be read.',
+    remedy: STATUS_PORT_HINT,
+  },
+  Issuing: { of: ['CertificateReady'], event: false, meaning: 'The certificate is not issued yet.' },
+
+  InForce: { of: ['UsersReady'], event: 'Normal', meaning: 'Every user of the spec can log in.' },
+  SecretNotFound: {
+    of: ['UsersReady'],
+    event: 'Warning',
+    meaning: 'The Secret with a password is not there. The user can not log in; the others can.',
+    remedy: 'Make the Secret, with the label stevedore.dev/use=credentials.',
+  },
+  NotPermitted: {
+    of: ['UsersReady'],
+    event: 'Warning',
+    meaning: 'The Secret with a password does not carry the label that permits its use.',
+    remedy: 'kubectl label secret NAME stevedore.dev/use=credentials',
+  },
+  KeyNotFound: {
+    of: ['UsersReady'],
+    event: 'Warning',
+    meaning: 'The Secret with a password has no such key.',
+    remedy: 'Add the key to the Secret, or write passwordSecretRef.key.',
+  },
+  PasswordUnusable: {
+    of: ['UsersReady'],
+    event: 'Warning',
+    meaning: 'A password is empty, longer than 72 bytes, or holds a null byte.',
+    remedy: 'Write another password into the Secret.',
+  },
+  EntriesRefused: {
+    of: ['UsersReady'],
+    event: 'Warning',
+    meaning: 'The server left out lines of the htpasswd file.',
+    remedy: 'Report it: the operator wrote that file.',
+  },
+  UsersPending: { of: ['UsersReady'], event: false, meaning: 'The users are not written yet.' },
+
+  Bound: { of: ['StorageReady'], event: 'Normal', meaning: 'The volume is there.' },
+  Resizing: {
+    of: ['StorageReady'],
+    event: false,
+    meaning: 'The volume is there and is being made larger.',
+    remedy: 'Wait. When it lasts, look at the events of the claim: not every storage class allows expansion.',
+  },
+  ClaimPending: {
+    of: ['StorageReady'],
+    event: false,
+    meaning: 'The claim waits for a volume.',
+    remedy:
+      'When it lasts, kubectl describe pvc. Is there a default storage class, or is storageClassName right?',
+  },
+  ClaimLost: {
+    of: ['StorageReady', 'Ready'],
+    event: 'Warning',
+    meaning: 'The claim has lost its volume.',
+    remedy: 'Restore the volume, or make another Registry.',
+  },
+  ClaimNotFound: {
+    of: ['StorageReady', 'Ready'],
+    event: 'Warning',
+    meaning: 'The claim that existingClaim names is not there.',
+    remedy: 'Make it; it is looked for each half minute.',
+  },
+  ClaimMismatch: {
+    of: ['StorageReady', 'Ready'],
+    event: 'Warning',
+    meaning: 'The claim of this name has another storage class or other access modes than the spec asks.',
+    remedy: 'Make the Registry again with what the claim has, or delete the claim and what is on it.',
+  },
+  StoragePending: { of: ['StorageReady'], event: false, meaning: 'The claim is not made yet.' },
+
+  Writable: { of: ['ReadOnly'], event: 'Normal', meaning: 'The server takes writes.' },
+  Configured: {
+    of: ['ReadOnly'],
+    event: 'Normal',
+    meaning: 'spec.readOnly is true: writes get 405.',
+    remedy: 'Set spec.readOnly to false.',
+  },
+  Draining: {
+    of: ['ReadOnly'],
+    event: 'Normal',
+    meaning: 'Garbage collection waits for uploads in progress; new writes are held for 15 s, then get 503.',
+    remedy: 'None: it ends by itself, also when the collector dies.',
+  },
+  Marking: {
+    of: ['ReadOnly'],
+    event: 'Normal',
+    meaning: 'Garbage collection holds the lease; writes are held for 15 s, then get 503.',
+    remedy: 'None: it ends by itself, also when the collector dies.',
+  },
+
+  Scheduled: { of: ['Ready'], event: false, meaning: 'The next run is due at status.nextRunTime.' },
+  Suspended: {
+    of: ['Ready'],
+    event: false,
+    meaning: 'spec.suspend is true: no scheduled run is started.',
+    remedy: 'Set spec.suspend to false.',
+  },
+  Succeeded: { of: ['Ready'], event: false, meaning: 'The run has succeeded, and there is no next one.' },
+  RunPending: { of: ['Ready'], event: false, meaning: 'The pod of the run has not started.' },
+  Running: { of: ['Ready'], event: false, meaning: 'The run is going on.' },
+  RunFailed: {
+    of: ['Ready'],
+    event: false,
+    meaning: 'The last run failed. The registry is whole and takes writes.',
+    remedy: RUN_AGAIN,
+  },
+  DrainTimeout: {
+    of: ['Ready'],
+    event: false,
+    meaning: 'Uploads did not finish within drainTimeout. Nothing was deleted.',
+    remedy: 'Run at a quieter time, or make drainTimeout longer.',
+  },
+  LeaseLost: {
+    of: ['Ready'],
+    event: false,
+    meaning:
+      'The last run could not renew its lease in time and stopped. The registry is whole and takes writes.',
+    remedy: RUN_AGAIN,
+  },
+  AnotherCollector: {
+    of: ['Ready'],
+    event: false,
+    meaning: 'Another collector was at work in the same storage, and the last run gave way to it.',
+    remedy: RUN_AGAIN,
+  },
+  DeadlineExceeded: {
+    of: ['Ready'],
+    event: false,
+    meaning:
+      'The last run took longer than activeDeadlineSeconds and was stopped. The registry is whole and takes writes.',
+    remedy: 'Make activeDeadlineSeconds longer, or look why the pod did not start.',
+  },
+  RegistryNotFound: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning: 'There is no Registry of the name in registryRef.',
+    remedy: 'Make it, or make another RegistryGC.',
+  },
+  RegistryNotReady: {
+    of: ['Ready'],
+    event: false,
+    meaning:
+      'A run is due and the Registry is not ready. The run starts when it is, within startingDeadlineSeconds.',
+    remedy: 'Look at the conditions of the Registry.',
+  },
+  Conflict: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning: 'An older RegistryGC collects in the same Registry. This one does nothing.',
+    remedy: 'Delete one of the two.',
+  },
+  InvalidSchedule: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning: 'spec.schedule or spec.timeZone makes no sense.',
+    remedy: 'Correct it as the message says.',
+  },
+  GCNotSupportedByStorage: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning: 'The volume can be mounted by one pod only (ReadWriteOncePod), so that no collector can run.',
+    remedy: 'Move to a claim with ReadWriteOnce: make a second Registry and copy the images to it.',
+  },
+} as const satisfies Readonly<Record<string, ReasonEntry>>;
+
+export type Reason = keyof typeof reasons;
+
+/** The reason as the table has it; for reasons that come from elsewhere, such as the outcome of a step. */
+export function isReason(text: string): text is Reason {
+  return Object.hasOwn(reasons, text);
+}
+
+/** docs/reference/conditions.md */
+export function conditionsPage(): string {
+  const entries = Object.entries<ReasonEntry>(reasons);
+  const sections = Object.entries(conditionTypes).map(([type, about]) => {
+    const rows = entries.filter(([, { of }]) => of.some((other) => other === type));
+    const table = rows.map(([reason, { meaning, remedy }]) => [`\`${reason}\``, meaning, remedy ?? '']);
+    return [`## ${type}`, about, ...(rows.length === 0 ? [] : [markdownTable(table)])].join('\n\n');
+  });
+  return `${[
+    '# Conditions',
+    'The conditions of Registry and RegistryGC, and every reason that they can have. Reasons are stable: programs may read them. `Ready` sums up the others; `Reconciling` and `Stalled` are there only while they are true, and repeat the reason.',
+    ...sections,
+  ].join('\n\n')}\n`;
+}
+
+function markdownTable(rows: readonly (readonly string[])[]): string {
+  const all = [['Reason', 'What it means', 'What to do'], ...rows.map((row) => row.map(escapeCell))];
+  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0), 3));
+  const line = (row: readonly string[], fill = ' '): string =>
+    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0, fill)).join(' | ')} |`;
+  const [head = [], ...body] = all;
+  return [line(head), line(['', '', ''], '-'), ...body.map((row) => line(row))].join('\n');
+}
+
+function escapeCell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}

@@ -1,0 +1,62 @@
+import type { Registry, RegistryStatus } from '../api/registry.ts';
+import { toConditions, timestamp } from './conditions.ts';
+import { registryFindings } from './registry-conditions.ts';
+import type { RegistryFacts } from './registry-facts.ts';
+import { registryUrl } from './registry-url.ts';
+
+/**
+ * The status that follows from the facts and, where the server can't be asked, from what it said last. `now`:
+ * milliseconds since the epoch; it is in the status only as the time when a condition changed.
+ */
+export function registryStatus(registry: Registry, facts: RegistryFacts, now: number): RegistryStatus {
+  const previous = registry.status;
+  const generation = registry.metadata.generation ?? 0;
+  return {
+    observedGeneration: generation,
+    conditions: toConditions(registryFindings(registry, facts, now), previous?.conditions, {
+      generation,
+      now,
+    }),
+    url: registryUrl(registry),
+    ...(facts.deployment !== undefined && {
+      replicas: facts.deployment.status?.replicas ?? 0,
+      readyReplicas: facts.deployment.status?.readyReplicas ?? 0,
+    }),
+    ...certificateStatus(facts, previous),
+    ...usersStatus(facts, previous),
+    ...readOnlyStatus(facts),
+  };
+}
+
+function certificateStatus(
+  { certificate, server }: RegistryFacts,
+  previous: RegistryStatus | undefined,
+): Pick<RegistryStatus, 'certificate'> {
+  if (certificate === undefined) return {};
+  const { serial, notAfter, renewalTime } = certificate;
+  const before = previous?.certificate;
+  const serving =
+    server === undefined
+      ? before?.serial === serial && before.serving
+      : server.certificate?.serial === serial;
+  return {
+    certificate: { serial, notAfter: timestamp(notAfter), renewalTime: timestamp(renewalTime), serving },
+  };
+}
+
+function usersStatus(
+  { users, server }: RegistryFacts,
+  previous: RegistryStatus | undefined,
+): Pick<RegistryStatus, 'users'> {
+  if (users === undefined) return {};
+  const count = server?.users?.count ?? previous?.users?.count ?? 0;
+  return { users: { count, ...(users.problems.length > 0 && { errors: users.problems }) } };
+}
+
+function readOnlyStatus({ server }: RegistryFacts): Pick<RegistryStatus, 'readOnly'> {
+  if (server === undefined) return {};
+  const { active, reason, since } = server.readOnly;
+  return {
+    readOnly: { active, ...(reason !== undefined && { reason }), ...(since !== undefined && { since }) },
+  };
+}

@@ -1,0 +1,54 @@
+import { GROUP, VERSION } from '../api/names.ts';
+import { InvalidObjectError, parseObject } from '../api/parse.ts';
+import { registryGCDefinition, type RegistryGC } from '../api/registry-gc.ts';
+import { registryDefinition, type Registry } from '../api/registry.ts';
+import type { ResourceDefinition } from '../api/resource.ts';
+import { formatKey, type KubeObject, type Stored } from '../kube/object.ts';
+import { resourceType, type ResourceType } from '../kube/resources.ts';
+import type { Logger } from '../process/logger.ts';
+
+/** An object of ours as it came: the operator reads it only through `readRegistry` and `readRegistryGC`. */
+export interface UnreadObject extends KubeObject {
+  readonly spec?: unknown;
+  readonly status?: unknown;
+}
+
+export const registries = typeOf(registryDefinition);
+export const registryGCs = typeOf(registryGCDefinition);
+
+function typeOf(definition: ResourceDefinition): ResourceType<UnreadObject> {
+  const { kind, plural } = definition;
+  return resourceType<UnreadObject>({ group: GROUP, version: VERSION, plural, kind, namespaced: true });
+}
+
+/** @throws {InvalidObjectError} */
+export function readRegistry(object: Stored<UnreadObject>): Stored<Registry> {
+  const registry = parseObject(registryDefinition, object);
+  return { ...registry, metadata: { ...registry.metadata, ...identity(object) } };
+}
+
+/** @throws {InvalidObjectError} */
+export function readRegistryGC(object: Stored<UnreadObject>): Stored<RegistryGC> {
+  const gc = parseObject(registryGCDefinition, object);
+  return { ...gc, metadata: { ...gc.metadata, ...identity(object) } };
+}
+
+/** The object when it fits its schema. The API server checked that when it was written, but perhaps by an older one. */
+export function readOrLog<T>(
+  object: Stored<UnreadObject>,
+  read: (object: Stored<UnreadObject>) => T,
+  log: Logger,
+): T | undefined {
+  try {
+    return read(object);
+  } catch (error) {
+    if (!(error instanceof InvalidObjectError)) throw error;
+    const { kind, metadata } = object;
+    log.warn({ kind, key: formatKey(metadata), errors: error.errors }, 'object does not fit its schema');
+    return undefined;
+  }
+}
+
+function identity({ metadata: { uid, resourceVersion, creationTimestamp } }: Stored<UnreadObject>) {
+  return { uid, resourceVersion, creationTimestamp };
+}

@@ -1,0 +1,94 @@
+import { REGISTRY_GC_LABEL, REGISTRY_LABEL, USE_CREDENTIALS, USE_LABEL } from '../api/names.ts';
+import { Cache } from '../kube/cache.ts';
+import { formatKey, type KubeObject, type NamespacedName } from '../kube/object.ts';
+import {
+  configMaps,
+  deployments,
+  jobs,
+  persistentVolumeClaims,
+  pods,
+  secrets,
+  services,
+  type Job,
+  type Pod,
+} from '../kube/resources.ts';
+import type { Logger } from '../process/logger.ts';
+import { MANAGED_SELECTOR } from './child-names.ts';
+import { registries, registryGCs, type UnreadObject } from './resource-types.ts';
+
+/** What the operator sees of the cluster, kept up to date by reflectors. All but the first three hold only what it made. */
+export type World = ReturnType<typeof createWorld>;
+
+/** Which objects of each cache's kind are watched. */
+export const worldSelectors: Readonly<Record<keyof World, string | undefined>> = {
+  registries: undefined,
+  registryGCs: undefined,
+  credentials: `${USE_LABEL}=${USE_CREDENTIALS}`,
+  secrets: MANAGED_SELECTOR,
+  configMaps: MANAGED_SELECTOR,
+  services: MANAGED_SELECTOR,
+  claims: MANAGED_SELECTOR,
+  deployments: MANAGED_SELECTOR,
+  pods: MANAGED_SELECTOR,
+  jobs: MANAGED_SELECTOR,
+};
+
+export function createWorld(log: Logger) {
+  return {
+    /** By the Secrets that users' passwords are in. */
+    registries: new Cache(registries, { log, indexes: { secret: secretsOfUsers } }),
+    /** By the Registry they collect in. */
+    registryGCs: new Cache(registryGCs, { log, indexes: { registry: registryOfCollection } }),
+    credentials: new Cache(secrets, { log }),
+    secrets: new Cache(secrets, { log }),
+    configMaps: new Cache(configMaps, { log }),
+    services: new Cache(services, { log }),
+    claims: new Cache(persistentVolumeClaims, { log }),
+    deployments: new Cache(deployments, { log }),
+    pods: new Cache<Pod, 'registry' | 'collection'>(pods, { log, indexes: byLabels }),
+    jobs: new Cache<Job, 'registry' | 'collection'>(jobs, { log, indexes: byLabels }),
+  };
+}
+
+const byLabels = {
+  registry: (object: KubeObject) => registryOf(object).map(formatKey),
+  collection: (object: KubeObject) => collectionOf(object).map(formatKey),
+};
+
+/** The Registry that an object was made for, by its label. */
+export function registryOf(object: KubeObject): NamespacedName[] {
+  return labelled(object, REGISTRY_LABEL);
+}
+
+/** The RegistryGC that an object was made for, by its label. */
+export function collectionOf(object: KubeObject): NamespacedName[] {
+  return labelled(object, REGISTRY_GC_LABEL);
+}
+
+function labelled({ metadata: { namespace, labels } }: KubeObject, label: string): NamespacedName[] {
+  const name = labels?.[label];
+  return namespace === undefined || name === undefined ? [] : [{ namespace, name }];
+}
+
+/** Reads only as much of the object as it needs: it may not fit its schema. */
+function secretsOfUsers(registry: UnreadObject): string[] {
+  const users = at(registry.spec, 'auth', 'htpasswd', 'users');
+  return (Array.isArray(users) ? users : []).flatMap((user) => {
+    const name = at(user, 'passwordSecretRef', 'name');
+    return typeof name === 'string' ? [formatKey({ namespace: registry.metadata.namespace, name })] : [];
+  });
+}
+
+/** The key of the Registry that a RegistryGC refers to. */
+export function registryOfCollection(gc: UnreadObject): string[] {
+  const name = at(gc.spec, 'registryRef', 'name');
+  return typeof name === 'string' ? [formatKey({ namespace: gc.metadata.namespace, name })] : [];
+}
+
+function at(value: unknown, ...path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (found, key) =>
+      typeof found === 'object' && found !== null ? new Map(Object.entries(found)).get(key) : undefined,
+    value,
+  );
+}

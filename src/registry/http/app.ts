@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
+import {
+  fastify,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifyServerFactory,
+} from 'fastify';
+import type { Clock } from '../../process/clock.ts';
+import type { Logger } from '../../process/logger.ts';
+import type { Authenticator } from '../auth/htpasswd.ts';
+import { RegistryError } from '../errors.ts';
+import { authorize } from './access.ts';
+import { deleteBlob, getBlob } from './blobs.ts';
+import { answerError } from './error-response.ts';
+import { Exchange } from './exchange.ts';
+import type { HandlerContext } from './handler-context.ts';
+import { listCatalog, listTags } from './listings.ts';
+import { deleteManifest, getManifest, getReferrers, putManifest } from './manifests.ts';
+import type { RequestMetrics } from './request-metrics.ts';
+import { parseRoute, type Route, type RouteOf } from './route.ts';
+import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './uploads.ts';
+
+export interface AppDependencies {
+  readonly context: HandlerContext;
+  /** Absent: everybody may do everything. */
+  readonly authenticator?: Authenticator;
+  /** `http.headers`: added to every answer. */
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  readonly accessLog: boolean;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: RequestMetrics;
+  /** Makes the listener; without it one for plain HTTP. */
+  readonly serverFactory?: FastifyServerFactory;
+}
+
+type Handler<K extends Route['kind']> = (
+  exchange: Exchange,
+  route: RouteOf<K>,
+  context: HandlerContext,
+) => Promise<void> | void;
+
+/** Node takes at most 16 KiB of request line and headers. */
+const LONGEST_PATH = 16 * 1024;
+
+/** Methods by what the path names. HEAD is answered by GET's handler: Node leaves the body out. */
+const handlers: { readonly [K in Route['kind']]: Readonly<Record<string, Handler<K>>> } = {
+  base: { GET: (exchange) => exchange.answerJson(200, {}) },
+  catalog: { GET: (exchange, _route, context) => listCatalog(exchange, context) },
+  tags: { GET: listTags },
+  manifest: { GET: getManifest, PUT: putManifest, DELETE: deleteManifest },
+  blob: { GET: getBlob, DELETE: deleteBlob },
+  referrers: { GET: getReferrers },
+  uploads: { POST: postUpload },
+  upload: { GET: getUpload, PATCH: patchUpload, PUT: putUpload, DELETE: deleteUpload },
+};
+
+/** The registry's API, not listening yet. */
+export function buildApp(deps: AppDependencies): FastifyInstance {
+  const dispatch = createDispatcher(deps);
+  const app = fastify({
+    serverFactory: deps.serverFactory ?? ((handler) => createServer(handler)),
+    exposeHeadRoutes: false,
+    // Bodies are streams of any length; routes that want one whole limit it.
+    bodyLimit: Number.MAX_SAFE_INTEGER,
+    // While the server drains, requests on connections that are open are still answered.
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: LONGEST_PATH },
+    frameworkErrors: (_error, request, reply) => {
+      void reply.hijack();
+      dispatch(request.raw, reply.raw);
+    },
+  });
+  // Nothing is read before a handler asks for it.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  const handle = (request: FastifyRequest, reply: FastifyReply): void => {
+    void reply.hijack();
+    dispatch(request.raw, reply.raw);
+  };
+  // Names hold slashes, which no router knows how to match: the dispatcher reads the path.
+  app.all('/*', handle);
+  app.setNotFoundHandler(handle);
+  return app;
+}
+
+/** Finds the handler of each request, and logs and counts it when it is over. */
+function createDispatcher(
+  deps: AppDependencies,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const { context, authenticator, clock, log, metrics } = deps;
+  const api = `${context.links.prefix}/v2/`;
+  const headers: OutgoingHttpHeaders = Object.freeze({
+    'docker-distribution-api-version': 'registry/2.0',
+    ...Object.fromEntries(Object.entries(deps.headers).map(([name, values]) => [name, [...values]])),
+  });
+
+  async function handle(exchange: Exchange, path: string, method: string): Promise<void> {
+    if (path === '/') return exchange.answer(200);
+    if (path === api.slice(0, -1)) return exchange.answer(301, { location: api });
+    const route = path.startsWith(api) ? parseRoute(path.slice(api.length)) : undefined;
+    if (route === undefined) throw new RegistryError({ code: 'PATH_UNKNOWN' });
+    countRequest(exchange, route.kind, method);
+    if (authenticator !== undefined) await authorize(exchange, route, authenticator);
+    // The table's type ties each kind to its handlers, which an index by a union loses.
+    const methods = handlers[route.kind] as Readonly<Record<string, Handler<Route['kind']>>>;
+    const handler = methods[method === 'HEAD' ? 'GET' : method];
+    if (handler === undefined) throw unsupportedMethod(Object.keys(methods));
+    await handler(exchange, route, context);
+  }
+
+  function countRequest(exchange: Exchange, kind: Route['kind'], method: string): void {
+    const began = clock.monotonic();
+    metrics.begin(kind);
+    exchange.response.once('close', () => {
+      metrics.end(kind, method, exchange.status, (clock.monotonic() - began) / 1000);
+    });
+  }
+
+  return (request, response) => {
+    const began = clock.monotonic();
+    const url = request.url ?? '/';
+    const mark = url.indexOf('?');
+    const [path, search] = mark === -1 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)];
+    const method = request.method ?? 'GET';
+    const exchange = new Exchange({ request, response, requestId: randomUUID(), search, headers });
+    if (deps.accessLog) {
+      const remote = request.socket.remoteAddress;
+      response.once('close', () => {
+        log.info(
+          {
+            requestId: exchange.requestId,
+            method,
+            url,
+            status: exchange.status,
+            bytes: exchange.sentBytes,
+            milliseconds: Math.round((clock.monotonic() - began) * 1000) / 1000,
+            remote,
+            user: exchange.user,
+            userAgent: request.headers['user-agent'],
+          },
+          'request',
+        );
+      });
+    }
+    handle(exchange, path, method).catch((error: unknown) => answerError(exchange, error, log));
+  };
+}
+
+function unsupportedMethod(methods: readonly string[]): RegistryError {
+  const allow = methods.includes('GET') ? ['HEAD', ...methods] : methods;
+  return new RegistryError({ code: 'UNSUPPORTED' }, { headers: { allow: allow.toSorted().join(', ') } });
+}

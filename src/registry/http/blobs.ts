@@ -1,0 +1,90 @@
+import { RegistryError } from '../errors.ts';
+import { parseRange } from './byte-range.ts';
+import { ClientGoneError, type Exchange } from './exchange.ts';
+import type { HandlerContext } from './handler-context.ts';
+import { requireDeletes } from './require-deletes.ts';
+import type { RouteOf } from './route.ts';
+
+/** GET and HEAD /v2/<name>/blobs/<digest>. OCI distribution-spec, "Pulling blobs". */
+export async function getBlob(
+  exchange: Exchange,
+  route: RouteOf<'blob'>,
+  context: HandlerContext,
+): Promise<void> {
+  const { repository, digest } = route;
+  const { request } = exchange;
+  const blob = await context.blobs.stat(repository, digest);
+  if (blob === undefined) throw new RegistryError({ code: 'BLOB_UNKNOWN', detail: { digest } });
+  const etag = `"${digest}"`;
+  const headers = {
+    'docker-content-digest': digest,
+    etag,
+    'accept-ranges': 'bytes',
+    'cache-control': 'max-age=31536000',
+    'content-type': 'application/octet-stream',
+  };
+  if (request.method === 'HEAD') {
+    // Whoever asks whether a blob is there may leave it out of a push: let it count as young from now on.
+    await context.blobs.refresh(repository, digest, blob, context.gate);
+    exchange.begin(200, { ...headers, 'content-length': blob.size });
+    exchange.response.end();
+    return;
+  }
+  if (matchesEtag(request.headers['if-none-match'], etag)) return exchange.answer(304, headers);
+  const ifRange = request.headers['if-range'];
+  const range =
+    ifRange === undefined || ifRange === etag ? parseRange(request.headers.range, blob.size) : 'all';
+  if (range === 'unsatisfiable') {
+    throw new RegistryError(
+      { code: 'RANGE_INVALID', message: `the blob has ${blob.size} bytes` },
+      { headers: { 'content-range': `bytes */${blob.size}` } },
+    );
+  }
+  const { start, end } = range === 'all' ? { start: 0, end: blob.size } : range;
+  const content = await context.blobs.read(blob.digest, range === 'all' ? undefined : range);
+  exchange.begin(range === 'all' ? 200 : 206, {
+    ...headers,
+    'content-length': end - start,
+    ...(range !== 'all' && { 'content-range': `bytes ${start}-${end - 1}/${blob.size}` }),
+  });
+  await sendContent(exchange, content);
+}
+
+/** DELETE /v2/<name>/blobs/<digest>: the blob leaves this repository. */
+export async function deleteBlob(
+  exchange: Exchange,
+  route: RouteOf<'blob'>,
+  context: HandlerContext,
+): Promise<void> {
+  requireDeletes(context);
+  using permit = await context.gate.begin('delete', exchange.signal);
+  await context.blobs.unlink(route.repository, route.digest, permit);
+  exchange.answer(202);
+}
+
+/** RFC 9110 §13.1.2: a list of tags, weak ones included, or `*`. */
+export function matchesEtag(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false;
+  return header.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === etag);
+}
+
+/**
+ * Sends chunk after chunk. A chunk's buffer is used again for the next one, so each must have left before that is asked
+ * for. Leaving the loop, also when the client goes away, closes the file.
+ */
+async function sendContent(exchange: Exchange, content: AsyncIterable<Uint8Array>): Promise<void> {
+  const { response } = exchange;
+  let settle: ((error?: Error | null) => void) | undefined;
+  const closed = (): void => settle?.(new ClientGoneError());
+  response.once('close', closed);
+  for await (const chunk of content) {
+    if (response.destroyed) throw new ClientGoneError();
+    await new Promise<void>((resolve, reject) => {
+      settle = (error) => (error ? reject(error) : resolve());
+      response.write(chunk, settle);
+    });
+    exchange.sentBytes += chunk.length;
+  }
+  response.off('close', closed);
+  response.end();
+}

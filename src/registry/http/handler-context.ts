@@ -1,0 +1,23 @@
+import type { WriteGate } from '../lease/write-gate.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import type { ManifestStore } from '../storage/manifest-store.ts';
+import type { TagStore } from '../storage/tag-store.ts';
+import type { UploadStore } from '../storage/upload-store.ts';
+import type { Links } from './links.ts';
+
+/** What the handlers work on. */
+export interface HandlerContext {
+  readonly driver: StorageDriver;
+  readonly blobs: BlobStore;
+  readonly uploads: UploadStore;
+  readonly manifests: ManifestStore;
+  readonly tags: TagStore;
+  readonly gate: WriteGate;
+  readonly links: Links;
+  readonly deletesEnabled: boolean;
+  /** Largest `n` of a catalog request. */
+  readonly catalogMaxEntries: number;
+  /** Largest page of tags. */
+  readonly tagsMaxPage: number;
+}

@@ -1,0 +1,42 @@
+import { createServer, type Server } from 'node:http';
+import type { Logger } from '../../process/logger.ts';
+
+export interface Page {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** A page by its path. */
+export type Pages = Readonly<Record<string, () => Page | Promise<Page>>>;
+
+export function text(status: number, body: string): Page {
+  return { status, contentType: 'text/plain; charset=utf-8', body: `${body}\n` };
+}
+
+export function json(status: number, value: unknown): Page {
+  return { status, contentType: 'application/json', body: JSON.stringify(value) };
+}
+
+/** An internal listener: a few pages, GET and HEAD alone, no authentication. */
+export function createPageServer(pages: Pages, log: Logger): Server {
+  return createServer((request, response) => {
+    const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+    const get = request.method === 'GET' || request.method === 'HEAD';
+    const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
+    const answer = async (): Promise<Page> => {
+      if (page === undefined) return text(404, `no such page; there are ${Object.keys(pages).join(' ')}`);
+      return get ? page() : text(405, 'only GET and HEAD');
+    };
+    answer()
+      .catch((error: unknown) => {
+        log.error({ path, error }, 'internal page failed');
+        return text(500, 'failed; the log has the reason');
+      })
+      .then(({ status, contentType, body }) => {
+        response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' });
+        response.end(body);
+      })
+      .catch((error: unknown) => log.error({ path, error }, 'internal page failed'));
+  });
+}

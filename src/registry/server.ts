@@ -1,0 +1,231 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry as MetricsRegistry } from 'prom-client';
+import { parseAddress, type Config, type ConfigProblem } from '../contract/config.ts';
+import type { StatusDocument } from '../contract/status-document.ts';
+import type { Clock } from '../process/clock.ts';
+import type { Logger } from '../process/logger.ts';
+import { createHtpasswdAuthenticator, type Authenticator } from './auth/htpasswd.ts';
+import { buildApp } from './http/app.ts';
+import { readCertificatePair, type CertificatePair } from './http/certificate-pair.ts';
+import { reloadCertificate, type CertificateReload } from './http/certificate-reload.ts';
+import { drain } from './http/drain.ts';
+import { createLinks } from './http/links.ts';
+import { createListener } from './http/listener.ts';
+import { createPageServer, json, type Pages } from './http/page-server.ts';
+import { createRequestMetrics } from './http/request-metrics.ts';
+import { createMetricsPage, statusPages } from './http/status-pages.ts';
+import { ServerLease } from './lease/server-lease.ts';
+import { BlobStore } from './storage/blob-store.ts';
+import type { StorageDriver } from './storage/driver.ts';
+import { createFilesystemDriver } from './storage/filesystem/filesystem-driver.ts';
+import { ManifestStore } from './storage/manifest-store.ts';
+import { TagStore } from './storage/tag-store.ts';
+import { UploadStore } from './storage/upload-store.ts';
+
+export interface ServerDependencies {
+  readonly config: Config;
+  /** SHA-256, in hex, of the configuration file. */
+  readonly configHash: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: MetricsRegistry;
+}
+
+/** A registry that takes requests. Addresses are what was bound, so that port 0 can be asked for. */
+export interface RegistryServer {
+  readonly address: string;
+  readonly statusAddress: string | undefined;
+  readonly debugAddress: string | undefined;
+  /** Stops accepting, lets requests in progress end within `http.draintimeout`, and closes. */
+  stop(): Promise<void>;
+}
+
+/** What the configuration names cannot be used. Nothing has been started. */
+export class ServerConfigError extends Error {
+  override readonly name = 'ServerConfigError';
+  readonly problems: readonly ConfigProblem[];
+  constructor(problems: readonly ConfigProblem[]) {
+    super(problems.map(({ path, message }) => `${path} ${message}`).join('; '));
+    this.problems = problems;
+  }
+}
+
+/**
+ * Builds and starts a registry from its configuration.
+ * @throws ServerConfigError when certificate, users or storage cannot be used; a listen error when an address is taken
+ */
+export async function startRegistryServer(deps: ServerDependencies): Promise<RegistryServer> {
+  const { config, clock, log } = deps;
+  const { pair, authenticator, driver } = await openParts(deps);
+  await using started = new AsyncDisposableStack();
+
+  const readOnly = config.storage.maintenance.readonly.enabled;
+  const lease = new ServerLease({ driver, clock, log, serverId: randomUUID(), readOnly });
+  await lease.start();
+  started.defer(() => lease.stop());
+
+  const listener = createListener(
+    pair && { pair, minVersion: config.http.tls?.minimumtls === 'tls1.3' ? 'TLSv1.3' : 'TLSv1.2' },
+  );
+  const links = createLinks({
+    prefix: config.http.prefix,
+    host: config.http.host,
+    relative: config.http.relativeurls,
+    tls: pair !== undefined,
+  });
+  const tags = new TagStore({ driver });
+  const blobs = new BlobStore({ driver, clock, log });
+  const app = buildApp({
+    context: {
+      driver,
+      blobs,
+      uploads: new UploadStore({ driver, clock, log, activity: lease }),
+      manifests: new ManifestStore({ driver, blobs, tags, log }),
+      tags,
+      gate: lease,
+      links,
+      deletesEnabled: config.storage.delete.enabled,
+      catalogMaxEntries: config.catalog.maxentries,
+      tagsMaxPage: config.tags.maxtags,
+    },
+    ...(authenticator && { authenticator }),
+    headers: config.http.headers,
+    accessLog: !config.log.accesslog.disabled,
+    clock,
+    log,
+    metrics: createRequestMetrics(deps.metrics),
+    serverFactory: (handler) => listener.create(handler),
+  });
+
+  const reload = pair && followCertificate(deps, pair, (next) => listener.serve(next));
+  if (reload) started.defer(() => reload.stop());
+  const status = async (): Promise<StatusDocument> => {
+    await reload?.refresh();
+    const certificate = reload?.current();
+    return {
+      version: deps.version,
+      configHash: deps.configHash,
+      ...(certificate && { certificate: { serial: certificate.serial, notAfter: certificate.notAfter } }),
+      ...(authenticator && { users: authenticator.status() }),
+      readOnly: await lease.state(),
+      openUploads: lease.openUploads(),
+    };
+  };
+  const draining = new AbortController();
+  const metricsPage = createMetricsPage(deps.metrics, status);
+  const statusServer = await listenPages(started, log, config.stevedore.status?.addr, {
+    ...statusPages({ status, driver, clock, metricsPage, draining: () => draining.signal.aborted }),
+  });
+  const { prometheus } = config.http.debug;
+  const debugServer = await listenPages(started, log, config.http.debug.addr, {
+    '/debug/health': () => json(200, {}),
+    ...(prometheus.enabled && { [prometheus.path]: metricsPage }),
+  });
+
+  await app.ready();
+  await listen(app.server, config.http.addr, config.http.net);
+  started.defer(() => drain(app.server, config.http.draintimeout, { clock, log }));
+  const parts = started.move();
+  const server: RegistryServer = {
+    address: addressOf(app.server),
+    statusAddress: statusServer && addressOf(statusServer),
+    debugAddress: debugServer && addressOf(debugServer),
+    async stop() {
+      draining.abort();
+      await parts.disposeAsync();
+    },
+  };
+  log.info(
+    {
+      address: server.address,
+      tls: pair !== undefined,
+      status: server.statusAddress,
+      debug: server.debugAddress,
+    },
+    'listening',
+  );
+  return server;
+}
+
+/** Opens what the configuration names, finding everything that is wrong with it before anything starts. */
+async function openParts(deps: ServerDependencies): Promise<{
+  readonly pair: CertificatePair | undefined;
+  readonly authenticator: Authenticator | undefined;
+  readonly driver: StorageDriver;
+}> {
+  const { config, clock, log } = deps;
+  const problems: ConfigProblem[] = [];
+  const open = async <T>(path: string, work: () => T | Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      problems.push({ path, message: error instanceof Error ? error.message : String(error) });
+      return undefined;
+    }
+  };
+  const { tls } = config.http;
+  const { htpasswd } = config.auth;
+  const pair =
+    tls && (await open('http.tls', () => readCertificatePair(tls.certificate ?? '', tls.key ?? '')));
+  const authenticator =
+    htpasswd &&
+    (await open('auth.htpasswd.path', () =>
+      createHtpasswdAuthenticator({ ...htpasswd, secret: randomBytes(32), clock, log }),
+    ));
+  const root = config.storage.filesystem.rootdirectory;
+  const driver = await open('storage.filesystem.rootdirectory', () => createFilesystemDriver({ root, log }));
+  if (driver === undefined || problems.length > 0) throw new ServerConfigError(problems);
+  return { pair, authenticator, driver };
+}
+
+function followCertificate(
+  { config, clock, log }: ServerDependencies,
+  first: CertificatePair,
+  serve: (pair: CertificatePair) => void,
+): CertificateReload {
+  const certificateFile = config.http.tls?.certificate ?? '';
+  const keyFile = config.http.tls?.key ?? '';
+  return reloadCertificate({ certificateFile, keyFile, first, serve, clock, log });
+}
+
+/** Starts an internal listener, if it has an address. */
+async function listenPages(
+  started: AsyncDisposableStack,
+  log: Logger,
+  address: string | undefined,
+  pages: Pages,
+): Promise<Server | undefined> {
+  if (address === undefined) return undefined;
+  const server = createPageServer(pages, log);
+  await listen(server, address, 'tcp');
+  started.defer(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return server;
+}
+
+/** @throws the listen error, as in EADDRINUSE */
+async function listen(server: Server, address: string, net: 'tcp' | 'unix'): Promise<void> {
+  // parseConfig has checked the address. Without a host Node takes `::`, IPv4 included, or `0.0.0.0` where that fails.
+  const { host, port } = (net === 'tcp' ? parseAddress(address) : undefined) ?? {};
+  const options = net === 'unix' ? { path: address } : { port, ...(host !== undefined && { host }) };
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function addressOf(server: Server): string {
+  const address: AddressInfo | string | null = server.address();
+  if (address === null || typeof address === 'string') return address ?? '';
+  return address.family === 'IPv6'
+    ? `[${address.address}]:${address.port}`
+    : `${address.address}:${address.port}`;
+}

@@ -1,0 +1,27 @@
+import { type Digest } from '../../oci/digest.ts';
+import { PathNotFoundError, type StorageDriver } from './driver.ts';
+import { statIfThere } from './links.ts';
+import { blobDataPath } from './paths.ts';
+import { restoreFromTrash } from './trash.ts';
+
+/**
+ * Bytes of the data under a sha256 digest, whoever links to it; puts back what a collector took away.
+ * @returns its size in bytes, undefined when it is nowhere.
+ */
+export async function findBlobData(driver: StorageDriver, canonical: Digest): Promise<number | undefined> {
+  const path = blobDataPath(canonical);
+  let stat = await statIfThere(driver, path);
+  if (stat === undefined && (await restoreFromTrash(driver, path))) stat = await statIfThere(driver, path);
+  return stat?.size;
+}
+
+/** The whole data of a small blob, such as a manifest. */
+export async function readBlobData(driver: StorageDriver, canonical: Digest): Promise<Buffer | undefined> {
+  if ((await findBlobData(driver, canonical)) === undefined) return undefined;
+  try {
+    return await driver.getContent(blobDataPath(canonical));
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return undefined;
+    throw error;
+  }
+}

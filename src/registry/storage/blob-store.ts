@@ -1,0 +1,108 @@
+import type { Digest } from '../../oci/digest.ts';
+import type { RepositoryName } from '../../oci/repository-name.ts';
+import type { Clock } from '../../process/clock.ts';
+import type { Logger } from '../../process/logger.ts';
+import { RegistryError } from '../errors.ts';
+import type { WriteGate, WritePermit } from '../lease/write-gate.ts';
+import { findBlobData } from './blob-data.ts';
+import type { ByteRange, StorageDriver } from './driver.ts';
+import { findLink, linkContent } from './links.ts';
+import { blobDataPath, layerLinkPath } from './paths.ts';
+
+/** A link younger than this, in milliseconds, is left as it is: a quarter of the default minimum age. */
+const RENEW_AFTER = 30 * 60_000;
+
+export interface BlobStat {
+  readonly size: number;
+  /** The sha256 digest under which the bytes lie. */
+  readonly digest: Digest;
+  /** When the repository's link was last written; milliseconds. */
+  readonly linkedAt: number;
+}
+
+/** Layers and configs. A repository has those that it links to; the bytes are shared by all. */
+export class BlobStore {
+  readonly #driver: StorageDriver;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+
+  constructor(deps: { readonly driver: StorageDriver; readonly clock: Clock; readonly log: Logger }) {
+    this.#driver = deps.driver;
+    this.#clock = deps.clock;
+    this.#log = deps.log;
+  }
+
+  /**
+   * Looks at link and data each time, so that nobody is told that a blob exists which a collector has removed.
+   * @returns undefined when one of them is missing and not in the trash either.
+   */
+  async stat(repository: RepositoryName, digest: Digest): Promise<BlobStat | undefined> {
+    const link = await findLink(this.#driver, layerLinkPath(repository, digest), digest);
+    if (link === undefined) return undefined;
+    const size = await findBlobData(this.#driver, link.canonical);
+    return size === undefined ? undefined : { size, digest: link.canonical, linkedAt: link.linkedAt };
+  }
+
+  /** Bytes of a blob that stat found. The caller iterates, or the file stays open. @throws PathNotFoundError */
+  async read(canonical: Digest, range?: ByteRange): Promise<AsyncIterable<Uint8Array>> {
+    return this.#driver.read(blobDataPath(canonical), range);
+  }
+
+  /** Takes the blob out of the repository. The bytes stay for a collector. @throws RegistryError BLOB_UNKNOWN */
+  async unlink(repository: RepositoryName, digest: Digest, permit: WritePermit): Promise<void> {
+    const path = layerLinkPath(repository, digest);
+    if ((await findLink(this.#driver, path, digest)) === undefined) {
+      throw new RegistryError({ code: 'BLOB_UNKNOWN', detail: { digest } });
+    }
+    await permit.check();
+    await this.#driver.delete(path);
+  }
+
+  /**
+   * Links a blob of `from` into `to`. OCI distribution-spec, "Mounting a blob from another repository".
+   * @returns false when `from` does not have it, or is not named.
+   */
+  async mount(
+    to: RepositoryName,
+    from: RepositoryName | undefined,
+    digest: Digest,
+    permit: WritePermit,
+  ): Promise<boolean> {
+    const source = from && (await this.stat(from, digest));
+    if (!source) return false;
+    const link = await findLink(this.#driver, layerLinkPath(to, digest), digest);
+    if (link === undefined || this.#isOld(link.linkedAt)) {
+      await this.#link(to, digest, source.digest, permit);
+    }
+    return true;
+  }
+
+  /**
+   * Renews the age of a blob that a pusher is told exists, so that a collector does not take it before the manifest comes.
+   * Best effort: what goes wrong is logged, and under a lease nothing is done.
+   * @param found what `stat` said of the blob.
+   */
+  async refresh(repository: RepositoryName, digest: Digest, found: BlobStat, gate: WriteGate): Promise<void> {
+    if (!this.#isOld(found.linkedAt)) return;
+    try {
+      using permit = await gate.tryBegin();
+      if (permit) await this.#link(repository, digest, found.digest, permit);
+    } catch (error) {
+      this.#log.warn({ error, repository, digest }, 'the age of a blob could not be renewed');
+    }
+  }
+
+  async #link(
+    repository: RepositoryName,
+    digest: Digest,
+    canonical: Digest,
+    permit: WritePermit,
+  ): Promise<void> {
+    const path = layerLinkPath(repository, digest);
+    await this.#driver.publish([{ path, content: linkContent(canonical) }], () => permit.check());
+  }
+
+  #isOld(linkedAt: number): boolean {
+    return this.#clock.now() - linkedAt > RENEW_AFTER;
+  }
+}

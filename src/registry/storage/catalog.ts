@@ -1,0 +1,63 @@
+import { parseRepositoryName, type RepositoryName } from '../../oci/repository-name.ts';
+import { PathNotFoundError, type StorageDriver } from './driver.ts';
+import { REPOSITORIES_ROOT, repositoryFolder } from './paths.ts';
+
+/** At most `limit` repositories behind `last`, sorted bytewise. */
+export async function listRepositories(
+  driver: StorageDriver,
+  options: { readonly last?: string; readonly limit: number },
+): Promise<RepositoryName[]> {
+  const repositories: RepositoryName[] = [];
+  if (options.limit === 0) return repositories;
+  for await (const repository of walk(driver, '', options.last ?? '')) {
+    repositories.push(repository);
+    if (repositories.length >= options.limit) break;
+  }
+  return repositories;
+}
+
+/** All repositories, sorted bytewise. */
+export function walkRepositories(driver: StorageDriver): AsyncIterable<RepositoryName> {
+  return walk(driver, '', '');
+}
+
+/** Whether something was pushed here once. An upload in progress alone makes no repository. */
+export async function repositoryExists(driver: StorageDriver, repository: RepositoryName): Promise<boolean> {
+  return isRepository(await listIfThere(driver, repositoryFolder(repository)));
+}
+
+/**
+ * Repositories below `prefix` (which ends in a slash or is empty), from behind `last`. A directory and what is below it
+ * are not neighbours in bytewise order: `a-b` lies between `a` and `a/b`. So a name stands in the queue twice, once for
+ * itself and once, with a slash, for what is below it.
+ */
+async function* walk(driver: StorageDriver, prefix: string, last: string): AsyncGenerator<RepositoryName> {
+  const names = await listIfThere(driver, `${REPOSITORIES_ROOT}/${prefix}`.replace(/\/$/, ''));
+  const queue = names
+    .map((name) => prefix + name)
+    .filter((path) => parseRepositoryName(path) !== undefined)
+    .flatMap((path) => [path, `${path}/`])
+    .filter((entry) => entry > last || (entry.endsWith('/') && last.startsWith(entry)))
+    .sort((a, b) => (a < b ? -1 : 1));
+  for (const entry of queue) {
+    if (entry.endsWith('/')) {
+      yield* walk(driver, entry, last);
+      continue;
+    }
+    const repository = parseRepositoryName(entry);
+    if (repository !== undefined && (await repositoryExists(driver, repository))) yield repository;
+  }
+}
+
+function isRepository(names: readonly string[]): boolean {
+  return names.includes('_manifests') || names.includes('_layers');
+}
+
+async function listIfThere(driver: StorageDriver, folder: string): Promise<readonly string[]> {
+  try {
+    return await driver.list(folder);
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return [];
+    throw error;
+  }
+}

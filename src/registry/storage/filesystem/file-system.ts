@@ -1,0 +1,173 @@
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+
+/**
+ * The few operations of a file system that the filesystem driver uses, so that tests can record them and forget what was
+ * not synced. Paths are real ones. What touches metadata alone, or few bytes, is synchronous: measured on small images,
+ * a trip to the thread pool costs more than such a call. Errors are Node's, with `code`.
+ */
+export interface FileSystem {
+  /** `create`: a new file for writing; `write`: made when missing; `read`: must be there. */
+  open(path: string, mode: OpenMode): OpenFile;
+  /** One level. @throws EEXIST, ENOENT */
+  makeDirectory(path: string): void;
+  rename(from: string, to: string): void;
+  removeFile(path: string): void;
+  /** @throws ENOTEMPTY */
+  removeDirectory(path: string): void;
+  /** @throws ENOENT, ENOTDIR */
+  stat(path: string): EntryStat;
+  /** Names in a directory, read anew. */
+  list(path: string): string[];
+  /** Makes the entries of a directory durable: names that came and names that went. */
+  syncDirectory(path: string): Promise<void>;
+}
+
+export type OpenMode = 'create' | 'write' | 'read';
+
+export interface EntryStat {
+  readonly isDirectory: boolean;
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly modifiedAt: number;
+  /** Differs between two directories that had the same path one after the other. */
+  readonly identity: string;
+}
+
+export interface OpenFile {
+  /** Bytes in the file now. */
+  size(): number;
+  /** Writes all of `chunks` at `position`. */
+  write(chunks: readonly Uint8Array[], position: number): Promise<void>;
+  writeNow(bytes: Uint8Array, position: number): void;
+  /** @returns bytes read; fewer than asked only at the end of the file. */
+  read(buffer: Uint8Array, position: number): Promise<number>;
+  readNow(buffer: Uint8Array, position: number): number;
+  /** Cuts the file off. */
+  truncate(size: number): void;
+  /** Makes content and size durable (fdatasync). Works on a file opened for reading as well. */
+  sync(): Promise<void>;
+  close(): void;
+}
+
+const FLAGS: Readonly<Record<OpenMode, number>> = {
+  create: fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_WRONLY,
+  write: fs.constants.O_CREAT | fs.constants.O_WRONLY,
+  read: fs.constants.O_RDONLY,
+};
+
+const fdatasync = promisify(fs.fdatasync);
+const fsync = promisify(fs.fsync);
+
+export const realFileSystem: FileSystem = {
+  open: (path, mode) => new RealFile(fs.openSync(path, FLAGS[mode], 0o666)),
+  makeDirectory: (path) => fs.mkdirSync(path),
+  rename: (from, to) => fs.renameSync(from, to),
+  removeFile: (path) => fs.unlinkSync(path),
+  removeDirectory: (path) => fs.rmdirSync(path),
+  stat(path) {
+    const stat = fs.statSync(path);
+    return {
+      isDirectory: stat.isDirectory(),
+      size: stat.isDirectory() ? 0 : stat.size,
+      modifiedAt: stat.mtimeMs,
+      identity: `${stat.dev}:${stat.ino}:${stat.birthtimeMs}`,
+    };
+  },
+  list: (path) => fs.readdirSync(path),
+  async syncDirectory(path) {
+    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+    try {
+      await fsync(fd);
+    } finally {
+      fs.closeSync(fd);
+    }
+  },
+};
+
+class RealFile implements OpenFile {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  size(): number {
+    return fs.fstatSync(this.#fd).size;
+  }
+
+  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = chunks;
+    for (let at = position; rest.length > 0;) {
+      const written = await writev(this.#fd, rest, at);
+      at += written;
+      rest = withoutFirst(rest, written);
+    }
+  }
+
+  writeNow(bytes: Uint8Array, position: number): void {
+    for (let done = 0; done < bytes.length;) {
+      done += fs.writeSync(this.#fd, bytes, done, bytes.length - done, position + done);
+    }
+  }
+
+  async read(buffer: Uint8Array, position: number): Promise<number> {
+    let done = 0;
+    while (done < buffer.length) {
+      const count = await read(this.#fd, buffer, done, position + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  readNow(buffer: Uint8Array, position: number): number {
+    let done = 0;
+    while (done < buffer.length) {
+      const count = fs.readSync(this.#fd, buffer, done, buffer.length - done, position + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  truncate(size: number): void {
+    fs.ftruncateSync(this.#fd, size);
+  }
+
+  sync(): Promise<void> {
+    return fdatasync(this.#fd);
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd);
+  }
+}
+
+function writev(fd: number, chunks: readonly Uint8Array[], position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.writev(fd, chunks, position, (error, written) => {
+      if (error) reject(error);
+      else resolve(written);
+    });
+  });
+}
+
+function read(fd: number, buffer: Uint8Array, offset: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.read(fd, buffer, offset, buffer.length - offset, position, (error, count) => {
+      if (error) reject(error);
+      else resolve(count);
+    });
+  });
+}
+
+/** A write may take less than it was given, on a disk that is nearly full for one. */
+function withoutFirst(chunks: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let left = count;
+  for (const [index, chunk] of chunks.entries()) {
+    if (left < chunk.length) return [chunk.subarray(left), ...chunks.slice(index + 1)];
+    left -= chunk.length;
+  }
+  return [];
+}

@@ -1,0 +1,357 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from '../../../process/logger.ts';
+import {
+  assertStorePath,
+  PathNotFoundError,
+  type ByteRange,
+  type FileStat,
+  type FileWriter,
+  type PublishedFile,
+  type StorageDriver,
+} from '../driver.ts';
+import { chunkSize } from './chunk-size.ts';
+import { DirectorySync } from './directory-sync.ts';
+import { BufferPool, FileReader } from './file-reader.ts';
+import { realFileSystem, type FileSystem, type OpenFile } from './file-system.ts';
+import { FilesystemWriter } from './file-writer.ts';
+import { errorCode, isNotFound, storageError, storageErrorReason } from './storage-error.ts';
+
+/** Buffers kept for reads: two each for eight at once. */
+const KEPT_BUFFERS = 16;
+
+/** A directory that somebody removes while a file is put into it is made again this many times. */
+const TRIES = 10;
+
+export interface FilesystemDriverOptions {
+  /** An absolute path; made when it does not exist. */
+  readonly root: string;
+  readonly log: Logger;
+  readonly files?: FileSystem;
+}
+
+/**
+ * Keeps the store in a directory. Works under any user id that may write there.
+ * @throws Error that says what to repair when the root can be neither found nor made.
+ */
+export function createFilesystemDriver(options: FilesystemDriverOptions): StorageDriver {
+  const files = options.files ?? realFileSystem;
+  const root = options.root.replace(/\/+$/, '') || '/';
+  if (!root.startsWith('/')) throw new Error(`the storage root ${root} is not an absolute path`);
+  let top: string;
+  try {
+    // Whoever made a root that is there may not have lived to sync its name.
+    const existing = makeDirectories(files, root);
+    top = existing === root ? parent(root) : existing;
+  } catch (error) {
+    throw new Error(`the storage root ${root} cannot be used: ${storageErrorReason(error)}`, {
+      cause: error,
+    });
+  }
+  return new FilesystemDriver({ root, files, directories: new DirectorySync(files, top), log: options.log });
+}
+
+interface Dependencies {
+  readonly root: string;
+  readonly files: FileSystem;
+  readonly directories: DirectorySync;
+  readonly log: Logger;
+}
+
+class FilesystemDriver implements StorageDriver {
+  readonly name = 'filesystem';
+  readonly #root: string;
+  readonly #files: FileSystem;
+  readonly #directories: DirectorySync;
+  readonly #log: Logger;
+  readonly #buffers: BufferPool;
+  /** Names that are visible but not durable yet. Who looks at one waits, so that nobody builds on what may be lost. */
+  readonly #settling = new Map<string, Promise<void>>();
+  #readers = 0;
+  #writers = 0;
+
+  constructor({ root, files, directories, log }: Dependencies) {
+    this.#root = root === '/' ? '' : root;
+    this.#files = files;
+    this.#directories = directories;
+    this.#log = log;
+    this.#buffers = new BufferPool(() => chunkSize(this.#readers), KEPT_BUFFERS);
+  }
+
+  async getContent(path: string): Promise<Buffer> {
+    await this.#settled(path);
+    return this.#attempt(path, () => {
+      const file = this.#files.open(this.#locate(path), 'read');
+      try {
+        const content = Buffer.allocUnsafe(file.size());
+        return content.subarray(0, file.readNow(content, 0));
+      } finally {
+        file.close();
+      }
+    });
+  }
+
+  async putContent(path: string, content: Uint8Array): Promise<void> {
+    await this.publish([{ path, content }]);
+  }
+
+  async publish(files: readonly PublishedFile[], beforeVisible?: () => Promise<void>): Promise<void> {
+    const prepared: Prepared[] = [];
+    try {
+      for (const file of files) prepared.push(this.#prepare(file));
+      await this.#attemptAsync(files, () => Promise.all(prepared.map(({ synced }) => synced)));
+      await beforeVisible?.();
+      for (const file of prepared) this.#show(file);
+    } catch (error) {
+      await Promise.allSettled(prepared.map(({ synced }) => synced));
+      for (const file of prepared) this.#discard(file);
+      throw error;
+    }
+    const places = prepared.map(({ place }) => place);
+    await this.#settle(places);
+  }
+
+  async read(path: string, range: ByteRange = { start: 0 }): Promise<AsyncIterable<Uint8Array>> {
+    await this.#settled(path);
+    return this.#attempt(path, () => {
+      const place = this.#locate(path);
+      // Opening a directory works; only reading it does not.
+      if (this.#files.stat(place).isDirectory) throw new PathNotFoundError(path);
+      const file = this.#files.open(place, 'read');
+      const size = file.size();
+      this.#readers++;
+      return new FileReader(file, {
+        path,
+        start: Math.min(range.start, size),
+        end: Math.min(range.end ?? size, size),
+        buffers: this.#buffers,
+        closed: () => this.#readers--,
+      });
+    });
+  }
+
+  async writer(path: string, options: { readonly append: boolean }): Promise<FileWriter> {
+    return this.#attempt(path, () => {
+      const file = this.#inDirectory(this.#locate(path), (place) => this.#files.open(place, 'write'));
+      if (!options.append) file.truncate(0);
+      this.#writers++;
+      return new FilesystemWriter(file, {
+        path,
+        gather: () => chunkSize(this.#writers),
+        closed: () => this.#writers--,
+      });
+    });
+  }
+
+  async stat(path: string): Promise<FileStat> {
+    await this.#settled(path);
+    return this.#attempt(path, () => {
+      const { isDirectory, size, modifiedAt } = this.#files.stat(this.#locate(path));
+      return { isDirectory, size, modifiedAt };
+    });
+  }
+
+  async list(path: string): Promise<readonly string[]> {
+    return this.#attempt(path, () => this.#files.list(this.#locate(path)));
+  }
+
+  async move(from: string, to: string): Promise<void> {
+    await this.#settled(from);
+    const target = this.#locate(to);
+    this.#attempt(from, () => {
+      const source = this.#locate(from);
+      this.#files.stat(source);
+      this.#inDirectory(target, (place) => this.#files.rename(source, place));
+    });
+    await this.#settle([target]);
+  }
+
+  async delete(path: string, options: { readonly durable: boolean } = { durable: true }): Promise<void> {
+    const place = this.#locate(path);
+    this.#attempt(path, () => this.#remove(place));
+    if (options.durable)
+      await this.#attemptAsync([{ path }], () => this.#directories.settle([parent(place)]));
+  }
+
+  async removeIfEmpty(path: string): Promise<void> {
+    try {
+      this.#files.removeDirectory(this.#locate(path));
+    } catch (error) {
+      // EEXIST is what some systems say for ENOTEMPTY.
+      if (isNotFound(error) || ['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(errorCode(error) ?? '')) return;
+      throw storageError(error, path);
+    }
+  }
+
+  /** Writes a file beside its place, or finds the one that may stay, and begins to make its bytes durable. */
+  #prepare(file: PublishedFile): Prepared {
+    return this.#attempt('from' in file ? file.from : file.path, () => {
+      const place = this.#locate(file.path);
+      if ('from' in file) {
+        const source = this.#locate(file.from);
+        const kept = file.keepExisting && this.#openSame(place, this.#files.stat(source).size);
+        if (kept) return { place, synced: sync(kept) };
+        return { place, source, synced: sync(this.#files.open(source, 'read')) };
+      }
+      const kept = file.keepExisting && this.#openSame(place, file.content.length);
+      if (kept) return { place, synced: sync(kept) };
+      const temporary = `${place}.${randomUUID()}.tmp`;
+      const open = this.#inDirectory(temporary, (path) => this.#files.open(path, 'create'));
+      try {
+        open.writeNow(file.content, 0);
+      } catch (error) {
+        open.close();
+        this.#files.removeFile(temporary);
+        throw error;
+      }
+      return { place, temporary, synced: sync(open) };
+    });
+  }
+
+  /** Opens what is at `place` if it is a file of `size` bytes. */
+  #openSame(place: string, size: number): OpenFile | undefined {
+    try {
+      const stat = this.#files.stat(place);
+      return !stat.isDirectory && stat.size === size ? this.#files.open(place, 'read') : undefined;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  #show({ place, source, temporary }: Prepared): void {
+    const from = source ?? temporary;
+    if (from === undefined) return;
+    this.#attempt(this.#pathOf(from), () =>
+      this.#inDirectory(place, (target) => this.#files.rename(from, target)),
+    );
+  }
+
+  #discard({ temporary }: Prepared): void {
+    if (temporary === undefined) return;
+    try {
+      this.#files.removeFile(temporary);
+    } catch (error) {
+      if (!isNotFound(error)) this.#log.warn({ error }, 'a temporary file could not be removed');
+    }
+  }
+
+  /** Makes the names of files durable; until then they are held back from who looks at them. */
+  async #settle(places: readonly string[]): Promise<void> {
+    const settling = this.#directories.settle(new Set(places.map(parent)));
+    const quiet = settling.catch(() => {});
+    for (const place of places) this.#settling.set(place, quiet);
+    try {
+      await settling;
+    } catch (error) {
+      throw storageError(error, this.#pathOf(places[0] ?? ''));
+    } finally {
+      for (const place of places) if (this.#settling.get(place) === quiet) this.#settling.delete(place);
+    }
+  }
+
+  async #settled(path: string): Promise<void> {
+    if (this.#settling.size > 0) await this.#settling.get(this.#locate(path));
+  }
+
+  /** Does what needs the directory of `place`, making it when it is missing. */
+  #inDirectory<T>(place: string, action: (place: string) => T): T {
+    for (let tries = 1; ; tries++) {
+      try {
+        return action(place);
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT' || tries === TRIES) throw error;
+        makeDirectories(this.#files, parent(place));
+      }
+    }
+  }
+
+  /** A tree goes from the leaves up. What somebody puts into it meanwhile stays. */
+  #remove(place: string): void {
+    if (!this.#files.stat(place).isDirectory) {
+      this.#files.removeFile(place);
+      return;
+    }
+    for (const name of this.#files.list(place)) {
+      try {
+        this.#remove(`${place}/${name}`);
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+    try {
+      this.#files.removeDirectory(place);
+    } catch (error) {
+      if (!['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) throw error;
+    }
+  }
+
+  /** The real path. */
+  #locate(path: string): string {
+    assertStorePath(path);
+    return this.#root + path;
+  }
+
+  #pathOf(place: string): string {
+    return place.slice(this.#root.length);
+  }
+
+  #attempt<T>(path: string, action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw storageError(error, path);
+    }
+  }
+
+  async #attemptAsync<T>(files: readonly { readonly path: string }[], action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      throw storageError(error, files[0]?.path ?? '');
+    }
+  }
+}
+
+/** A file of a publish whose bytes are in place or beside it. */
+interface Prepared {
+  readonly place: string;
+  /** What is renamed to `place`: a writer's file, or ours. Neither when the one that is there stays. */
+  readonly source?: string;
+  readonly temporary?: string;
+  readonly synced: Promise<void>;
+}
+
+async function sync(file: OpenFile): Promise<void> {
+  try {
+    await file.sync();
+  } finally {
+    file.close();
+  }
+}
+
+/** Makes a directory and those above it. @returns the deepest that was there before. */
+function makeDirectories(files: FileSystem, directory: string): string {
+  try {
+    files.makeDirectory(directory);
+    return parent(directory);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'EEXIST' && files.stat(directory).isDirectory) return directory;
+    if (code !== 'ENOENT') throw error;
+  }
+  const top = makeDirectories(files, parent(directory));
+  makeDirectory(files, directory);
+  return top;
+}
+
+function makeDirectory(files: FileSystem, directory: string): void {
+  try {
+    files.makeDirectory(directory);
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+  }
+}
+
+function parent(place: string): string {
+  return place.slice(0, place.lastIndexOf('/')) || '/';
+}

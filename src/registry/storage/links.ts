@@ -1,0 +1,59 @@
+import { digestAlgorithm, parseDigest, type Digest } from '../../oci/digest.ts';
+import { PathNotFoundError, type FileStat, type StorageDriver } from './driver.ts';
+import { restoreFromTrash } from './trash.ts';
+
+/** Reads a link file. One that is empty or malformed is absent: old servers left such files after a crash. */
+export async function readLink(driver: StorageDriver, path: string): Promise<Digest | undefined> {
+  try {
+    return parseDigest((await driver.getContent(path)).toString('latin1').trim());
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+/** The content of a link file: the digest and nothing else, as distribution writes it. */
+export function linkContent(digest: Digest): Buffer {
+  return Buffer.from(digest, 'latin1');
+}
+
+export interface FoundLink {
+  /** The sha256 digest under which the bytes lie. */
+  readonly canonical: Digest;
+  /** When the link was last written, by the store's clock; milliseconds. */
+  readonly linkedAt: number;
+}
+
+/** Looks at the link of a blob or manifest, and puts back one that a collector took away. */
+export async function findLink(
+  driver: StorageDriver,
+  path: string,
+  digest: Digest,
+): Promise<FoundLink | undefined> {
+  const found = await lookAtLink(driver, path, digest);
+  if (found !== undefined || !(await restoreFromTrash(driver, path))) return found;
+  return lookAtLink(driver, path, digest);
+}
+
+async function lookAtLink(
+  driver: StorageDriver,
+  path: string,
+  digest: Digest,
+): Promise<FoundLink | undefined> {
+  const stat = await statIfThere(driver, path);
+  if (stat === undefined || stat.isDirectory) return undefined;
+  // The path of a sha256 link says what is in it, so one that is whole need not be read.
+  const known = digestAlgorithm(digest) === 'sha256' && stat.size === digest.length;
+  const canonical = known ? digest : await readLink(driver, path);
+  if (canonical === undefined || digestAlgorithm(canonical) !== 'sha256') return undefined;
+  return { canonical, linkedAt: stat.modifiedAt };
+}
+
+export async function statIfThere(driver: StorageDriver, path: string): Promise<FileStat | undefined> {
+  try {
+    return await driver.stat(path);
+  } catch (error) {
+    if (error instanceof PathNotFoundError) return undefined;
+    throw error;
+  }
+}

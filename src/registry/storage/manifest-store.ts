@@ -1,0 +1,240 @@
+import { digestAlgorithm, digestOf, type Digest } from '../../oci/digest.ts';
+import {
+  LARGEST_MANIFEST_BYTES,
+  ManifestError,
+  parseManifest,
+  type Descriptor,
+  type Manifest,
+} from '../../oci/manifest.ts';
+import { isManifestMediaType } from '../../oci/media-type.ts';
+import { isNonDistributable } from '../../oci/non-distributable.ts';
+import type { RepositoryName } from '../../oci/repository-name.ts';
+import { parseTag, type Tag } from '../../oci/tag.ts';
+import type { Logger } from '../../process/logger.ts';
+import { RegistryError, type ErrorItem } from '../errors.ts';
+import type { WritePermit } from '../lease/write-gate.ts';
+import { findBlobData } from './blob-data.ts';
+import type { BlobStore } from './blob-store.ts';
+import { PathNotFoundError, type PublishedFile, type StorageDriver } from './driver.ts';
+import { findLink, linkContent } from './links.ts';
+import { ManifestContents } from './manifest-content.ts';
+import { blobDataPath, revisionLinkPath } from './paths.ts';
+import { Referrers } from './referrers.ts';
+import type { TagStore } from './tag-store.ts';
+
+export interface StoredManifest {
+  /** The digest that was asked for, or the one that the tag was pushed with. */
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+  readonly size: number;
+}
+
+export interface NewManifest {
+  readonly bytes: Buffer;
+  /** Without parameters. */
+  readonly mediaType: string | undefined;
+  /** What the client says that it is; sha512 allowed. */
+  readonly digest?: Digest;
+  readonly tags: readonly Tag[];
+}
+
+/**
+ * Manifests of repositories. Bytes lie under their sha256 digest. One that was pushed by its sha512 digest has two
+ * revision links that both say the sha256 digest: its own, and that of the sha256 digest, because distribution finds
+ * manifests by what it reads in a link. A tag says the digest that it was pushed with, and answers with it.
+ */
+export class ManifestStore {
+  readonly #driver: StorageDriver;
+  readonly #blobs: BlobStore;
+  readonly #tags: TagStore;
+  readonly #contents: ManifestContents;
+  readonly #referrers: Referrers;
+
+  constructor(deps: {
+    readonly driver: StorageDriver;
+    readonly blobs: BlobStore;
+    readonly tags: TagStore;
+    readonly log: Logger;
+    /** Bytes of manifests that are kept in memory. */
+    readonly cacheBytes?: number;
+  }) {
+    this.#driver = deps.driver;
+    this.#blobs = deps.blobs;
+    this.#tags = deps.tags;
+    this.#contents = new ManifestContents(deps);
+    this.#referrers = new Referrers({ driver: deps.driver, contents: this.#contents, tags: deps.tags });
+  }
+
+  /** The exact bytes that were pushed. The link is looked at each time, content comes from memory. */
+  async get(repository: RepositoryName, reference: Digest | Tag): Promise<StoredManifest | undefined> {
+    const digest = isDigest(reference) ? reference : await this.#tags.resolve(repository, reference);
+    if (digest === undefined) return undefined;
+    const link = await findLink(this.#driver, revisionLinkPath(repository, digest), digest);
+    const content = link && (await this.#contents.load(link.canonical));
+    return content && { digest, ...content, size: content.bytes.length };
+  }
+
+  /**
+   * Stores a manifest and points tags at it. Everything it refers to has to be in the repository, but for the subject and
+   * for layers that clients fetch elsewhere. What is acknowledged was checked after it had become visible, so that no
+   * collector can have missed it (docs/decisions/0003-read-only-lease.md).
+   * @throws RegistryError MANIFEST_INVALID, MANIFEST_TOO_LARGE, DIGEST_INVALID, MANIFEST_BLOB_UNKNOWN, UNAVAILABLE
+   */
+  async put(
+    repository: RepositoryName,
+    content: NewManifest,
+    permit: WritePermit,
+  ): Promise<{ digest: Digest; subject?: Digest }> {
+    const manifest = parse(content);
+    const canonical = digestOf(content.bytes);
+    const digest = content.digest ?? canonical;
+    assertDigest(content.bytes, digest);
+    const write: ManifestWrite = { repository, manifest, canonical, digest, permit };
+
+    await this.#verifyReferences(write);
+    await this.#writeManifest(write, content.bytes);
+    await this.#validate(write);
+    for (const tag of content.tags) await this.#writeTag(write, tag);
+
+    this.#contents.keep(canonical, content.bytes);
+    return { digest, ...(manifest.subject && { subject: manifest.subject.digest }) };
+  }
+
+  /**
+   * Removes a manifest and every tag that points at it; tags first, so that none ever leads to nothing. The bytes stay
+   * for a collector. @throws RegistryError MANIFEST_UNKNOWN
+   */
+  async delete(repository: RepositoryName, digest: Digest, permit: WritePermit): Promise<void> {
+    const link = await findLink(this.#driver, revisionLinkPath(repository, digest), digest);
+    if (link === undefined) throw new RegistryError({ code: 'MANIFEST_UNKNOWN', detail: { digest } });
+    const bytes = await this.#contents.read(link.canonical);
+    const names = new Set([digest, link.canonical, ...(bytes ? [digestOf(bytes, 'sha512')] : [])]);
+    for (const tag of await this.#tags.pointingAt(repository, names)) {
+      await ignoreUnknown(() => this.#tags.remove(repository, tag, permit));
+    }
+    for (const name of names) {
+      const path = revisionLinkPath(repository, name);
+      if (name !== digest && (await findLink(this.#driver, path, name)) === undefined) continue;
+      await permit.check();
+      await ignoreUnknown(() => this.#driver.delete(path));
+    }
+  }
+
+  /** Empty for a repository or subject that nobody knows. */
+  async referrers(repository: RepositoryName, subject: Digest): Promise<Descriptor[]> {
+    return this.#referrers.of(repository, subject);
+  }
+
+  async #writeManifest(
+    { repository, canonical, digest, permit }: ManifestWrite,
+    bytes: Buffer,
+  ): Promise<void> {
+    const links = [...new Set([canonical, digest])].map((name): PublishedFile => ({
+      path: revisionLinkPath(repository, name),
+      content: linkContent(canonical),
+    }));
+    const data = { path: blobDataPath(canonical), content: bytes, keepExisting: true };
+    await this.#driver.publish([data, ...links], () => permit.check());
+  }
+
+  async #writeTag(write: ManifestWrite, tag: Tag): Promise<void> {
+    const { repository, digest, permit } = write;
+    const previous = await this.#tags.resolve(repository, tag);
+    await this.#tags.set(repository, tag, digest, permit);
+    try {
+      await this.#validate(write);
+    } catch (error) {
+      await this.#tags.putBack(repository, tag, { previous, own: digest });
+      throw error;
+    }
+  }
+
+  /** A collector that came and went may have taken what was there before: then everything is looked at again. */
+  async #validate(write: ManifestWrite): Promise<void> {
+    if ((await write.permit.validate()) === 'unchanged') return;
+    await this.#verifyReferences(write);
+    for (const digest of new Set([write.canonical, write.digest])) {
+      if (await this.#exists(write.repository, digest)) continue;
+      throw new RegistryError({
+        code: 'UNAVAILABLE',
+        message: 'a garbage collection got in the way; push again',
+      });
+    }
+  }
+
+  /** Also puts back what a collector took away. @throws RegistryError MANIFEST_BLOB_UNKNOWN, one item for each. */
+  async #verifyReferences({ repository, manifest }: ManifestWrite): Promise<void> {
+    const missing = new Set<Digest>();
+    for (const blob of manifest.blobs) {
+      if (isNonDistributable(blob)) continue;
+      if ((await this.#blobs.stat(repository, blob.digest)) === undefined) missing.add(blob.digest);
+    }
+    for (const child of manifest.manifests) {
+      if (!(await this.#childExists(repository, child))) missing.add(child.digest);
+    }
+    const [first, ...others] = [...missing].map((digest): ErrorItem => ({
+      code: 'MANIFEST_BLOB_UNKNOWN',
+      detail: digest,
+    }));
+    if (first) throw new RegistryError([first, ...others]);
+  }
+
+  /** An index may list content that is no manifest; that is kept as a blob. OCI image-spec, image-index.md. */
+  async #childExists(repository: RepositoryName, child: Descriptor): Promise<boolean> {
+    if (await this.#exists(repository, child.digest)) return true;
+    if (isManifestMediaType(child.mediaType)) return false;
+    return (await this.#blobs.stat(repository, child.digest)) !== undefined;
+  }
+
+  /** Asks the store alone: what is in memory may be gone. */
+  async #exists(repository: RepositoryName, digest: Digest): Promise<boolean> {
+    const link = await findLink(this.#driver, revisionLinkPath(repository, digest), digest);
+    return link !== undefined && (await findBlobData(this.#driver, link.canonical)) !== undefined;
+  }
+}
+
+interface ManifestWrite {
+  readonly repository: RepositoryName;
+  readonly manifest: Manifest;
+  readonly canonical: Digest;
+  readonly digest: Digest;
+  readonly permit: WritePermit;
+}
+
+function parse({ bytes, mediaType }: NewManifest): Manifest {
+  if (bytes.length > LARGEST_MANIFEST_BYTES) throw new RegistryError({ code: 'MANIFEST_TOO_LARGE' });
+  try {
+    const manifest = parseManifest(bytes, mediaType);
+    // The Content-Type is not stored, so the document alone has to say what it is.
+    if (parseManifest(bytes, undefined).mediaType !== manifest.mediaType) {
+      throw new ManifestError(`a document of type ${manifest.mediaType} must say so in its mediaType`);
+    }
+    return manifest;
+  } catch (error) {
+    if (!(error instanceof ManifestError)) throw error;
+    throw new RegistryError({ code: 'MANIFEST_INVALID', message: error.message }, { cause: error });
+  }
+}
+
+function assertDigest(bytes: Buffer, digest: Digest): void {
+  const actual = digestOf(bytes, digestAlgorithm(digest));
+  if (actual !== digest)
+    throw new RegistryError({ code: 'DIGEST_INVALID', detail: { expected: digest, actual } });
+}
+
+function isDigest(reference: Digest | Tag): reference is Digest {
+  return parseTag(reference) === undefined;
+}
+
+/** For removing what somebody else may have removed meanwhile. */
+async function ignoreUnknown(action: () => Promise<void>): Promise<void> {
+  try {
+    await action();
+  } catch (error) {
+    const gone =
+      error instanceof PathNotFoundError ||
+      (error instanceof RegistryError && error.code === 'MANIFEST_UNKNOWN');
+    if (!gone) throw error;
+  }
+}

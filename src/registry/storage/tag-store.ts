@@ -1,0 +1,110 @@
+import type { Digest } from '../../oci/digest.ts';
+import type { RepositoryName } from '../../oci/repository-name.ts';
+import { parseTag, type Tag } from '../../oci/tag.ts';
+import { RegistryError } from '../errors.ts';
+import type { WritePermit } from '../lease/write-gate.ts';
+import { repositoryExists } from './catalog.ts';
+import { PathNotFoundError, type StorageDriver } from './driver.ts';
+import { linkContent, readLink, statIfThere } from './links.ts';
+import { tagCurrentLinkPath, tagFolder, tagIndexLinkPath, tagsFolder } from './paths.ts';
+
+/** Tags looked at before others get a turn: a look is synchronous on a local disk. */
+const AT_ONCE = 100;
+
+/**
+ * Tags. Their links are never taken out of the trash: one that a collector removed led to nothing or was meant to go,
+ * and an old one may say another digest than the last.
+ */
+export class TagStore {
+  readonly #driver: StorageDriver;
+
+  constructor(deps: { readonly driver: StorageDriver }) {
+    this.#driver = deps.driver;
+  }
+
+  /** One read of a link; an empty one is absent. */
+  async resolve(repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
+    return readLink(this.#driver, tagCurrentLinkPath(repository, tag));
+  }
+
+  /** Sorted bytewise. @throws RegistryError NAME_UNKNOWN */
+  async list(repository: RepositoryName): Promise<Tag[]> {
+    const tags: Tag[] = [];
+    for await (const tag of this.#folders(repository)) {
+      // A folder without the link is what a crash in the middle of a delete leaves.
+      const link = await statIfThere(this.#driver, tagCurrentLinkPath(repository, tag));
+      if (link !== undefined && link.size > 0) tags.push(tag);
+    }
+    if (tags.length === 0 && !(await repositoryExists(this.#driver, repository))) {
+      throw new RegistryError({ code: 'NAME_UNKNOWN', detail: { name: repository } });
+    }
+    return tags.sort((a, b) => (a < b ? -1 : 1));
+  }
+
+  /** Tags that point at one of `digests`, unsorted. Reads each tag of the repository. */
+  async pointingAt(repository: RepositoryName, digests: ReadonlySet<Digest>): Promise<Tag[]> {
+    const tags: Tag[] = [];
+    for await (const tag of this.#folders(repository)) {
+      const digest = await this.resolve(repository, tag);
+      if (digest !== undefined && digests.has(digest)) tags.push(tag);
+    }
+    return tags;
+  }
+
+  /** Points a tag at a manifest. The index entry comes first, as distribution writes it. */
+  async set(repository: RepositoryName, tag: Tag, digest: Digest, permit: WritePermit): Promise<void> {
+    const content = linkContent(digest);
+    await this.#driver.publish(
+      [
+        { path: tagIndexLinkPath(repository, tag, digest), content },
+        { path: tagCurrentLinkPath(repository, tag), content },
+      ],
+      () => permit.check(),
+    );
+  }
+
+  /**
+   * Takes back a `set` that was refused: the tag points at `previous` again, or is gone. Leaves alone a tag that points
+   * elsewhere by now.
+   */
+  async putBack(
+    repository: RepositoryName,
+    tag: Tag,
+    change: { readonly previous: Digest | undefined; readonly own: Digest },
+  ): Promise<void> {
+    if (change.previous === change.own || (await this.resolve(repository, tag)) !== change.own) return;
+    if (change.previous === undefined) await this.#deleteIfThere(tagFolder(repository, tag));
+    else await this.#driver.putContent(tagCurrentLinkPath(repository, tag), linkContent(change.previous));
+  }
+
+  /** Removes a tag; the manifest stays. @throws RegistryError MANIFEST_UNKNOWN */
+  async remove(repository: RepositoryName, tag: Tag, permit: WritePermit): Promise<void> {
+    if ((await this.resolve(repository, tag)) === undefined) {
+      throw new RegistryError({ code: 'MANIFEST_UNKNOWN', detail: { tag } });
+    }
+    await permit.check();
+    await this.#deleteIfThere(tagFolder(repository, tag));
+  }
+
+  async #deleteIfThere(path: string): Promise<void> {
+    try {
+      await this.#driver.delete(path);
+    } catch (error) {
+      if (!(error instanceof PathNotFoundError)) throw error;
+    }
+  }
+
+  async *#folders(repository: RepositoryName): AsyncGenerator<Tag> {
+    let names: readonly string[] = [];
+    try {
+      names = await this.#driver.list(tagsFolder(repository));
+    } catch (error) {
+      if (!(error instanceof PathNotFoundError)) throw error;
+    }
+    for (const [index, name] of names.entries()) {
+      if (index % AT_ONCE === AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
+      const tag = parseTag(name);
+      if (tag !== undefined) yield tag;
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { toConditions, type Finding } from '../../../src/operator/conditions.ts';
+import { conditionsPage, conditionTypes, reasons } from '../../../src/operator/reasons.ts';
+import { podProblem, rolloutOf, serverAddress } from '../../../src/operator/rollout.ts';
+import { parseStatusDocument } from '../../../src/operator/server-status.ts';
+import { deployment, pod, readyDeployment, readyPod } from './resource-builders.ts';
+
+const finding = (status: Finding['status'], message = ''): Finding => ({
+  type: 'Ready',
+  status,
+  reason: 'Available',
+  message,
+});
+
+test('the time of a condition changes with its verdict alone', () => {
+  const at = (now: number) => ({ generation: 3, now });
+  const first = toConditions([finding('True')], undefined, at(Date.UTC(2026, 0, 1)));
+  assert.deepEqual(first, [
+    {
+      type: 'Ready',
+      status: 'True',
+      reason: 'Available',
+      message: '',
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+      observedGeneration: 3,
+    },
+  ]);
+  const later = toConditions([finding('True', 'other words')], first, at(Date.UTC(2026, 0, 2)));
+  assert.equal(later[0]?.lastTransitionTime, '2026-01-01T00:00:00Z');
+  const flipped = toConditions([finding('False')], later, at(Date.UTC(2026, 0, 3, 0, 0, 0, 999)));
+  assert.equal(flipped[0]?.lastTransitionTime, '2026-01-03T00:00:00Z');
+});
+
+test('a message that quotes too much is cut', () => {
+  const [condition] = toConditions([finding('False', 'x'.repeat(5000))], undefined, {
+    generation: 1,
+    now: 0,
+  });
+  assert.equal(condition?.message.length, 1024);
+});
+
+test('a rollout is complete when the pods are as the Deployment wants them', () => {
+  const { status } = readyDeployment;
+  assert.deepEqual(rolloutOf(readyDeployment, []), { available: true, complete: true, problem: undefined });
+  assert.equal(rolloutOf(deployment({ ...status, observedGeneration: 0 }), []).complete, false);
+  assert.equal(rolloutOf(deployment({ ...status, replicas: 2 }), []).complete, false);
+  assert.equal(rolloutOf(deployment({ ...status, updatedReplicas: 0 }), []).complete, false);
+  assert.deepEqual(rolloutOf(deployment(), []), { available: false, complete: false, problem: undefined });
+});
+
+test('what keeps a pod from coming up is told in the words of who knows', () => {
+  assert.equal(podProblem(readyPod), undefined);
+  assert.match(
+    podProblem(
+      pod({
+        conditions: [
+          { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: '0/3 nodes' },
+        ],
+      }),
+    ) ?? '',
+    /reg-1 finds no node \(Unschedulable\): 0\/3 nodes/,
+  );
+  const container = (state: object, lastState?: object) => ({
+    containerStatuses: [
+      {
+        name: 'registry',
+        image: '',
+        imageID: '',
+        ready: false,
+        restartCount: 0,
+        state,
+        ...(lastState !== undefined && { lastState }),
+      },
+    ],
+  });
+  const status = { terminated: { exitCode: 2, message: 'config.yml: storage is missing\n' } };
+  assert.equal(podProblem(pod(container({ waiting: { reason: 'ContainerCreating' } }))), undefined);
+  assert.match(
+    podProblem(pod(container({ waiting: { reason: 'ImagePullBackOff', message: 'no such image' } }))) ?? '',
+    /ImagePullBackOff\): no such image/,
+  );
+  assert.match(
+    podProblem(pod(container({ waiting: { reason: 'CrashLoopBackOff', message: 'back-off' } }, status))) ??
+      '',
+    /CrashLoopBackOff\): config\.yml: storage is missing$/,
+  );
+  const refused = deployment({
+    conditions: [{ type: 'ReplicaFailure', status: 'True', message: 'exceeded quota' }],
+  });
+  assert.match(rolloutOf(refused, []).problem ?? '', /No pod can be made: exceeded quota/);
+});
+
+test('the newest pod that is ready and stays is asked for its status', () => {
+  const at = (podIP: string, metadata: object, status: object = {}) =>
+    pod({ ...readyPod.status, podIP, ...status }, metadata);
+  assert.equal(serverAddress([]), undefined);
+  assert.equal(
+    serverAddress([
+      at('10.0.0.1', { creationTimestamp: '2026-01-01T00:00:00Z' }),
+      at('10.0.0.2', { creationTimestamp: '2026-01-02T00:00:00Z' }),
+      at('10.0.0.3', {
+        creationTimestamp: '2026-01-03T00:00:00Z',
+        deletionTimestamp: '2026-01-04T00:00:00Z',
+      }),
+      at(
+        '10.0.0.4',
+        { creationTimestamp: '2026-01-03T00:00:00Z' },
+        { conditions: [{ type: 'Ready', status: 'False' }] },
+      ),
+    ]),
+    '10.0.0.2',
+  );
+});
+
+test('a status document is read as far as it fits', () => {
+  const document = {
+    version: '1',
+    configHash: 'abc',
+    certificate: { serial: '0a', notAfter: '2026-01-01T00:00:00Z' },
+    users: { count: 2, hash: 'def', errors: [{ line: 3, reason: 'no hash' }] },
+    readOnly: { active: true, reason: 'Marking', since: '2026-01-01T00:00:00.000Z' },
+    openUploads: 1,
+  } as const;
+  assert.deepEqual(parseStatusDocument(JSON.stringify(document)), document);
+  assert.deepEqual(
+    parseStatusDocument(
+      JSON.stringify({
+        version: '1',
+        configHash: 'abc',
+        readOnly: { active: 'yes', reason: 'Party', since: 7 },
+        openUploads: -1,
+      }),
+    ),
+    {
+      version: '1',
+      configHash: 'abc',
+      readOnly: { active: false },
+      openUploads: 0,
+    },
+  );
+  for (const text of ['', '<html>', 'null', '[]', '{}', '{"readOnly":{}}'])
+    assert.equal(parseStatusDocument(text), undefined, text);
+});
+
+test('the page of conditions has every type, and every reason under each of its types', () => {
+  const page = conditionsPage();
+  for (const type of Object.keys(conditionTypes)) assert.ok(page.includes(`\n## ${type}\n`), type);
+  for (const [reason, { of }] of Object.entries(reasons)) {
+    assert.equal(page.split(`| \`${reason}\``).length - 1, of.length, reason);
+  }
+});

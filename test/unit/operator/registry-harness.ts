@@ -1,0 +1,156 @@
+import type { StatusDocument } from '../../../src/contract/status-document.ts';
+import type { EventDetails } from '../../../src/kube/event-recorder.ts';
+import type { Outcome } from '../../../src/kube/outcome.ts';
+import {
+  deployments,
+  persistentVolumeClaims,
+  pods,
+  secrets,
+  type Secret,
+} from '../../../src/kube/resources.ts';
+import type { Registry } from '../../../src/api/registry.ts';
+import { isServer, registryLabels } from '../../../src/operator/child-names.ts';
+import { CONFIG_HASH_ANNOTATION } from '../../../src/operator/desired-deployment.ts';
+import type { PasswordHasher } from '../../../src/operator/htpasswd-file.ts';
+import { createRegistryReconciler } from '../../../src/operator/registry-reconciler.ts';
+import { readRegistry, registries } from '../../../src/operator/resource-types.ts';
+import { dataText } from '../../../src/operator/secret-data.ts';
+import { createWorld } from '../../../src/operator/world.ts';
+import { logSink } from '../../support/log-sink.ts';
+import { TestClock } from '../../support/test-clock.ts';
+import { Crash, KubeStandIn } from './kube-stand-in.ts';
+import { readyPod, registryObject } from './resource-builders.ts';
+
+export const KEY = { namespace: 'team', name: 'reg' };
+
+/** As quick as a password check must not be; each hash differs, as bcrypt's do. */
+function countingHasher(): PasswordHasher & { readonly hashed: string[] } {
+  const hashed: string[] = [];
+  return {
+    hashed,
+    async hash(password) {
+      hashed.push(password.toString());
+      return `$${hashed.length}$${Buffer.from(password).toString('hex')}`;
+    },
+    async verify(password, hash) {
+      return hash.endsWith(`$${Buffer.from(password).toString('hex')}`);
+    },
+  };
+}
+
+/** One Registry with its world: a stand-in for the API server and the real reconciler. */
+export function registryHarness() {
+  const { log } = logSink();
+  const world = createWorld(log);
+  const kube = new KubeStandIn(world);
+  const clock = new TestClock();
+  const hasher = countingHasher();
+  const events: EventDetails[] = [];
+  let server: StatusDocument | undefined;
+  const reconcile = createRegistryReconciler({
+    world,
+    kube,
+    clock,
+    hasher,
+    log,
+    image: 'example.test/stevedore:1',
+    events: { record: (_, event) => void events.push(event) },
+    readServerStatus: async () => server,
+  });
+
+  const harness = {
+    world,
+    kube,
+    clock,
+    hasher,
+    events,
+    reconcile: () => reconcile(KEY),
+    setServer: (document: StatusDocument | undefined) => {
+      server = document;
+    },
+    /** What the user writes; the status, which is not the user's, stays. */
+    apply(spec: object = {}): void {
+      const { apiVersion, kind, spec: all } = registryObject({ spec });
+      kube.put(registries, { ...KEY, metadata: KEY, apiVersion, kind, spec: all });
+    },
+    putSecret(secret: Secret): void {
+      kube.put(secrets, secret);
+    },
+    /** Until nothing is written any more; the last outcome. */
+    async converge(): Promise<Outcome> {
+      for (let round = 0; round < 10; round++) {
+        const before = kube.writes.length;
+        const outcome = await reconcile(KEY);
+        if (kube.writes.length === before) return outcome;
+      }
+      throw new Error(`no end of writes: ${kube.writes.slice(-10).join(', ')}`);
+    },
+    /** As converge, through a process that dies at the n-th write and is started again. True when it died. */
+    async convergeThroughCrash(nth: number, when: 'before' | 'after'): Promise<boolean> {
+      kube.crashAt = nth;
+      kube.crashWhen = when;
+      let died = false;
+      try {
+        await harness.converge();
+      } catch (error) {
+        if (!(error instanceof Crash)) throw error;
+        died = true;
+      }
+      kube.crashAt = Infinity;
+      await harness.converge();
+      return died;
+    },
+    /** The pod comes up, and says that it serves what it was given. */
+    async start(): Promise<void> {
+      const deployment = await kube.find(deployments, KEY);
+      kube.put(
+        deployments,
+        {
+          metadata: KEY,
+          status: {
+            observedGeneration: deployment?.metadata.generation,
+            replicas: 1,
+            updatedReplicas: 1,
+            readyReplicas: 1,
+            availableReplicas: 1,
+          },
+        },
+        'deployment-controller',
+      );
+      kube.put(
+        persistentVolumeClaims,
+        { metadata: KEY, status: { phase: 'Bound', capacity: { storage: '20Gi' } } },
+        'binder',
+      );
+      kube.put(pods, { ...readyPod, metadata: { ...KEY, name: 'reg-1', labels: registryLabels('reg') } });
+      server = {
+        version: '0.1.0',
+        configHash: deployment?.spec?.template.metadata?.annotations?.[CONFIG_HASH_ANNOTATION] ?? '',
+        readOnly: { active: false },
+        openUploads: 0,
+      };
+    },
+    async registry(): Promise<Registry> {
+      const object = await kube.find(registries, KEY);
+      if (object === undefined) throw new Error('no Registry');
+      return readRegistry(object);
+    },
+    /** Type and status or reason of each condition: `Ready=True Available`. */
+    async conditions(): Promise<readonly string[]> {
+      const { status } = await harness.registry();
+      return (status?.conditions ?? []).map(({ type, status, reason }) => `${type}=${status} ${reason}`);
+    },
+    async htpasswd(): Promise<string> {
+      return dataText(await kube.find(secrets, { ...KEY, name: 'reg-htpasswd' }), 'htpasswd') ?? '';
+    },
+    /** Kinds and names of everything there is, but for what the tests put there. */
+    children(): readonly string[] {
+      return kube
+        .snapshot()
+        .filter((object) => isServer(object) && object.kind !== 'Pod')
+        .map(({ kind, metadata }) => `${kind} ${metadata.name}`)
+        .toSorted();
+    },
+  };
+  return harness;
+}
