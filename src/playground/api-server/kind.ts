@@ -85,6 +85,8 @@ export interface Kind {
   readonly createsOnUpdate?: boolean;
   /** DELETE answers with the object instead of a Status. */
   readonly returnsDeleted?: boolean;
+  /** DELETE marks the object; it goes when what is in it is gone. */
+  readonly isEmptiedFirst?: boolean;
   /** DELETE without a policy leaves dependents alone. */
   readonly orphansByDefault?: boolean;
   /** A kind that shares its objects with another, such as the two kinds of Event. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../process/clock.ts';
 import { applyPatch } from './fields/apply-patch.ts';
-import { fieldOf, jsonEqual, withFields } from './fields/json.ts';
+import { jsonEqual, withFields } from './fields/json.ts';
 import { mergePatch } from './fields/merge-patch.ts';
 import { PatchError, strategicMergePatch } from './fields/strategic-merge-patch.ts';
 import { keepTimes, trackUpdate } from './fields/track-update.ts';
@@ -49,6 +49,7 @@ export interface Deletion {
   readonly propagationPolicy?: string | undefined;
 }
 
+export type Subresource = 'status' | 'scale';
 export type PatchType = 'merge' | 'strategic' | 'apply';
 export interface Patch {
   readonly type: PatchType;
@@ -119,7 +120,7 @@ export class Objects {
     kind: Kind,
     name: string,
     body: JsonObject,
-    subresource: 'status' | undefined,
+    subresource: Subresource | undefined,
     options: WriteOptions,
   ): Promise<{ readonly object: JsonObject; readonly created: boolean }> {
     const after = this.#read(kind, body, options);
@@ -158,7 +159,7 @@ export class Objects {
     kind: Kind,
     name: string,
     patch: Patch,
-    subresource: 'status' | undefined,
+    subresource: Subresource | undefined,
     options: WriteOptions,
   ): Promise<{ readonly object: JsonObject; readonly created: boolean }> {
     const before = this.#latest(kind, options.namespace, name);
@@ -177,18 +178,10 @@ export class Objects {
     return { object, created: false };
   }
 
-  /** Writes what `change` makes of the newest state, as the server itself does. Nothing when there is no such object. */
-  async amend(
-    kind: Kind,
-    namespace: string | undefined,
-    name: string,
-    change: (object: JsonObject) => JsonObject,
-  ): Promise<void> {
-    const before = this.#latest(kind, namespace, name);
-    if (before === undefined) return;
-    const after = change(before);
-    if (!jsonEqual(before, after))
-      await this.#store.put(resourceOf(kind), keyOf(namespace, name), stored(kind, after));
+  /** Removes what `delete` kept for being emptied first. */
+  async remove(kind: Kind, name: string): Promise<void> {
+    const object = this.#store.latest(resourceOf(kind), name);
+    if (object !== undefined) await this.#store.remove(resourceOf(kind), name, object);
   }
 
   async delete(
@@ -203,10 +196,7 @@ export class Objects {
     const meta = metaOf(object);
     const finalizers = this.#finalizersFor(kind, stringsOf(meta['finalizers']), deletion, options.warn);
     const grace = graceOf(kind, object, deletion);
-    const isKept =
-      finalizers.length > 0 ||
-      grace > 0 ||
-      (kind.kind === 'Namespace' && stringsOf(fieldOf(object['spec'], 'finalizers')).length > 0);
+    const isKept = finalizers.length > 0 || grace > 0 || kind.isEmptiedFirst === true;
     if (!isKept) {
       const last = options.dryRun
         ? object
@@ -219,7 +209,7 @@ export class Objects {
       finalizers: finalizers.length > 0 ? finalizers : undefined,
       ...((isFirst || isShorter) && {
         deletionTimestamp: rfc3339(this.#clock.now() + grace * 1000),
-        deletionGracePeriodSeconds: kind.kind === 'Namespace' ? undefined : grace,
+        deletionGracePeriodSeconds: kind.isEmptiedFirst === true ? undefined : grace,
       }),
       ...(isFirst && typeof meta['generation'] === 'number' && { generation: meta['generation'] + 1 }),
     });
@@ -287,7 +277,7 @@ export class Objects {
     name: string,
     live: JsonObject | undefined,
     { body, force }: Patch,
-    subresource: 'status' | undefined,
+    subresource: Subresource | undefined,
     options: WriteOptions,
   ): Promise<{ readonly object: JsonObject; readonly created: boolean }> {
     if (live === undefined && subresource !== undefined) throw notFound(kind, name);
@@ -349,7 +339,7 @@ export class Objects {
     kind: Kind,
     before: JsonObject,
     after: JsonObject,
-    subresource: 'status' | undefined,
+    subresource: Subresource | undefined,
     options: WriteOptions,
   ): JsonObject {
     const defaulted = kind.defaults ? kind.defaults(after) : after;
@@ -396,7 +386,7 @@ export class Objects {
     kind: Kind,
     before: JsonObject,
     given: JsonObject,
-    subresource: 'status' | undefined,
+    subresource: Subresource | undefined,
     options: WriteOptions,
   ): Promise<JsonObject> {
     const oldMeta = metaOf(before);
@@ -435,7 +425,7 @@ export class Objects {
       meta['deletionTimestamp'] !== undefined &&
       stringsOf(meta['finalizers']).length === 0 &&
       Number(meta['deletionGracePeriodSeconds'] ?? 0) === 0 &&
-      kind.kind !== 'Namespace';
+      kind.isEmptiedFirst !== true;
     if (isDone && !options.dryRun) {
       await this.#store.remove(resourceOf(kind), key, stored(kind, object));
       return object;
@@ -445,7 +435,7 @@ export class Objects {
   }
 
   /** What an update cannot change is as before. */
-  #kept(kind: Kind, before: JsonObject, given: JsonObject, subresource: 'status' | undefined): JsonObject {
+  #kept(kind: Kind, before: JsonObject, given: JsonObject, subresource: Subresource | undefined): JsonObject {
     const old = metaOf(before);
     const meta = metaOf(given);
     const object = withMeta(given, {
@@ -476,7 +466,7 @@ export class Objects {
     kind: Kind,
     object: JsonObject,
     old: JsonObject | undefined,
-    subresource: 'status' | undefined,
+    subresource: Subresource | undefined,
   ): readonly FieldError[] {
     const errors: FieldError[] = [];
     if (object['kind'] !== kind.kind) {

@@ -13,6 +13,7 @@ interface StatusFields {
   readonly reason?: string;
   readonly message: string;
   readonly details?: JsonObject;
+  readonly metadata?: JsonObject;
 }
 
 /** A request that is refused. What it says is worded as Kubernetes words it, since programs read it. */
@@ -20,12 +21,14 @@ export class StatusError extends Error {
   readonly code: number;
   readonly reason: string | undefined;
   readonly details: JsonObject | undefined;
+  readonly #metadata: JsonObject;
 
   constructor(fields: StatusFields) {
     super(fields.message);
     this.code = fields.code;
     this.reason = fields.reason;
     this.details = fields.details;
+    this.#metadata = fields.metadata ?? {};
   }
 
   /** The Status object that is the answer. */
@@ -33,7 +36,7 @@ export class StatusError extends Error {
     return objectOf([
       ['kind', 'Status'],
       ['apiVersion', 'v1'],
-      ['metadata', {}],
+      ['metadata', this.#metadata],
       ['status', 'Failure'],
       ['message', this.message],
       ['reason', this.reason],
@@ -105,12 +108,6 @@ export function noSuchResource(): StatusError {
 export function methodNotAllowed(): StatusError {
   const message = 'the server does not allow this method on the requested resource';
   return new StatusError({ code: 405, reason: 'MethodNotAllowed', message, details: {} });
-}
-
-export function notAcceptable(): StatusError {
-  const message =
-    'only the following media types are accepted: application/json, application/yaml, application/json;stream=watch';
-  return new StatusError({ code: 406, reason: 'NotAcceptable', message, details: {} });
 }
 
 export function alreadyExists(kind: Named, name: string): StatusError {

@@ -52,6 +52,8 @@ export class Store {
   /** Writes that are on their way into the log, by resource and key; undefined: a deletion. */
   readonly #unsynced = new Map<string, JsonObject | undefined>();
   readonly #watchers = new Set<(change: Change) => void>();
+  /** Called when a crash point is reached. */
+  onCrash: () => void = () => {};
   #changes: Change[] = [];
   #queue: Pending[] = [];
   #revision: number;
@@ -129,11 +131,6 @@ export class Store {
     return sorted(objects, prefix);
   }
 
-  /** Resources that have objects. */
-  resources(): readonly string[] {
-    return [...this.#resources].filter(([, objects]) => objects.size > 0).map(([resource]) => resource);
-  }
-
   /** Makes or replaces an object; returns it with its resourceVersion when it is safe. */
   async put(resource: string, key: string, object: JsonObject): Promise<JsonObject> {
     return this.#write(resource, key, object, false);
@@ -151,6 +148,12 @@ export class Store {
     for (const change of this.#changes.slice(first)) listener(change);
     this.#watchers.add(listener);
     return () => this.#watchers.delete(listener);
+  }
+
+  /** Forgets all history up to now: who watches from an older revision must list again. */
+  forget(): void {
+    this.#changes = [];
+    this.#forgotten = this.#revision;
   }
 
   /** Ends when all that was written is safe. */
@@ -223,6 +226,7 @@ export class Store {
   #crashIf(point: 'before' | 'after', batch: readonly Pending[]): void {
     if (this.#crashed || batch.some(({ change }) => this.#faults.crash?.(point, change))) {
       this.#crashed = true;
+      this.onCrash();
       throw new CrashedError();
     }
   }

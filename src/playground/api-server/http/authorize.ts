@@ -1,0 +1,87 @@
+import type { RequestInfo } from '../faults.ts';
+import type { JsonObject } from '../kind.ts';
+import { text } from '../kinds/read.ts';
+import { forbidden } from '../status-error.ts';
+
+/** As in a Role. */
+export interface PolicyRule {
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+/** Who may come in, and what they may do. */
+export interface User {
+  /** `system:serviceaccount:namespace:name` for a ServiceAccount. */
+  readonly name: string;
+  /** Of the Authorization header. */
+  readonly token: string;
+  /** `all`: everything, as system:masters. */
+  readonly rules: 'all' | readonly GrantedRule[];
+}
+
+/** A rule, and where it holds; everywhere when `namespace` is absent. */
+export interface GrantedRule extends PolicyRule {
+  readonly namespace?: string;
+}
+
+/** What everybody may read: what clients need to find their way. */
+const OPEN_PATHS = ['/api', '/apis', '/openapi', '/version', '/healthz', '/livez', '/readyz'];
+
+export function mayRead(user: User, path: string): boolean {
+  return user.rules === 'all' || OPEN_PATHS.some((open) => path === open || path.startsWith(`${open}/`));
+}
+
+export function isAllowed(
+  user: User,
+  request: Omit<RequestInfo, 'user' | 'version' | 'verb'> & { readonly verb: string },
+): boolean {
+  if (user.rules === 'all') return true;
+  const { verb, group, resource, subresource, namespace, name } = request;
+  const full = subresource === undefined ? resource : `${resource}/${subresource}`;
+  const matches = (list: readonly string[] | undefined, value: string) =>
+    list?.some((item) => item === '*' || item === value) === true;
+  return user.rules.some(
+    (rule) =>
+      (rule.namespace === undefined || rule.namespace === namespace) &&
+      matches(rule.verbs, verb) &&
+      matches(rule.apiGroups, group) &&
+      (matches(rule.resources, full) ||
+        (subresource !== undefined && matches(rule.resources, `*/${subresource}`))) &&
+      (rule.resourceNames === undefined || (name !== undefined && rule.resourceNames.includes(name))),
+  );
+}
+
+/** @throws {StatusError} 403 */
+export function authorize(user: User, request: RequestInfo): void {
+  if (isAllowed(user, request)) return;
+  const { verb, group, resource, subresource, namespace, name = '' } = request;
+  const plural = subresource === undefined ? resource : `${resource}/${subresource}`;
+  const scope = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
+  const why = `User "${user.name}" cannot ${verb} resource "${plural}" in API group "${group}" ${scope}`;
+  throw forbidden({ group, plural: resource }, name, why);
+}
+
+/** Answers `kubectl auth can-i`: the review with its status. */
+export function reviewAccess(user: User, review: JsonObject): JsonObject {
+  const wanted = (field: string) => text(review, 'spec', 'resourceAttributes', field);
+  const namespace = wanted('namespace');
+  const name = wanted('name');
+  const subresource = wanted('subresource');
+  const allowed = isAllowed(user, {
+    verb: wanted('verb'),
+    group: wanted('group'),
+    resource: wanted('resource'),
+    ...(subresource !== '' && { subresource }),
+    ...(namespace !== '' && { namespace }),
+    ...(name !== '' && { name }),
+  });
+  return {
+    ...review,
+    kind: 'SelfSubjectAccessReview',
+    apiVersion: 'authorization.k8s.io/v1',
+    status: { allowed },
+  };
+}

@@ -1,0 +1,210 @@
+import { metaOf, resourceOf } from '../objects.ts';
+import type { JsonObject, Kind } from '../kind.ts';
+import { parseFieldSelector, parseLabelSelector, type Matcher } from '../selectors.ts';
+import { badRequest, expired, internal, invalid, StatusError } from '../status-error.ts';
+import { ForgottenError, type Store } from '../store.ts';
+
+/** What a list or watch asks for. */
+export interface ListOptions {
+  readonly matches: Matcher;
+  readonly hasSelector: boolean;
+  readonly limit: number;
+  readonly continue: string;
+  readonly resourceVersion: string;
+  readonly resourceVersionMatch: string;
+  readonly isWatch: boolean;
+  readonly sendInitialEvents: boolean;
+  readonly allowBookmarks: boolean;
+  readonly timeoutSeconds: number | undefined;
+}
+
+/** @throws {StatusError} 400, 422 */
+export function parseListOptions(kind: Kind, query: URLSearchParams): ListOptions {
+  const isTrue = (name: string) => ['true', '1', ''].includes(query.get(name) ?? 'false');
+  const [labels, fields] = [query.get('labelSelector') ?? '', query.get('fieldSelector') ?? ''];
+  const options = {
+    resourceVersion: query.get('resourceVersion') ?? '',
+    resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
+    continue: query.get('continue') ?? '',
+    isWatch: isTrue('watch'),
+    sendInitialEvents: isTrue('sendInitialEvents'),
+  };
+  const limit = integer(query, 'limit') ?? 0;
+  const timeoutSeconds = integer(query, 'timeoutSeconds');
+  checkVersionMatch(options);
+  const byLabel = parseLabelSelector(labels);
+  const byField = parseFieldSelector(kind, fields);
+  return {
+    ...options,
+    limit,
+    timeoutSeconds,
+    allowBookmarks: isTrue('allowWatchBookmarks'),
+    hasSelector: labels !== '' || fields !== '',
+    matches: (object) => byLabel(object) && byField(object),
+  };
+}
+
+function integer(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null || text === '') return undefined;
+  if (!/^[+-]?\d+$/.test(text))
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  return Number(text);
+}
+
+/** What may be combined with resourceVersionMatch, as the API server's ValidateListOptions. */
+function checkVersionMatch(
+  options: Pick<
+    ListOptions,
+    'isWatch' | 'sendInitialEvents' | 'resourceVersion' | 'resourceVersionMatch' | 'continue'
+  >,
+): void {
+  const { resourceVersionMatch: match, resourceVersion: version } = options;
+  const path = 'resourceVersionMatch';
+  const refuse = (detail: string, field = path): never => {
+    throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
+      { type: 'Forbidden', path: field, detail },
+    ]);
+  };
+  if (options.isWatch && match !== '' && !options.sendInitialEvents) {
+    refuse('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+  }
+  if (options.sendInitialEvents) {
+    if (!options.isWatch) refuse('sendInitialEvents is forbidden for list', 'sendInitialEvents');
+    if (match !== 'NotOlderThan')
+      refuse('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+    return;
+  }
+  if (match === '') return;
+  if (version === '') refuse('resourceVersionMatch is forbidden unless resourceVersion is provided');
+  if (options.continue !== '') refuse('resourceVersionMatch is forbidden when continue is provided');
+  if (match !== 'Exact' && match !== 'NotOlderThan') {
+    const detail = 'supported values: "Exact", "NotOlderThan", ""';
+    throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
+      { type: 'NotSupported', path, value: match, detail },
+    ]);
+  }
+  if (match === 'Exact' && version === '0')
+    refuse('resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+}
+
+/** A resourceVersion as a number; 0 when it says nothing. @throws {StatusError} 400, or 500 of a watch */
+export function parseVersion(version: string, isWatch: boolean): number {
+  if (version === '') return 0;
+  if (/^\d+$/.test(version)) return Number(version);
+  const value = JSON.stringify(version);
+  const message = `resourceVersion: Invalid value: ${value}: strconv.ParseUint: parsing ${value}: invalid syntax`;
+  throw isWatch ? internal(message) : badRequest(`invalid resource version: ${message}`);
+}
+
+export interface Page {
+  readonly objects: readonly JsonObject[];
+  readonly metadata: JsonObject;
+}
+
+/** One page of a list, of one state. `staleBy`: how many revisions a stale answer lies back. @throws {StatusError} */
+export function listPage(
+  store: Store,
+  kind: Kind,
+  namespace: string | undefined,
+  options: ListOptions,
+  staleBy: number,
+): Page {
+  const prefix = namespace === undefined ? '' : `${namespace}/`;
+  const token = options.continue === '' ? undefined : parseToken(options.continue);
+  if (token !== undefined && options.resourceVersion !== '' && options.resourceVersion !== '0') {
+    throw badRequest('specifying resource version is not allowed when using continue');
+  }
+  const wanted = parseVersion(options.resourceVersion, false);
+  if (wanted > store.revision) throw tooLarge(wanted, store.revision);
+  const exact = token?.revision ?? (options.resourceVersionMatch === 'Exact' ? wanted : undefined);
+  const revision = exact === undefined || exact < 0 ? store.revision - staleBy : exact;
+  let entries: ReturnType<Store['list']>;
+  try {
+    entries =
+      revision === store.revision
+        ? store.list(resourceOf(kind), prefix)
+        : store.listAt(resourceOf(kind), prefix, revision);
+  } catch (error) {
+    if (!(error instanceof ForgottenError)) throw error;
+    if (token === undefined) throw expired(`The resourceVersion for the provided list is too old.`);
+    throw expiredToken(token);
+  }
+  const start = token?.start ?? '';
+  const found = entries.filter(
+    ([key, object]) => key.slice(prefix.length) >= start && options.matches(object),
+  );
+  const isCut = options.limit > 0 && found.length > options.limit;
+  const page = isCut ? found.slice(0, options.limit) : found;
+  const last = page.at(-1)?.[0].slice(prefix.length) ?? '';
+  return {
+    objects: page.map(([, object]) => object),
+    metadata: {
+      resourceVersion: String(revision),
+      ...(isCut && { continue: formatToken({ revision, start: `${last}\0` }) }),
+      // As the API server, which would have to look at them all to tell.
+      ...(isCut && !options.hasSelector && { remainingItemCount: found.length - page.length }),
+    },
+  };
+}
+
+interface Token {
+  readonly revision: number;
+  readonly start: string;
+}
+
+function formatToken({ revision, start }: Token): string {
+  const token = { v: 'meta.k8s.io/v1', rv: revision, start: `/${start}` };
+  return Buffer.from(JSON.stringify(token)).toString('base64url');
+}
+
+function parseToken(text: string): Token {
+  const refuse = (why: string) => badRequest(`invalid continue token: continue key is not valid: ${why}`);
+  const bad = /[^A-Za-z0-9_-]/.exec(text);
+  if (bad !== null) throw refuse(`illegal base64 data at input byte ${bad.index}`);
+  const json = Buffer.from(text, 'base64url').toString();
+  let token: { v?: unknown; rv?: unknown; start?: unknown };
+  try {
+    token = JSON.parse(json) as typeof token;
+  } catch {
+    throw refuse(`invalid character '${json.slice(0, 1)}' looking for beginning of value`);
+  }
+  const { v, rv, start } = token;
+  if (
+    v !== 'meta.k8s.io/v1' ||
+    typeof rv !== 'number' ||
+    typeof start !== 'string' ||
+    !start.startsWith('/')
+  ) {
+    throw refuse('incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
+  }
+  return { revision: rv, start: start.slice(1) };
+}
+
+function expiredToken(token: Token): StatusError {
+  const message =
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
+  return new StatusError({
+    code: 410,
+    reason: 'Expired',
+    message,
+    metadata: { continue: formatToken({ ...token, revision: -1 }) },
+  });
+}
+
+function tooLarge(wanted: number, current: number): StatusError {
+  return new StatusError({
+    code: 504,
+    reason: 'Timeout',
+    message: `Timeout: Too large resource version: ${wanted}, current: ${current}`,
+    details: {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      retryAfterSeconds: 1,
+    },
+  });
+}
+
+/** Whether an object is in a namespace; all are when none is given. */
+export function isIn(object: JsonObject, namespace: string | undefined): boolean {
+  return namespace === undefined || metaOf(object)['namespace'] === namespace;
+}

@@ -1,0 +1,344 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Clock } from '../../../process/clock.ts';
+import type { Faults, RequestInfo } from '../faults.ts';
+import type { JsonObject, Kind } from '../kind.ts';
+import { text } from '../kinds/read.ts';
+import type { ServedKinds } from '../kinds/served-kinds.ts';
+import {
+  keyOf,
+  metaOf,
+  resourceOf,
+  type Objects,
+  type PatchType,
+  type Subresource,
+  type WriteOptions,
+} from '../objects.ts';
+import { patchOfScale, scaleOf } from '../scale.ts';
+import {
+  badRequest,
+  methodNotAllowed,
+  noSuchResource,
+  notFound,
+  qualified,
+  StatusError,
+  unsupportedMediaType,
+} from '../status-error.ts';
+import type { Store } from '../store.ts';
+import { formOf, listText, objectText } from './answer.ts';
+import { parseDeletion, parseWriteOptions } from './options.ts';
+import { listPage, parseListOptions } from './read.ts';
+import { parseObject, parsePatch, readBody, type Body } from './request.ts';
+import { serveWatch } from './watch.ts';
+
+/** What the node has of a container's output. Throws Error with what is to be told when it has none. */
+export type PodLogs = (request: {
+  readonly pod: JsonObject;
+  /** As in the API: `container`, `follow`, `previous`, `tailLines`, `sinceSeconds`, `timestamps`, `limitBytes`. */
+  readonly query: URLSearchParams;
+  readonly signal: AbortSignal;
+}) => Promise<AsyncIterable<Uint8Array>>;
+
+export interface Resources {
+  readonly store: Store;
+  readonly objects: Objects;
+  readonly kinds: ServedKinds;
+  readonly clock: Clock;
+  readonly faults: Faults;
+  readonly podLogs: PodLogs | undefined;
+}
+
+interface Exchange {
+  readonly resources: Resources;
+  readonly kind: Kind;
+  readonly request: RequestInfo;
+  readonly query: URLSearchParams;
+  readonly message: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+/** There is nothing at all at a path: no Status, as Go's HTTP server answers. */
+export class NoSuchPathError extends Error {}
+
+/** Answers a request for objects that is let in. @throws {StatusError | NoSuchPathError} */
+export async function serveResource(
+  resources: Resources,
+  request: RequestInfo,
+  query: URLSearchParams,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { kinds, faults } = resources;
+  const { group, version, resource, subresource, namespace, name } = request;
+  const kind = kinds.find(group, version, resource);
+  if (kind === undefined) {
+    const isBuiltIn = kinds.all.some((other) => other.group === group && !other.custom);
+    throw isBuiltIn ? noSuchResource() : new NoSuchPathError();
+  }
+  const fault = faults.answer?.(request);
+  if (fault !== undefined) throw faultError(fault.code, fault.retryAfterSeconds);
+  if (kind.namespaced ? name !== undefined && namespace === undefined : namespace !== undefined)
+    throw noSuchResource();
+  const exchange = { resources, kind, request, query, message, response };
+  if (subresource !== undefined) await serveSubresource(exchange, subresource, name ?? '');
+  else if (name === undefined) await serveCollection(exchange);
+  else await serveObject(exchange, name);
+}
+
+function faultError(code: number, retryAfterSeconds: number | undefined): StatusError {
+  const reasons: Readonly<Record<number, string>> = {
+    409: 'Conflict',
+    410: 'Expired',
+    429: 'TooManyRequests',
+    500: 'InternalError',
+    503: 'ServiceUnavailable',
+  };
+  const details = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+  return new StatusError({
+    code,
+    reason: reasons[code] ?? '',
+    message: `a fault switch answers ${code}`,
+    details,
+  });
+}
+
+async function serveCollection(exchange: Exchange): Promise<void> {
+  const { kind, request, query, message, resources } = exchange;
+  const { namespace } = request;
+  const canCreate = !kind.namespaced || namespace !== undefined;
+  if (message.method === 'GET') return serveList(exchange);
+  if (message.method === 'POST' && canCreate) {
+    const options = {
+      ...parseWriteOptions('CreateOptions', query, agentOf(message), false),
+      ...shared(exchange),
+    };
+    const body = await objectBody(exchange);
+    const object = await resources.objects.create(kind, body.object, {
+      ...options,
+      duplicates: body.duplicates,
+    });
+    return answerObject(exchange, 201, object);
+  }
+  if (message.method === 'DELETE' && canCreate && kind.kind !== 'Namespace')
+    return deleteCollection(exchange);
+  throw methodNotAllowed();
+}
+
+async function serveList(exchange: Exchange): Promise<void> {
+  const { kind, request, query, message, response, resources } = exchange;
+  const form = formOf(message.headers.accept ?? '', query.get('includeObject') ?? '');
+  const options = parseListOptions(kind, query);
+  const { store, clock, faults } = resources;
+  if (options.isWatch) return serveWatch({ store, clock, faults, kind, request, options, form, response });
+  const page = listPage(store, kind, request.namespace, options, faults.staleBy?.(request) ?? 0);
+  send(exchange, 200, listText(kind, page.objects, page.metadata, form, clock.now()));
+}
+
+async function deleteCollection(exchange: Exchange): Promise<void> {
+  const { kind, request, query, resources } = exchange;
+  const form = formOf(exchange.message.headers.accept ?? '', '');
+  const options = { ...parseListOptions(kind, query), limit: 0 };
+  const deletion = parseDeletion(await optionalBody(exchange), query);
+  const page = listPage(resources.store, kind, request.namespace, options, 0);
+  for (const object of page.objects) {
+    const { name, namespace } = metaOf(object);
+    const place = typeof namespace === 'string' ? namespace : undefined;
+    await resources.objects.delete(kind, text(name), deletion, {
+      ...shared(exchange),
+      namespace: place,
+      dryRun: deletion.dryRun,
+    });
+  }
+  send(exchange, 200, listText(kind, page.objects, page.metadata, form, resources.clock.now()));
+}
+
+async function serveObject(exchange: Exchange, name: string, subresource?: 'status'): Promise<void> {
+  const { kind, request, query, message, resources } = exchange;
+  const { objects } = resources;
+  switch (message.method) {
+    case 'GET': {
+      const object = resources.store.get(resourceOf(kind), keyOf(request.namespace, name));
+      if (object === undefined) throw notFound(kind, name);
+      return answerObject(exchange, 200, object);
+    }
+    case 'PUT': {
+      const options = {
+        ...parseWriteOptions('UpdateOptions', query, agentOf(message), false),
+        ...shared(exchange),
+      };
+      const body = await objectBody(exchange);
+      const result = await objects.update(kind, name, body.object, subresource, {
+        ...options,
+        duplicates: body.duplicates,
+      });
+      return answerObject(exchange, result.created ? 201 : 200, result.object);
+    }
+    case 'PATCH': {
+      const result = await patch(exchange, name, subresource);
+      return answerObject(exchange, result.created ? 201 : 200, result.object);
+    }
+    case 'DELETE': {
+      if (subresource === undefined) return deleteObject(exchange, name);
+      throw methodNotAllowed();
+    }
+    case undefined:
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
+  'application/apply-patch+yaml': 'apply',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+};
+
+async function patch(
+  exchange: Exchange,
+  name: string,
+  subresource: Subresource | undefined,
+  change = (body: JsonObject) => body,
+) {
+  const { kind, query, message, resources } = exchange;
+  const type = PATCH_TYPES[(message.headers['content-type'] ?? '').split(';')[0]?.trim() ?? ''];
+  if (type === undefined || (type === 'strategic' && kind.custom)) {
+    throw unsupportedMediaType(
+      Object.keys(PATCH_TYPES).filter((name) => !kind.custom || PATCH_TYPES[name] !== 'strategic'),
+    );
+  }
+  const { force, ...options } = parseWriteOptions('PatchOptions', query, agentOf(message), type === 'apply');
+  const body = parsePatch(await readBody(message), type === 'apply');
+  const written = { ...options, ...shared(exchange), duplicates: body.duplicates };
+  return resources.objects.patch(
+    kind,
+    name,
+    { type, body: change(body.object), force },
+    subresource,
+    written,
+  );
+}
+
+async function deleteObject(exchange: Exchange, name: string): Promise<void> {
+  const { kind, query, resources } = exchange;
+  const deletion = parseDeletion(await optionalBody(exchange), query);
+  const { object, isGone } = await resources.objects.delete(kind, name, deletion, {
+    ...shared(exchange),
+    dryRun: deletion.dryRun,
+  });
+  if (!isGone) {
+    const waits = deletion.propagationPolicy === 'Foreground';
+    return answerObject(exchange, waits ? 202 : 200, object);
+  }
+  if (kind.returnsDeleted === true) return answerObject(exchange, 200, object);
+  const details = {
+    name,
+    ...(kind.group !== '' && { group: kind.group }),
+    kind: kind.plural,
+    uid: text(object, 'metadata', 'uid'),
+  };
+  send(
+    exchange,
+    200,
+    JSON.stringify({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }),
+  );
+}
+
+async function serveSubresource(exchange: Exchange, subresource: string, name: string): Promise<void> {
+  const { kind, message } = exchange;
+  if (subresource === 'status' && kind.status) {
+    if (kind.custom && (message.method === 'POST' || message.method === 'DELETE'))
+      throw notSupported(kind, message.method);
+    return serveObject(exchange, name, 'status');
+  }
+  if (subresource === 'scale' && kind.scale !== undefined) return serveScale(exchange, name);
+  if (subresource === 'log' && kind.plural === 'pods' && message.method === 'GET')
+    return serveLog(exchange, name);
+  throw kind.custom ? notFound(kind, name) : noSuchResource();
+}
+
+function notSupported(kind: Kind, method: string): StatusError {
+  const verb = method === 'POST' ? 'create' : 'delete';
+  const message = `${verb} is not supported on resources of kind "${qualified(kind)}"`;
+  return new StatusError({
+    code: 405,
+    reason: 'MethodNotAllowed',
+    message,
+    details: { group: kind.group, kind: kind.plural },
+  });
+}
+
+async function serveScale(exchange: Exchange, name: string): Promise<void> {
+  const { kind, request, query, message, resources } = exchange;
+  const { scale } = kind;
+  if (scale === undefined) throw noSuchResource();
+  const answer = (object: JsonObject) => send(exchange, 200, JSON.stringify(scaleOf(scale, object)));
+  const { namespace } = request;
+  switch (message.method) {
+    case 'GET':
+      return answer(resources.objects.get(kind, namespace, name));
+    case 'PUT': {
+      const options = {
+        ...parseWriteOptions('UpdateOptions', query, agentOf(message), false),
+        ...shared(exchange),
+      };
+      const { object } = await objectBody(exchange);
+      const change = { type: 'merge', body: patchOfScale(kind, scale, object), force: false } as const;
+      return answer(
+        (await resources.objects.patch(kind, name, change, 'scale', { ...options, duplicates: [] })).object,
+      );
+    }
+    case 'PATCH':
+      return answer((await patch(exchange, name, 'scale', (body) => patchOfScale(kind, scale, body))).object);
+    case undefined:
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+async function serveLog(exchange: Exchange, name: string): Promise<void> {
+  const { kind, request, query, response, resources } = exchange;
+  const pod = resources.objects.get(kind, request.namespace, name);
+  if (resources.podLogs === undefined) throw badRequest('this server has no node that keeps logs');
+  const ended = new AbortController();
+  response.on('close', () => ended.abort());
+  const stream = await resources.podLogs({ pod, query, signal: ended.signal }).catch((error: unknown) => {
+    throw badRequest(error instanceof Error ? error.message : String(error));
+  });
+  response.writeHead(200, { 'content-type': 'text/plain' });
+  response.flushHeaders();
+  await pipeline(Readable.from(stream), response).catch((error: unknown) => {
+    if (!ended.signal.aborted) throw error;
+  });
+}
+
+const agentOf = (message: IncomingMessage): string => message.headers['user-agent'] ?? '';
+
+function shared({ request, response }: Exchange): Pick<WriteOptions, 'namespace' | 'warn'> {
+  // As HTTP has warnings (RFC 7234 section 5.5); kubectl prints them, also beside an error.
+  const warn = (warning: string) => void response.appendHeader('warning', `299 - ${JSON.stringify(warning)}`);
+  return { namespace: request.namespace, warn };
+}
+
+async function objectBody({ kind, message }: Exchange): Promise<Body> {
+  return parseObject(await readBody(message), message.headers['content-type'] ?? '', kind);
+}
+
+async function optionalBody({ kind, message }: Exchange): Promise<JsonObject | undefined> {
+  const content = await readBody(message);
+  return content === ''
+    ? undefined
+    : parseObject(content, message.headers['content-type'] ?? '', kind).object;
+}
+
+function answerObject(exchange: Exchange, code: number, object: JsonObject): void {
+  const { kind, message, query, resources } = exchange;
+  const form = formOf(message.headers.accept ?? '', query.get('includeObject') ?? '');
+  send(exchange, code, objectText(kind, object, form, resources.clock.now()));
+}
+
+function send({ resources, request, response }: Exchange, code: number, body: string): void {
+  if (resources.faults.loseAnswer?.(request) === true) return void response.destroy();
+  response.writeHead(code, { 'content-type': 'application/json' });
+  response.end(body);
+}

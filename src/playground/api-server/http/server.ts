@@ -1,0 +1,259 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import type { CertificatePair } from '../../../pki/key-pair.ts';
+import type { Clock } from '../../../process/clock.ts';
+import type { Logger } from '../../../process/logger.ts';
+import type { Faults, RequestInfo } from '../faults.ts';
+import type { JsonObject } from '../kind.ts';
+import { KUBERNETES_VERSION } from '../kinds/recorded.ts';
+import { ServedKinds } from '../kinds/served-kinds.ts';
+import { Lifecycle } from '../lifecycle.ts';
+import { Objects } from '../objects.ts';
+import { methodNotAllowed, StatusError, unauthorized } from '../status-error.ts';
+import { CrashedError, Store } from '../store.ts';
+import { authorize, mayRead, reviewAccess, type User } from './authorize.ts';
+import {
+  AGGREGATED_TYPE,
+  aggregated,
+  coreVersions,
+  group,
+  groupList,
+  resourceList,
+  REVIEW,
+  wantsAggregated,
+} from './discovery.ts';
+import { documentIndex, openApiDocument } from './openapi.ts';
+import { NoSuchPathError, serveResource, type PodLogs, type Resources } from './resources.ts';
+import { parsePath, readBody } from './request.ts';
+
+export interface ApiServerOptions {
+  /** The file that keeps everything; its folder is there. Undefined: in memory alone. */
+  readonly path: string | undefined;
+  readonly tls: CertificatePair;
+  /** 127.0.0.1 and any free port where absent. */
+  readonly host?: string;
+  readonly port?: number;
+  readonly users: readonly User[];
+  readonly clock: Clock;
+  /** From 0 up to 1, as Math.random: names and UIDs come from it. */
+  readonly random: () => number;
+  readonly log: Logger;
+  /** Where clusterIPs are taken from. 127.96.0.0/16 where absent. */
+  readonly serviceNetwork?: string;
+  readonly podLogs?: PodLogs;
+  /** How many of the last writes a watch or an old list can go back. */
+  readonly window?: number;
+  readonly faults?: Faults;
+}
+
+export interface ApiServer {
+  /** `https://127.0.0.1:PORT` */
+  readonly url: string;
+  /** Lets one more user in. */
+  admit(user: User): void;
+  /** Forgets the history, as a real one does every five minutes: older watches get 410. */
+  forget(): void;
+  /** Ends every connection, and when all that was answered is in the file. */
+  close(): Promise<void>;
+}
+
+const DEFAULT_WINDOW = 4096;
+const ANONYMOUS: User = { name: 'system:anonymous', token: '', rules: [] };
+const PUBLIC_PATHS = /^\/(healthz|livez|readyz|version)(\/|$)/;
+
+/** Starts an API server that serves the kinds of src/playground/api-server/kinds and every CustomResourceDefinition. */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { clock, random, log, faults = {} } = options;
+  const store = await Store.open({ path: options.path, window: options.window ?? DEFAULT_WINDOW, faults });
+  const objects = new Objects({
+    store,
+    clock,
+    random,
+    serviceNetwork: options.serviceNetwork ?? '127.96.0.0/16',
+  });
+  const kinds = new ServedKinds();
+  const resources: Resources = { store, objects, kinds, clock, faults, podLogs: options.podLogs };
+  const users = new Map(options.users.map((user) => [user.token, user]));
+  const server = createServer(
+    { cert: options.tls.certificate, key: options.tls.key },
+    (message, response) => {
+      void serve(message, response);
+    },
+  );
+  store.onCrash = () => {
+    server.close();
+    server.closeAllConnections();
+  };
+  await new Lifecycle(store, objects, kinds).start();
+  await listen(server, options.host ?? '127.0.0.1', options.port ?? 0);
+
+  async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const { pathname, searchParams } = new URL(message.url ?? '/', 'https://server');
+      const user = authenticate(users, message.headers.authorization);
+      const path = parsePath(pathname);
+      if (path === undefined) await serveOther(pathname, message, response, user);
+      else
+        await serveObjects(
+          { ...path, verb: verbOf(message, path.name, searchParams), user: user.name },
+          searchParams,
+          message,
+          response,
+          user,
+        );
+    } catch (error) {
+      fail(response, error);
+    }
+  }
+
+  async function serveObjects(
+    request: RequestInfo,
+    query: URLSearchParams,
+    message: IncomingMessage,
+    response: ServerResponse,
+    user: User,
+  ): Promise<void> {
+    const isReview = request.group === REVIEW.group && request.resource === REVIEW.resource;
+    if (isReview && message.method === 'POST') {
+      // What a body says is looked at field by field.
+      const review = JSON.parse(await readBody(message)) as JsonObject;
+      return json(response, 201, reviewAccess(user, review));
+    }
+    authorize(user, request);
+    await serveResource(resources, request, query, message, response);
+  }
+
+  async function serveOther(
+    pathname: string,
+    message: IncomingMessage,
+    response: ServerResponse,
+    user: User,
+  ): Promise<void> {
+    const path = pathname.replace(/\/$/, '');
+    const isPublic = PUBLIC_PATHS.test(path);
+    if (!isPublic && (user === ANONYMOUS || !mayRead(user, path))) {
+      const verb = (message.method ?? 'GET').toLowerCase();
+      const text = `forbidden: User "${user.name}" cannot ${verb} path "${pathname}"`;
+      throw new StatusError({ code: 403, reason: 'Forbidden', message: text, details: {} });
+    }
+    if (/^\/(healthz|livez|readyz)$/.test(path)) return plain(response, 200, 'ok');
+    const accept = message.headers.accept ?? '';
+    const answer = documentAt(path, message.headers.host ?? '', accept);
+    if (answer === undefined) throw new NoSuchPathError();
+    if (message.method !== 'GET') throw methodNotAllowed();
+    if (path === '/openapi/v2') {
+      // All that kubectl 1.27 and 1.28 need: a document in protobuf that says nothing.
+      response.writeHead(200, {
+        'content-type': 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
+      });
+      return void response.end();
+    }
+    const isAggregated = (path === '/api' || path === '/apis') && wantsAggregated(accept);
+    json(response, 200, answer, isAggregated ? AGGREGATED_TYPE : 'application/json');
+  }
+
+  function documentAt(path: string, host: string, accept: string): JsonObject | undefined {
+    const isCore = path === '/api';
+    if (isCore || path === '/apis') {
+      if (wantsAggregated(accept)) return aggregated(kinds, isCore);
+      return isCore ? coreVersions(host) : groupList(kinds);
+    }
+    if (path === '/version') return version();
+    if (path === '/openapi/v2') return {};
+    if (path === '/openapi/v3') return documentIndex(kinds);
+    if (path.startsWith('/openapi/v3/')) return openApiDocument(kinds, path.slice('/openapi/v3/'.length));
+    const [, root, first = '', second] = path.split('/');
+    if (root === 'api') return resourceList(kinds, '', first);
+    if (root !== 'apis') return undefined;
+    return second === undefined ? group(kinds, first) : resourceList(kinds, first, second);
+  }
+
+  function fail(response: ServerResponse, error: unknown): void {
+    if (error instanceof CrashedError || response.headersSent) return void response.destroy();
+    if (error instanceof NoSuchPathError) return plain(response, 404, '404 page not found\n');
+    if (error instanceof StatusError) return sendStatus(response, error);
+    log.error({ error }, 'request failed');
+    const message = `Internal error occurred: ${error instanceof Error ? error.message : String(error)}`;
+    sendStatus(response, new StatusError({ code: 500, reason: 'InternalError', message }));
+  }
+
+  // A server that listens on TCP has an address of this kind.
+  const { address, port } = server.address() as AddressInfo;
+  return {
+    url: `https://${address}:${port}`,
+    admit: (user) => void users.set(user.token, user),
+    forget: () => store.forget(),
+    close: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+      await store.close();
+    },
+  };
+}
+
+function authenticate(users: ReadonlyMap<string, User>, authorization: string | undefined): User {
+  if (authorization === undefined) return ANONYMOUS;
+  const user = users.get(/^Bearer (.+)$/i.exec(authorization)?.[1] ?? '');
+  if (user === undefined) throw unauthorized();
+  return user;
+}
+
+function verbOf(
+  message: IncomingMessage,
+  name: string | undefined,
+  query: URLSearchParams,
+): RequestInfo['verb'] {
+  switch (message.method) {
+    case 'POST':
+      return 'create';
+    case 'PUT':
+      return 'update';
+    case 'PATCH':
+      return 'patch';
+    case 'DELETE':
+      return name === undefined ? 'deletecollection' : 'delete';
+    case undefined:
+    default:
+      if (name !== undefined) return 'get';
+      return ['true', '1'].includes(query.get('watch') ?? '') ? 'watch' : 'list';
+  }
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  server.listen(port, host);
+  await once(server, 'listening');
+}
+
+function json(response: ServerResponse, code: number, body: JsonObject, type = 'application/json'): void {
+  response.writeHead(code, { 'content-type': type });
+  response.end(JSON.stringify(body));
+}
+
+function plain(response: ServerResponse, code: number, body: string): void {
+  response.writeHead(code, { 'content-type': 'text/plain; charset=utf-8' });
+  response.end(body);
+}
+
+function sendStatus(response: ServerResponse, error: StatusError): void {
+  const seconds = error.details?.['retryAfterSeconds'];
+  response.writeHead(error.code, {
+    'content-type': 'application/json',
+    ...(typeof seconds === 'number' && { 'retry-after': String(seconds) }),
+  });
+  response.end(JSON.stringify(error.body));
+}
+
+function version(): JsonObject {
+  const [major = '', minor = ''] = KUBERNETES_VERSION.replace('v', '').split('.');
+  return {
+    major,
+    minor,
+    gitVersion: KUBERNETES_VERSION,
+    gitTreeState: '',
+    platform: `linux/${process.arch}`,
+  };
+}

@@ -1,0 +1,62 @@
+import type { FieldError, Json, JsonObject, Kind, ScalePaths } from './kind.ts';
+import { at, count, object, text } from './kinds/read.ts';
+import { metaOf } from './objects.ts';
+import { badRequest, invalid } from './status-error.ts';
+import { objectOf } from './fields/json.ts';
+
+/** The Scale of an object, as `kubectl scale` and autoscalers see it. */
+export function scaleOf(paths: ScalePaths, of: JsonObject): JsonObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = metaOf(of);
+  const replicas = count(of, ...fields(paths.specReplicasPath));
+  const selector =
+    paths.labelSelectorPath === undefined ? undefined : at(of, ...fields(paths.labelSelectorPath));
+  const selectorText = typeof selector === 'string' ? selector : labelsText(object(selector, 'matchLabels'));
+  return {
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: objectOf(
+      Object.entries({ name, namespace, uid, resourceVersion, creationTimestamp }).map(([key, value]) => [
+        key,
+        value,
+      ]),
+    ),
+    spec: replicas === 0 ? {} : { replicas },
+    status: objectOf([
+      ['replicas', count(of, ...fields(paths.statusReplicasPath))],
+      ['selector', selectorText === '' ? undefined : selectorText],
+    ]),
+  };
+}
+
+const fields = (path: string): readonly string[] => path.split('.').filter((name) => name !== '');
+
+const labelsText = (labels: JsonObject): string =>
+  Object.entries(labels)
+    .map(([key, value]) => `${key}=${text(value)}`)
+    .sort()
+    .join(',');
+
+/** The merge patch of the object that a changed Scale stands for. @throws {StatusError} 400, 422 */
+export function patchOfScale(kind: Kind, paths: ScalePaths, scale: JsonObject): JsonObject {
+  const replicas: Json = at(scale, 'spec', 'replicas') ?? 0;
+  if (typeof replicas !== 'number') throw badRequest('spec.replicas must be a number');
+  const errors: FieldError[] =
+    replicas < 0 && !kind.custom
+      ? [
+          {
+            type: 'Invalid',
+            path: 'spec.replicas',
+            value: replicas,
+            detail: 'must be greater than or equal to 0',
+          },
+        ]
+      : [];
+  if (errors.length > 0)
+    throw invalid({ group: 'autoscaling', kind: 'Scale' }, text(scale, 'metadata', 'name'), errors);
+  const nested = fields(paths.specReplicasPath).reduceRight<Json>(
+    (inner, name) => ({ [name]: inner }),
+    replicas,
+  );
+  const version = text(scale, 'metadata', 'resourceVersion');
+  return { ...object(nested), ...(version !== '' && { metadata: { resourceVersion: version } }) };
+}
