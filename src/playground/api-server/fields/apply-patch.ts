@@ -13,7 +13,6 @@ import {
   withoutManagedFields,
   type Entry,
   type Managed,
-  type ManagerId,
 } from './managed-fields.ts';
 import {
   beforeCreation,
@@ -68,15 +67,9 @@ export function applyPatch(apply: Apply): ApplyResult {
     return { refused: { code: 500, message } };
   }
   const live = withoutManagedFields(apply.live ?? beforeCreation(kind));
-  const managed = entriesBefore(apply, live);
-  let result = attempt(apply, live, managed, force);
-  if ('conflicts' in result) {
-    const conflicts = withoutOwn(apply, live, result.conflicts);
-    if (conflicts.size > 0) return { conflict: describeConflicts(managed, conflicts) };
-    result = attempt(apply, live, managed, true);
-  }
-  // By force there is none.
-  if ('conflicts' in result) return { conflict: describeConflicts(managed, result.conflicts) };
+  const result = merged(apply, live, entriesBefore(apply, live));
+  const conflicts = force ? new Map<never, never>() : withoutOwn(apply, live, result.conflicts);
+  if (conflicts.size > 0) return { conflict: describeConflicts(conflicts) };
   return { object: withManagedFields(withLastApplied(apply, result.object), result.managed) };
 }
 
@@ -94,27 +87,25 @@ function entriesBefore(apply: Apply, live: JsonObject): Managed {
   return owners({ ...apply, manager: 'before-first-apply' }, managed, change);
 }
 
-/** What others own and an apply gives another value. */
-type Conflicts = ReadonlyMap<ManagerId, FieldSet>;
+interface Merged {
+  /** Without managedFields. */
+  readonly object: JsonObject;
+  readonly managed: Managed;
+  /** What of others' fields had to change for it. */
+  readonly conflicts: Managed;
+}
 
-/** The object without managedFields and who owns it then, or the conflicts. */
-function attempt(
-  apply: Apply,
-  live: JsonObject,
-  before: Managed,
-  force: boolean,
-): { readonly object: JsonObject; readonly managed: Managed } | { readonly conflicts: Conflicts } {
+function merged(apply: Apply, live: JsonObject, before: Managed): Merged {
   const type = typeOf(apply.kind.schema);
   const self = writer(apply, 'Apply');
   const last = before.get(managerId(self));
   const fields = withoutReset(apply, fieldSetOf(type, apply.applied));
   const claimed = withEntry(before, { ...self, time: last?.time, fields });
-  const merged = merge(type, live, apply.applied);
-  const object = last === undefined ? merged : prune(type, merged, claimed, last.fields);
+  const whole = merge(type, live, apply.applied);
+  const object = last === undefined ? whole : prune(type, whole, claimed, last.fields);
   if (!isJsonObject(object)) throw new TypeError('an object has become something else');
   const { conflicts, managed } = reassign(apply, claimed, { before: live, after: object, self });
-  if (!force && conflicts.size > 0) return { conflicts };
-  return { object, managed: settle(apply, managed, jsonEqual(live, object)) };
+  return { object, managed: settle(apply, managed, jsonEqual(live, object)), conflicts };
 }
 
 /** The time of an entry is that of the last apply that changed the object. */
@@ -147,7 +138,7 @@ function prune(type: FieldType, merged: Json, managed: Managed, last: FieldSet):
 const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
 
 /** What kubectl wrote with its own client-side apply, it may overwrite with a server-side one. */
-function withoutOwn(apply: Apply, live: JsonObject, conflicts: Conflicts): Conflicts {
+function withoutOwn(apply: Apply, live: JsonObject, conflicts: Managed): Managed {
   const text = fieldOf(fieldOf(live.metadata, 'annotations'), lastAppliedAnnotation);
   const last = apply.manager === 'kubectl' && typeof text === 'string' ? parseJson(text) : undefined;
   const type = typeOf(apply.kind.schema);
@@ -156,8 +147,10 @@ function withoutOwn(apply: Apply, live: JsonObject, conflicts: Conflicts): Confl
   }
   const { added, modified, removed } = compare(type, last, live);
   const own = difference(fieldSetOf(type, last), union(union(added, modified), removed));
-  const left = [...conflicts].map(([id, fields]) => [id, difference(fields, own)] as const);
-  return new Map(left.filter(([, fields]) => !isEmpty(fields)));
+  const left = [...conflicts].map(
+    ([id, entry]) => [id, { ...entry, fields: difference(entry.fields, own) }] as const,
+  );
+  return new Map(left.filter(([, { fields }]) => !isEmpty(fields)));
 }
 
 /** Keeps the annotation of client-side apply true, where kubectl applies and the object has one. */
@@ -183,13 +176,13 @@ function withoutLastApplied(applied: JsonObject): JsonObject {
   return withFields(applied, { metadata: withFields(metadata, { annotations: others }) });
 }
 
-function describeConflicts(managed: Managed, conflicts: Conflicts): Conflict {
+function describeConflicts(conflicts: Managed): Conflict {
   const causes = [...conflicts]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([id, fields]) =>
-      pathsOf(fields).map((path) => ({
+    .flatMap(([, entry]) =>
+      pathsOf(entry.fields).map((path) => ({
         reason: 'FieldManagerConflict' as const,
-        message: `conflict with ${describeOwner(managed.get(id))}`,
+        message: `conflict with ${describeOwner(entry)}`,
         field: formatPath(path),
       })),
     );
@@ -204,9 +197,7 @@ function describeConflicts(managed: Managed, conflicts: Conflicts): Conflict {
   return { message: `Apply failed with ${causes.length} conflicts: ${lines.join('\n')}`, causes };
 }
 
-function describeOwner(owner: Entry | undefined): string {
-  if (owner === undefined) return '""';
-  const { manager, operation, apiVersion, subresource } = owner;
+function describeOwner({ manager, operation, apiVersion, subresource }: Entry): string {
   const where = subresource === '' ? '' : ` with subresource ${JSON.stringify(subresource)}`;
   return `${JSON.stringify(manager)}${where}${operation === 'Update' ? ` using ${apiVersion}` : ''}`;
 }

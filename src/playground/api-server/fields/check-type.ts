@@ -2,8 +2,8 @@ import { isJsonObject, type Json } from '../kind.ts';
 import { fieldElement, formatPath, type PathElement } from './field-set.ts';
 import { fieldType, itemType, shapeOf, type FieldType, type ListType, type MapType } from './field-type.ts';
 import { goPlain, goSyntax, goType } from './go-format.ts';
-import { fieldOf, isJsonArray } from './json.ts';
-import { itemElement, keyDefault } from './typed-value.ts';
+import { isJsonArray } from './json.ts';
+import { itemElement, keyOf } from './typed-value.ts';
 
 /**
  * Whether an applied configuration can be of a type, as structured-merge-diff checks it: not the whole of validation,
@@ -71,7 +71,7 @@ function checkItem(list: ListType, item: Json): string | undefined {
   if (list.keys.length > 0) {
     if (item === null) return 'associative list with keys may not have a null element';
     if (!isJsonObject(item)) return 'associative list with keys may not have non-map elements';
-    const isKeyed = list.keys.some((key) => (fieldOf(item, key) ?? keyDefault(list, key)) !== undefined);
+    const isKeyed = list.keys.some((key) => keyOf(list, item, key) !== undefined);
     const keys = `[${list.keys.map((key) => JSON.stringify(key)).join(' ')}]`;
     if (isKeyed) return undefined;
     return `associative list with keys has an element that omits all key fields ${keys} (and doesn't have default values for any key fields)`;

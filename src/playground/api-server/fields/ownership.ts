@@ -11,7 +11,7 @@ import {
   type FieldSet,
 } from './field-set.ts';
 import { typeOf } from './field-type.ts';
-import { managerId, type Managed, type ManagerId, type Manager } from './managed-fields.ts';
+import { managerId, type Entry, type Managed, type ManagerId, type Manager } from './managed-fields.ts';
 import { compare, structsOf, type Comparison } from './typed-value.ts';
 
 /** What of a kind decides who owns what. */
@@ -58,11 +58,20 @@ function resetFields({ kind, subresource = '' }: Write): FieldSet {
 export const withoutReset = (write: Write, fields: FieldSet): FieldSet =>
   withoutTrees(fields, resetFields(write));
 
+const serverMetadata = [
+  'name',
+  'namespace',
+  'uid',
+  'resourceVersion',
+  'generation',
+  'creationTimestamp',
+  'selfLink',
+];
+
 /** What every object has from the server: nobody owns it. */
-const unowned = ['name', 'namespace', 'creationTimestamp', 'selfLink', 'uid', 'clusterName', 'generation']
-  .concat('managedFields', 'resourceVersion')
-  .map((name) => field('metadata', name))
-  .reduce(union, [field('apiVersion'), field('kind'), field('metadata')].reduce(union));
+const unowned = [['apiVersion'], ['kind'], ['metadata'], ...serverMetadata.map((name) => ['metadata', name])]
+  .map((path) => field(...path))
+  .reduce(union);
 
 export const withoutUnowned = (fields: FieldSet): FieldSet => difference(fields, unowned);
 
@@ -72,7 +81,7 @@ export const beforeCreation = (kind: OwnedKind): JsonObject => (kind.custom ? {}
 interface Reassignment {
   readonly changes: Comparison;
   /** What others owned and lose because it has another value now. */
-  readonly conflicts: ReadonlyMap<ManagerId, FieldSet>;
+  readonly conflicts: Managed;
   /** What is left to everyone; who has nothing left is gone. */
   readonly managed: Managed;
 }
@@ -91,18 +100,18 @@ export function reassign(
   };
   const written = union(changes.modified, changes.added);
   const self = change.self && managerId(change.self);
-  const conflicts = new Map<ManagerId, FieldSet>();
-  const left: [ManagerId, ReturnType<Managed['get']> & object][] = [];
+  const conflicts = new Map<ManagerId, Entry>();
+  const left = new Map<ManagerId, Entry>();
   for (const [id, entry] of managed) {
     let { fields } = entry;
     if (id !== self) {
       const conflict = intersection(fields, written);
-      if (!isEmpty(conflict)) conflicts.set(id, conflict);
+      if (!isEmpty(conflict)) conflicts.set(id, { ...entry, fields: conflict });
       fields = difference(difference(fields, conflict), changes.removed);
     }
-    if (!isEmpty(fields)) left.push([id, { ...entry, fields }]);
+    if (!isEmpty(fields)) left.set(id, { ...entry, fields });
   }
-  return { changes, conflicts, managed: new Map(left) };
+  return { changes, conflicts, managed: left };
 }
 
 /** Entries of versions in which the kind is not served are dropped at the next write. */

@@ -11,15 +11,7 @@ import {
   withoutManagedFields,
   type Managed,
 } from './managed-fields.ts';
-import {
-  beforeCreation,
-  reassign,
-  servedEntries,
-  withoutReset,
-  withoutUnowned,
-  writer,
-  type Write,
-} from './ownership.ts';
+import { beforeCreation, reassign, servedEntries, withoutUnowned, writer, type Write } from './ownership.ts';
 
 export interface Update extends Write {
   /** The object as it is stored; absent for a create. */
@@ -70,7 +62,7 @@ export function owners(
   change: { readonly before: JsonObject; readonly after: JsonObject },
 ): Managed {
   const { changes, managed } = reassign(write, servedEntries(write.kind, before), change);
-  const taken = withoutUnowned(withoutReset(write, union(changes.modified, changes.added)));
+  const taken = withoutUnowned(union(changes.modified, changes.added));
   if (isEmpty(taken)) return capUpdaters(managed);
   const self = writer(write, 'Update');
   const earlier = managed.get(managerId(self));

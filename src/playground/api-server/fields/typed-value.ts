@@ -20,11 +20,13 @@ import { fieldOf, isJsonArray, jsonEqual, objectOf } from './json.ts';
  */
 export function itemElement(list: ListType, item: Json): PathElement {
   if (list.keys.length === 0) return valueElement(item);
-  return keyElement(objectOf(list.keys.map((key) => [key, fieldOf(item, key) ?? keyDefault(list, key)])));
+  return keyElement(objectOf(list.keys.map((key) => [key, keyOf(list, item, key)])));
 }
 
-export const keyDefault = (list: ListType, key: string): Json | undefined =>
-  list.items?.map?.fields.get(key)?.default;
+export function keyOf(list: ListType, item: Json, key: string): Json | undefined {
+  const value = fieldOf(item, key);
+  return value === undefined ? list.items?.map?.fields.get(key)?.default : value;
+}
 
 /** The fields or items of a value. Most steps lead to one; old API allows several items that cannot be told apart. */
 type Parts = ReadonlyMap<PathElement, readonly Json[]>;
