@@ -83,6 +83,8 @@ export interface Kind {
   readonly selectable?: Readonly<Record<string, (object: JsonObject) => string>>;
   /** PUT to a name that is not there makes the object. */
   readonly createsOnUpdate?: boolean;
+  /** PUT must name the version that it replaces, as it must of every custom kind. */
+  readonly needsVersion?: boolean;
   /** DELETE answers with the object instead of a Status. */
   readonly returnsDeleted?: boolean;
   /** DELETE marks the object; it goes when what is in it is gone. */

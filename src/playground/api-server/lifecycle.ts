@@ -20,11 +20,13 @@ export class Lifecycle {
   readonly #store: Store;
   readonly #objects: Objects;
   readonly #kinds: ServedKinds;
+  readonly #emptiesNamespaces: boolean;
 
-  constructor(store: Store, objects: Objects, kinds: ServedKinds) {
+  constructor(store: Store, objects: Objects, kinds: ServedKinds, emptiesNamespaces: boolean) {
     this.#store = store;
     this.#objects = objects;
     this.#kinds = kinds;
+    this.#emptiesNamespaces = emptiesNamespaces;
   }
 
   /** Takes up what the store has, finishes what an earlier process began, and follows from then on. */
@@ -66,6 +68,7 @@ export class Lifecycle {
 
   #emptyIfTerminating(resource: string, name: string, holder: JsonObject): void {
     if (metaOf(holder)['deletionTimestamp'] === undefined) return;
+    if (resource === NAMESPACES && !this.#emptiesNamespaces) return;
     void this.#empty(resource, name, holder).catch((error: unknown) => {
       // Somebody else deleted it, or this instance is as good as killed.
       if (!(error instanceof StatusError) && !(error instanceof CrashedError)) throw error;

@@ -75,7 +75,7 @@ export function nameProblems(rule: NameRule, name: string): readonly string[] {
   }
   const { expression, most, message } = NAMES[rule];
   return [
-    ...(name.length > most ? [`must be no more than ${most} bytes`] : []),
+    ...(name.length > most ? [`must be no more than ${most} characters`] : []),
     ...(new RegExp(`^(${expression})$`).test(name) ? [] : [message]),
   ];
 }
@@ -94,14 +94,14 @@ export function qualifiedNameProblems(text: string): readonly string[] {
   else if (prefix !== undefined)
     problems.push(...nameProblems('subdomain', prefix).map((text) => `prefix part ${text}`));
   if (name === '') problems.push('name part must be non-empty');
-  else if (name.length > 63) problems.push('name part must be no more than 63 bytes');
+  else if (name.length > 63) problems.push('name part must be no more than 63 characters');
   if (!new RegExp(`^${QUALIFIED}$`).test(name)) problems.push(`name part ${QUALIFIED_MESSAGE}`);
   return problems;
 }
 
 export function labelValueProblems(value: string): readonly string[] {
   return [
-    ...(value.length > 63 ? ['must be no more than 63 bytes'] : []),
+    ...(value.length > 63 ? ['must be no more than 63 characters'] : []),
     ...(new RegExp(`^${LABEL_VALUE}$`).test(value) ? [] : [LABEL_VALUE_MESSAGE]),
   ];
 }
@@ -144,9 +144,11 @@ function ownerErrors(owners: Json | undefined): readonly FieldError[] {
   let controller: string | undefined;
   for (const owner of owners.filter(isJsonObject)) {
     for (const key of ['apiVersion', 'kind', 'name', 'uid']) {
-      if ((owner[key] ?? '') !== '') continue;
+      const given = textOf(owner[key] ?? '');
+      // Of three parts, no one is the version.
+      if (given !== '' && (key !== 'apiVersion' || given.split('/').length < 3)) continue;
       const detail = key === 'apiVersion' ? 'version must not be empty' : 'must not be empty';
-      errors.push({ type: 'Invalid', path: `${path}.${key}`, value: '', detail });
+      errors.push({ type: 'Invalid', path: `${path}.${key}`, value: given, detail });
     }
     if (owner['kind'] === 'Event' && owner['apiVersion'] === 'v1') {
       const detail = '/v1, Kind=Event is disallowed from being an owner';

@@ -27,7 +27,10 @@ import {
   notFound,
   StatusError,
 } from './status-error.ts';
+import { scaleErrors } from './scale.ts';
 import type { Store } from './store.ts';
+
+const PERMANENT_NAMESPACES = ['default', 'kube-public', 'kube-system'];
 
 /** What a request says about a write, beside the object. */
 export interface WriteOptions {
@@ -166,8 +169,9 @@ export class Objects {
     if (patch.type === 'apply') return this.#apply(kind, name, before, patch, subresource, options);
     if (before === undefined) throw notFound(kind, name);
     const after = this.#patched(kind, before, patch, options);
-    const given = textAt(metaOf(after), 'name');
-    if (given !== name) throw nameMismatch(given ?? '', name);
+    const { name: given, namespace } = metaOf(after);
+    if (given !== name) throw nameMismatch(textAt(given) ?? '', name);
+    if (namespace !== options.namespace) throw namespaceMismatch();
     const object = await this.#replace(
       kind,
       before,
@@ -192,15 +196,17 @@ export class Objects {
   ): Promise<Deleted> {
     const object = this.#latest(kind, options.namespace, name);
     if (object === undefined) throw notFound(kind, name);
+    if (kind.kind === 'Namespace' && PERMANENT_NAMESPACES.includes(name)) {
+      throw forbidden(kind, name, 'this namespace may not be deleted');
+    }
     this.#checkPreconditions(kind, name, object, deletion);
     const meta = metaOf(object);
     const finalizers = this.#finalizersFor(kind, stringsOf(meta['finalizers']), deletion, options.warn);
     const grace = graceOf(kind, object, deletion);
     const isKept = finalizers.length > 0 || grace > 0 || kind.isEmptiedFirst === true;
-    if (!isKept) {
-      const last = options.dryRun
-        ? object
-        : await this.#store.remove(resourceOf(kind), keyOf(options.namespace, name), stored(kind, object));
+    const [resource, key] = [resourceOf(kind), keyOf(options.namespace, name)];
+    if (!isKept && kind.gracePeriod === undefined) {
+      const last = options.dryRun ? object : await this.#store.remove(resource, key, stored(kind, object));
       return { object: served(kind, last), isGone: true };
     }
     const isFirst = meta['deletionTimestamp'] === undefined;
@@ -215,9 +221,11 @@ export class Objects {
     });
     const next =
       kind.kind === 'Namespace' ? withFields(marked, { status: { phase: 'Terminating' } }) : marked;
-    if (options.dryRun || jsonEqual(next, object)) return { object: next, isGone: false };
-    const kept = await this.#store.put(resourceOf(kind), keyOf(options.namespace, name), stored(kind, next));
-    return { object: served(kind, kept), isGone: false };
+    if (options.dryRun || (isKept && jsonEqual(next, object))) return { object: next, isGone: !isKept };
+    const written = this.#store.put(resource, key, stored(kind, next));
+    // Who runs it hears that it is to go also when it goes at once.
+    if (!isKept) await this.#store.remove(resource, key, stored(kind, next));
+    return { object: served(kind, await written), isGone: !isKept };
   }
 
   /** The body as an object of the kind, in the namespace of the request. */
@@ -238,9 +246,10 @@ export class Objects {
     body: JsonObject,
     options: WriteOptions,
     refuse: (why: string) => StatusError,
+    isApplied = false,
   ): JsonObject {
     try {
-      const { object, unknown } = decodeObject(kind, body);
+      const { object, unknown } = decodeObject(kind, body, isApplied);
       const mistakes = [
         ...options.duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`),
         ...unknown.map((path) => `unknown field ${JSON.stringify(path)}`),
@@ -322,6 +331,7 @@ export class Objects {
       withMeta(applied, { name, namespace: options.namespace }),
       options,
       badRequest,
+      true,
     );
     const defaulted = kind.defaults ? kind.defaults(after) : after;
     if (live !== undefined) {
@@ -373,11 +383,14 @@ export class Objects {
       ...metadataErrors(object, { nameRule, builtIn: !kind.custom }),
       ...this.#contentErrors(kind, object, undefined, undefined),
     ]);
-    if (metaOf(object)['resourceVersion'] !== undefined) {
+    if ((metaOf(object)['resourceVersion'] ?? '') !== '') {
       throw internal('resourceVersion should not be set on objects to be created');
     }
     const key = keyOf(options.namespace, name);
-    if (this.#store.latest(resourceOf(kind), key) !== undefined) throw alreadyExists(kind, name);
+    const other = this.#store.latest(resourceOf(kind), key);
+    if (other !== undefined)
+      throw alreadyExists(kind, name, metaOf(other)['deletionTimestamp'] !== undefined);
+    object = withMeta(object, { resourceVersion: undefined });
     if (options.dryRun) return object;
     return served(kind, await this.#store.put(resourceOf(kind), key, stored(kind, object)));
   }
@@ -396,7 +409,7 @@ export class Objects {
       if (!/^\d+$/.test(version))
         throw internal(`strconv.ParseUint: parsing ${JSON.stringify(version)}: invalid syntax`);
       if (version !== oldMeta['resourceVersion']) throw modified(kind, name);
-    } else if (kind.custom) {
+    } else if (kind.needsVersion === true) {
       const error = {
         type: 'Invalid',
         path: 'metadata.resourceVersion',
@@ -427,7 +440,8 @@ export class Objects {
       Number(meta['deletionGracePeriodSeconds'] ?? 0) === 0 &&
       kind.isEmptiedFirst !== true;
     if (isDone && !options.dryRun) {
-      await this.#store.remove(resourceOf(kind), key, stored(kind, object));
+      // Watches see it as it was stored last.
+      await this.#store.remove(resourceOf(kind), key, stored(kind, before));
       return object;
     }
     if (options.dryRun || object === before) return object;
@@ -445,10 +459,6 @@ export class Objects {
       resourceVersion: old['resourceVersion'],
       selfLink: undefined,
       ...(old['deletionTimestamp'] !== undefined && { deletionTimestamp: old['deletionTimestamp'] }),
-      ...(old['deletionTimestamp'] === undefined && {
-        deletionTimestamp: undefined,
-        deletionGracePeriodSeconds: undefined,
-      }),
       ...(meta['deletionGracePeriodSeconds'] === undefined && {
         deletionGracePeriodSeconds: old['deletionGracePeriodSeconds'],
       }),
@@ -477,7 +487,10 @@ export class Objects {
         detail: `must be ${kind.kind}`,
       });
     }
-    if (kind.custom) errors.push(...validateCustom(kind.schema, object, old, subresource === 'status'));
+    if (kind.custom) {
+      errors.push(...scaleErrors(kind, object));
+      errors.push(...validateCustom(kind.schema, object, old, subresource === 'status'));
+    }
     if (subresource === undefined) errors.push(...(kind.validate?.(object, old) ?? []));
     return errors;
   }
@@ -509,6 +522,10 @@ export class Objects {
   ): void {
     const meta = metaOf(object);
     const what = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
+    if (kind.kind === 'Namespace' && uid !== undefined && uid !== meta['uid']) {
+      const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${textAt(meta, 'uid')}`;
+      throw conflict(kind, name, why);
+    }
     if (uid !== undefined && uid !== meta['uid']) {
       const why = `the UID in the precondition (${uid}) does not match the UID in record (${textAt(meta, 'uid')}). The object might have been deleted and then recreated`;
       throw conflict(kind, name, why, what);

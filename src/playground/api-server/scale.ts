@@ -36,6 +36,24 @@ const labelsText = (labels: JsonObject): string =>
     .sort()
     .join(',');
 
+/** What is wrong with the numbers that a Scale would show. */
+export function scaleErrors(kind: Kind, of: JsonObject): readonly FieldError[] {
+  if (kind.scale === undefined) return [];
+  const { specReplicasPath, statusReplicasPath } = kind.scale;
+  return [specReplicasPath, statusReplicasPath].flatMap((path): readonly FieldError[] => {
+    const value = at(of, ...fields(path));
+    if (value === undefined) return [];
+    const error = (shown: Json, detail: string) => [{ type: 'Invalid', path, value: shown, detail } as const];
+    if (!Number.isInteger(value)) {
+      const type = typeof value === 'number' ? 'float64' : typeof value;
+      const shown = typeof value === 'object' ? JSON.stringify(value) : value;
+      return error(0, `${path} accessor error: ${shown} is of the type ${type}, expected int64`);
+    }
+    if (Number(value) < 0) return error(value, 'should be a non-negative integer');
+    return Number(value) > 0x7fffffff ? error(value, 'should be less than or equal to 2147483647') : [];
+  });
+}
+
 /** The merge patch of the object that a changed Scale stands for. @throws {StatusError} 400, 422 */
 export function patchOfScale(kind: Kind, paths: ScalePaths, scale: JsonObject): JsonObject {
   const replicas: Json = at(scale, 'spec', 'replicas') ?? 0;

@@ -60,7 +60,7 @@ function detailsOf(
   return objectOf([
     ['name', name === '' ? undefined : name],
     ['group', kind.group === '' ? undefined : kind.group],
-    ['kind', what],
+    ['kind', what === '' ? undefined : what],
     ['causes', causes],
   ]);
 }
@@ -110,8 +110,8 @@ export function methodNotAllowed(): StatusError {
   return new StatusError({ code: 405, reason: 'MethodNotAllowed', message, details: {} });
 }
 
-export function alreadyExists(kind: Named, name: string): StatusError {
-  const message = `${qualified(kind)} "${name}" already exists`;
+export function alreadyExists(kind: Named, name: string, isBeingDeleted: boolean): StatusError {
+  const message = `${isBeingDeleted ? 'object is being deleted: ' : ''}${qualified(kind)} "${name}" already exists`;
   return new StatusError({
     code: 409,
     reason: 'AlreadyExists',

@@ -39,7 +39,8 @@ export function isAllowed(
   request: Omit<RequestInfo, 'user' | 'version' | 'verb'> & { readonly verb: string },
 ): boolean {
   if (user.rules === 'all') return true;
-  const { verb, group, resource, subresource, namespace, name } = request;
+  const { verb, group, resource, subresource, name } = request;
+  const namespace = namespaceOf(request);
   const full = subresource === undefined ? resource : `${resource}/${subresource}`;
   const matches = (list: readonly string[] | undefined, value: string) =>
     list?.some((item) => item === '*' || item === value) === true;
@@ -54,10 +55,21 @@ export function isAllowed(
   );
 }
 
+/** A namespace itself is taken for something in it. */
+function namespaceOf({
+  group,
+  resource,
+  namespace,
+  name,
+}: Pick<RequestInfo, 'group' | 'resource' | 'namespace' | 'name'>): string | undefined {
+  return group === '' && resource === 'namespaces' ? name : namespace;
+}
+
 /** @throws {StatusError} 403 */
 export function authorize(user: User, request: RequestInfo): void {
   if (isAllowed(user, request)) return;
-  const { verb, group, resource, subresource, namespace, name = '' } = request;
+  const { verb, group, resource, subresource, name = '' } = request;
+  const namespace = namespaceOf(request);
   const plural = subresource === undefined ? resource : `${resource}/${subresource}`;
   const scope = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
   const why = `User "${user.name}" cannot ${verb} resource "${plural}" in API group "${group}" ${scope}`;

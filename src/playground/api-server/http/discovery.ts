@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { apiVersionOf, type JsonObject, type Kind } from '../kind.ts';
 import { recordedKind } from '../kinds/recorded.ts';
 import type { ServedKinds } from '../kinds/served-kinds.ts';
@@ -14,9 +15,9 @@ function subresourcesOf(
   kind: Kind,
 ): readonly { readonly name: string; readonly kind: string; readonly verbs: readonly string[] }[] {
   return [
-    ...(kind.status ? [{ name: 'status', kind: kind.kind, verbs: SUBRESOURCE_VERBS }] : []),
-    ...(kind.scale ? [{ name: 'scale', kind: 'Scale', verbs: SUBRESOURCE_VERBS }] : []),
     ...(kind.kind === 'Pod' && !kind.custom ? [{ name: 'log', kind: 'Pod', verbs: ['get'] }] : []),
+    ...(kind.scale ? [{ name: 'scale', kind: 'Scale', verbs: SUBRESOURCE_VERBS }] : []),
+    ...(kind.status ? [{ name: 'status', kind: kind.kind, verbs: SUBRESOURCE_VERBS }] : []),
   ];
 }
 
@@ -24,6 +25,12 @@ const namesOf = (kind: Kind) => ({
   ...(kind.shortNames.length > 0 && { shortNames: kind.shortNames }),
   ...(kind.categories.length > 0 && { categories: kind.categories }),
 });
+
+/** Changes when objects are stored in another form; the two kinds of Event share theirs. */
+function storageHash({ group, version, kind, stored }: Kind): string {
+  const place = [stored?.group ?? group, version, kind].join('/');
+  return createHash('sha256').update(place).digest().subarray(0, 8).toString('base64');
+}
 
 /** Below /apis/authorization.k8s.io/v1: for `kubectl auth can-i`. */
 export const REVIEW = {
@@ -55,6 +62,7 @@ export function resourceList(kinds: ServedKinds, group: string, version: string)
         kind: kind.kind,
         verbs: verbsOf(kind),
         ...namesOf(kind),
+        storageVersionHash: storageHash(kind),
       },
       ...subresourcesOf(kind).map((sub) => ({
         name: `${plural}/${sub.name}`,
@@ -74,9 +82,26 @@ export function resourceList(kinds: ServedKinds, group: string, version: string)
   };
 }
 
+/** As the API server lists them; clients prefer the first of two kinds of one name. */
+const GROUP_ORDER = [
+  'apps',
+  'events.k8s.io',
+  'authorization.k8s.io',
+  'batch',
+  'networking.k8s.io',
+  'policy',
+  'apiextensions.k8s.io',
+  'coordination.k8s.io',
+  'discovery.k8s.io',
+];
+
 function groupsOf(kinds: ServedKinds): readonly (readonly [string, readonly string[]])[] {
-  const named = [...kinds.groups()].filter(([group]) => group !== '');
-  return [...named, [REVIEW.group, [REVIEW.version]]];
+  const named = [...kinds.groups(), [REVIEW.group, [REVIEW.version]] as const].filter(
+    ([group]) => group !== '',
+  );
+  const place = (name: string) =>
+    GROUP_ORDER.includes(name) ? GROUP_ORDER.indexOf(name) : GROUP_ORDER.length;
+  return named.toSorted(([a], [b]) => place(a) - place(b));
 }
 
 function apiGroup(name: string, versions: readonly string[]): JsonObject {
@@ -134,20 +159,26 @@ function aggregatedResources(kinds: ServedKinds, group: string, version: string)
   const own = kinds.all.filter((kind) => kind.group === group && kind.version === version);
   return own.map((kind) => ({
     resource: kind.plural,
-    responseKind: { group, version, kind: kind.kind },
+    responseKind: shownKind(kind),
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',
     singularResource: kind.singular,
     verbs: verbsOf(kind),
     ...namesOf(kind),
-    subresources: subresourcesOf(kind).map((sub) => ({
-      subresource: sub.name,
-      responseKind:
-        sub.name === 'scale'
-          ? { group: 'autoscaling', version: 'v1', kind: 'Scale' }
-          : { group, version, kind: kind.kind },
-      verbs: sub.verbs,
-    })),
+    ...(subresourcesOf(kind).length > 0 && {
+      subresources: subresourcesOf(kind).map((sub) => ({
+        subresource: sub.name,
+        responseKind: sub.name === 'scale' ? SCALE : shownKind(kind),
+        verbs: sub.verbs,
+      })),
+    }),
   }));
+}
+
+const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
+
+/** Of built-in kinds the group and version are those of the list. */
+function shownKind({ group, version, kind, custom }: Kind): JsonObject {
+  return { group: custom ? group : '', version: custom ? version : '', kind };
 }
 
 /** Whether an Accept header asks for the aggregated form, which older clients cannot read. */

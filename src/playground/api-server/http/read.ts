@@ -116,7 +116,7 @@ export function listPage(
     throw badRequest('specifying resource version is not allowed when using continue');
   }
   const wanted = parseVersion(options.resourceVersion, false);
-  if (wanted > store.revision) throw tooLarge(wanted, store.revision);
+  checkNotAhead(store, options.resourceVersion);
   const exact = token?.revision ?? (options.resourceVersionMatch === 'Exact' ? wanted : undefined);
   const revision = exact === undefined || exact < 0 ? store.revision - staleBy : exact;
   let entries: ReturnType<Store['list']>;
@@ -140,6 +140,7 @@ export function listPage(
   return {
     objects: page.map(([, object]) => object),
     metadata: {
+      ...(kind.custom && { continue: '' }),
       resourceVersion: String(revision),
       ...(isCut && { continue: formatToken({ revision, start: `${last}\0` }) }),
       // As the API server, which would have to look at them all to tell.
@@ -192,8 +193,12 @@ function expiredToken(token: Token): StatusError {
   });
 }
 
-function tooLarge(wanted: number, current: number): StatusError {
-  return new StatusError({
+/** @throws {StatusError} 504 for a resourceVersion that is still to come */
+export function checkNotAhead(store: Store, version: string): void {
+  const wanted = Number(version);
+  const current = store.revision;
+  if (!(wanted > current)) return;
+  throw new StatusError({
     code: 504,
     reason: 'Timeout',
     message: `Timeout: Too large resource version: ${wanted}, current: ${current}`,

@@ -3,7 +3,7 @@ import { load, YAMLException } from 'js-yaml';
 import type { RequestInfo } from '../faults.ts';
 import { apiVersionOf, isJsonObject, type Json, type JsonObject, type Kind } from '../kind.ts';
 import { builtInKinds } from '../kinds/built-in-kinds.ts';
-import { badRequest, StatusError, unsupportedMediaType } from '../status-error.ts';
+import { badRequest, internal, StatusError, unsupportedMediaType } from '../status-error.ts';
 
 /** A path below /api or /apis that names objects. */
 export type ResourcePath = Pick<
@@ -92,6 +92,17 @@ export function parseObject(text: string, contentType: string, kind: Kind): Body
   return { object: value, duplicates: duplicateFields(text) };
 }
 
+/** The options in the body of a delete. @throws {StatusError} 500 */
+export function parseDeleteOptions(text: string): JsonObject {
+  try {
+    const value = JSON.parse(text) as Json;
+    if (isJsonObject(value)) return value;
+  } catch (error) {
+    throw internal(`couldn't get version/kind; json parse error: ${goJsonError(text, error)}`);
+  }
+  throw internal("couldn't get version/kind; json parse error: json: not an object");
+}
+
 /** What names its kind must fit; objects of built-in kinds may leave it out. */
 function checkKind(
   kind: Kind,
@@ -100,7 +111,7 @@ function checkKind(
   unrecognized: (why: string, shown: string) => StatusError,
 ): void {
   const [given, version] = [object['kind'] ?? '', object['apiVersion'] ?? ''];
-  if (typeof given !== 'string' || typeof version !== 'string' || given === 'DeleteOptions') return;
+  if (typeof given !== 'string' || typeof version !== 'string') return;
   if (kind.custom) {
     if (given === '') throw unrecognized(`Object 'Kind' is missing in '${shown}'`, shown);
     if (version !== apiVersionOf(kind)) {

@@ -28,8 +28,8 @@ import {
 import type { Store } from '../store.ts';
 import { formOf, listText, objectText } from './answer.ts';
 import { parseDeletion, parseWriteOptions } from './options.ts';
-import { listPage, parseListOptions } from './read.ts';
-import { parseObject, parsePatch, readBody, type Body } from './request.ts';
+import { checkNotAhead, listPage, parseListOptions } from './read.ts';
+import { parseDeleteOptions, parseObject, parsePatch, readBody, type Body } from './request.ts';
 import { serveWatch } from './watch.ts';
 
 /** What the node has of a container's output. Throws Error with what is to be told when it has none. */
@@ -107,6 +107,7 @@ async function serveCollection(exchange: Exchange): Promise<void> {
   const { kind, request, query, message, resources } = exchange;
   const { namespace } = request;
   const canCreate = !kind.namespaced || namespace !== undefined;
+  if (kind.custom && !canCreate && message.method !== 'GET') throw new NoSuchPathError();
   if (message.method === 'GET') return serveList(exchange);
   if (message.method === 'POST' && canCreate) {
     const options = {
@@ -160,6 +161,7 @@ async function serveObject(exchange: Exchange, name: string, subresource?: 'stat
     case 'GET': {
       const object = resources.store.get(resourceOf(kind), keyOf(request.namespace, name));
       if (object === undefined) throw notFound(kind, name);
+      checkNotAhead(resources.store, query.get('resourceVersion') ?? '');
       return answerObject(exchange, 200, object);
     }
     case 'PUT': {
@@ -227,8 +229,7 @@ async function deleteObject(exchange: Exchange, name: string): Promise<void> {
     dryRun: deletion.dryRun,
   });
   if (!isGone) {
-    const waits = deletion.propagationPolicy === 'Foreground';
-    return answerObject(exchange, waits ? 202 : 200, object);
+    return answerObject(exchange, 200, object);
   }
   if (kind.returnsDeleted === true) return answerObject(exchange, 200, object);
   const details = {
@@ -316,7 +317,11 @@ const agentOf = (message: IncomingMessage): string => message.headers['user-agen
 
 function shared({ request, response }: Exchange): Pick<WriteOptions, 'namespace' | 'warn'> {
   // As HTTP has warnings (RFC 7234 section 5.5); kubectl prints them, also beside an error.
-  const warn = (warning: string) => void response.appendHeader('warning', `299 - ${JSON.stringify(warning)}`);
+  const warn = (warning: string): void => {
+    const header = `299 - ${JSON.stringify(warning)}`;
+    const others = [response.getHeader('warning') ?? []].flat();
+    if (!others.includes(header)) response.appendHeader('warning', header);
+  };
   return { namespace: request.namespace, warn };
 }
 
@@ -324,11 +329,9 @@ async function objectBody({ kind, message }: Exchange): Promise<Body> {
   return parseObject(await readBody(message), message.headers['content-type'] ?? '', kind);
 }
 
-async function optionalBody({ kind, message }: Exchange): Promise<JsonObject | undefined> {
+async function optionalBody({ message }: Exchange): Promise<JsonObject | undefined> {
   const content = await readBody(message);
-  return content === ''
-    ? undefined
-    : parseObject(content, message.headers['content-type'] ?? '', kind).object;
+  return content === '' ? undefined : parseDeleteOptions(content);
 }
 
 function answerObject(exchange: Exchange, code: number, object: JsonObject): void {

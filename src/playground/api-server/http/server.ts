@@ -11,7 +11,7 @@ import { KUBERNETES_VERSION } from '../kinds/recorded.ts';
 import { ServedKinds } from '../kinds/served-kinds.ts';
 import { Lifecycle } from '../lifecycle.ts';
 import { Objects } from '../objects.ts';
-import { methodNotAllowed, StatusError, unauthorized } from '../status-error.ts';
+import { methodNotAllowed, noSuchResource, StatusError, unauthorized } from '../status-error.ts';
 import { CrashedError, Store } from '../store.ts';
 import { authorize, mayRead, reviewAccess, type User } from './authorize.ts';
 import {
@@ -43,6 +43,8 @@ export interface ApiServerOptions {
   /** Where clusterIPs are taken from. 127.96.0.0/16 where absent. */
   readonly serviceNetwork?: string;
   readonly podLogs?: PodLogs;
+  /** Whether a deleted Namespace takes along what is in it, as a controller does in a cluster. True where absent. */
+  readonly emptiesNamespaces?: boolean;
   /** How many of the last writes a watch or an old list can go back. */
   readonly window?: number;
   readonly faults?: Faults;
@@ -86,7 +88,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     server.close();
     server.closeAllConnections();
   };
-  await new Lifecycle(store, objects, kinds).start();
+  await new Lifecycle(store, objects, kinds, options.emptiesNamespaces ?? true).start();
   await listen(server, options.host ?? '127.0.0.1', options.port ?? 0);
 
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -142,7 +144,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     const accept = message.headers.accept ?? '';
     const answer = documentAt(path, message.headers.host ?? '', accept);
     if (answer === undefined) throw new NoSuchPathError();
-    if (message.method !== 'GET') throw methodNotAllowed();
+    // As the API server, which is strict in one place and not in the other.
+    if (message.method !== 'GET' && path !== '/apis') throw methodNotAllowed();
     if (path === '/openapi/v2') {
       // All that kubectl 1.27 and 1.28 need: a document in protobuf that says nothing.
       response.writeHead(200, {
@@ -165,9 +168,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     if (path === '/openapi/v3') return documentIndex(kinds);
     if (path.startsWith('/openapi/v3/')) return openApiDocument(kinds, path.slice('/openapi/v3/'.length));
     const [, root, first = '', second] = path.split('/');
-    if (root === 'api') return resourceList(kinds, '', first);
-    if (root !== 'apis') return undefined;
-    return second === undefined ? group(kinds, first) : resourceList(kinds, first, second);
+    if (root !== 'api' && root !== 'apis') return undefined;
+    if (root === 'apis' && second === undefined) return group(kinds, first);
+    const [name, served] = root === 'api' ? ['', first] : [first, second ?? ''];
+    const found = resourceList(kinds, name, served);
+    const isBuiltIn = kinds.all.some((kind) => kind.group === name && !kind.custom);
+    if (found === undefined && isBuiltIn) throw noSuchResource();
+    return found;
   }
 
   function fail(response: ServerResponse, error: unknown): void {
@@ -196,8 +203,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 }
 
 function authenticate(users: ReadonlyMap<string, User>, authorization: string | undefined): User {
-  if (authorization === undefined) return ANONYMOUS;
-  const user = users.get(/^Bearer (.+)$/i.exec(authorization)?.[1] ?? '');
+  const token = /^Bearer +(.+)$/i.exec(authorization ?? '')?.[1];
+  // Other ways to say who one is are not looked at.
+  if (token === undefined) return ANONYMOUS;
+  const user = users.get(token);
   if (user === undefined) throw unauthorized();
   return user;
 }

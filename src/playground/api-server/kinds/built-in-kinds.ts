@@ -10,7 +10,15 @@ import {
   serviceAccount,
 } from './core.ts';
 import { customResourceDefinition } from './custom-kind.ts';
-import { coreEvent, endpointSlice, event, ingress, lease, networkPolicy } from './other-kinds.ts';
+import {
+  coreEvent,
+  disruptionBudget,
+  endpointSlice,
+  event,
+  ingress,
+  lease,
+  networkPolicy,
+} from './other-kinds.ts';
 import { definedSchema, recordedKind } from './recorded.ts';
 import { deployment, job, pod } from './workloads.ts';
 
@@ -72,6 +80,6 @@ export const builtInKinds: readonly Kind[] = [
   builtIn('events.k8s.io', 'events', event),
   builtIn('networking.k8s.io', 'ingresses', ingress),
   builtIn('networking.k8s.io', 'networkpolicies', networkPolicy),
-  builtIn('policy', 'poddisruptionbudgets'),
+  builtIn('policy', 'poddisruptionbudgets', disruptionBudget),
   builtIn('apiextensions.k8s.io', 'customresourcedefinitions', customResourceDefinition),
 ];

@@ -102,22 +102,27 @@ export const namespace: Partial<Kind> = {
   returnsDeleted: true,
   isEmptiedFirst: true,
   selectable: { 'status.phase': (given) => text(given, 'status', 'phase') },
-  defaults: (given) =>
-    changed(given, ['metadata'], (metadata) => ({
-      ...object(metadata),
-      ...(text(metadata, 'name') !== '' && {
-        labels: { ...object(metadata, 'labels'), 'kubernetes.io/metadata.name': text(metadata, 'name') },
-      }),
-    })),
+  defaults: withNameLabel,
   prepare: (given, old) => ({
-    ...given,
+    ...withNameLabel(given),
     spec: old?.['spec'] ?? { finalizers: ['kubernetes'] },
     ...(old === undefined && { status: { phase: 'Active' } }),
   }),
 };
 
+function withNameLabel(given: JsonObject): JsonObject {
+  const name = text(given, 'metadata', 'name');
+  if (name === '') return given;
+  return changed(given, ['metadata'], (metadata) => ({
+    ...object(metadata),
+    labels: { ...object(metadata, 'labels'), 'kubernetes.io/metadata.name': name },
+  }));
+}
+
 export const node: Partial<Kind> = {
   selectable: { 'spec.unschedulable': (given) => String(at(given, 'spec', 'unschedulable') === true) },
+  defaults: (given) =>
+    changed(given, ['status'], (status) => withDefaults(status, { allocatable: at(status, 'capacity') })),
   prepare: (given, old) => {
     if (old !== undefined) return given;
     const taint = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' };
@@ -277,6 +282,8 @@ function allocated(spec: JsonObject, old: JsonObject | undefined, world: World):
   const others = world.objects('/services').map((other) => object(other, 'spec'));
   const usedAddresses = new Set(others.map((other) => text(other, 'clusterIP')));
   const clusterIP = text(spec, 'clusterIP') || text(old, 'clusterIP') || freeAddress(usedAddresses, world);
+  // Without a selector and an address nothing says which families its endpoints have.
+  const isOpen = clusterIP === 'None' && spec['selector'] === undefined;
   const usedPorts = new Set(
     others.flatMap((other) => items(other, 'ports').map((port) => count(port, 'nodePort'))),
   );
@@ -292,8 +299,8 @@ function allocated(spec: JsonObject, old: JsonObject | undefined, world: World):
     ...(ports.length > 0 && { ports }),
     clusterIP,
     clusterIPs: at(spec, 'clusterIPs') ?? [clusterIP],
-    ipFamilies: at(spec, 'ipFamilies') ?? ['IPv4'],
-    ipFamilyPolicy: at(spec, 'ipFamilyPolicy') ?? 'SingleStack',
+    ipFamilies: at(spec, 'ipFamilies') ?? (isOpen ? ['IPv4', 'IPv6'] : ['IPv4']),
+    ipFamilyPolicy: at(spec, 'ipFamilyPolicy') ?? (isOpen ? 'RequireDualStack' : 'SingleStack'),
   };
 }
 

@@ -54,6 +54,7 @@ function customKind(spec: JsonObject, version: JsonObject, storageVersion: strin
     namespaced: spec['scope'] === 'Namespaced',
     schema: wholeSchema(object(version, 'schema', 'openAPIV3Schema')),
     custom: true,
+    needsVersion: true,
     status: at(version, 'subresources', 'status') !== undefined,
     generation: true,
     ...(isJsonObject(scale) && {
@@ -252,9 +253,7 @@ function versionErrors(version: JsonObject, path: string): readonly FieldError[]
     ...[...rulesIn(schema as StructuralSchema, place)].flatMap(({ path: rulePath, rule }) => {
       try {
         compile(rule.rule);
-        return rule.optionalOldSelf === true
-          ? [forbiddenField(`${rulePath}.optionalOldSelf`, 'is not known here')]
-          : [];
+        return [];
       } catch (error) {
         if (!(error instanceof RuleError)) throw error;
         return [invalidValue(`${rulePath}.rule`, rule.rule, error.message)];

@@ -1,10 +1,13 @@
 import { isIP } from 'node:net';
-import { isJsonArray, withFields } from '../fields/json.ts';
+import { isJsonArray } from '../fields/json.ts';
 import type { FieldError, JsonObject, Kind } from '../kind.ts';
 import { at, changed, count, invalidValue, items, object, required, text, withDefaults } from './read.ts';
 
+export const disruptionBudget: Partial<Kind> = { needsVersion: true };
+
 export const lease: Partial<Kind> = {
   createsOnUpdate: true,
+  needsVersion: true,
   validate: (given) => {
     const spec = object(given, 'spec');
     return [
@@ -33,6 +36,10 @@ export const lease: Partial<Kind> = {
 const IP_PROBLEM = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
 
 export const endpointSlice: Partial<Kind> = {
+  defaults: (given) =>
+    changed(given, ['ports'], (ports) =>
+      items(ports).map((port) => withDefaults(port, { name: '', protocol: 'TCP' })),
+    ),
   validate: (given) => [
     ...(text(given, 'addressType') === '' ? [required('addressType')] : []),
     ...items(given, 'endpoints').flatMap((endpoint, index) => {
@@ -54,7 +61,18 @@ export const networkPolicy: Partial<Kind> = {
   defaults: (given) =>
     changed(given, ['spec'], (spec) => {
       const policyTypes = ['Ingress', ...(at(spec, 'egress') === undefined ? [] : ['Egress'])];
-      return withDefaults(spec, { policyTypes });
+      const withProtocols = ['ingress', 'egress'].reduce(
+        (done, list) =>
+          changed(done, [list], (rules) =>
+            items(rules).map((rule) =>
+              changed(rule, ['ports'], (ports) =>
+                items(ports).map((port) => withDefaults(port, { protocol: 'TCP' })),
+              ),
+            ),
+          ),
+        object(spec),
+      );
+      return withDefaults(withProtocols, { policyTypes });
     }),
 };
 
@@ -63,7 +81,11 @@ export const ingress: Partial<Kind> = {
     const spec = object(given, 'spec');
     if (spec['defaultBackend'] !== undefined || items(spec, 'rules').length > 0) return [];
     return [
-      invalidValue('spec', given['spec'] ?? null, 'either `defaultBackend` or `rules` must be specified'),
+      invalidValue(
+        'spec',
+        Object.keys(spec).length === 0 ? null : spec,
+        'either `defaultBackend` or `rules` must be specified',
+      ),
     ];
   },
 };
@@ -85,11 +107,6 @@ function renamed(event: JsonObject, from: 0 | 1, to: 0 | 1, apiVersion: string):
   return { ...Object.fromEntries(entries), apiVersion };
 }
 
-/** Times that Go writes as null when they are not set. */
-function withNullTimes(names: readonly string[]): NonNullable<Kind['prepare']> {
-  return (given) => withFields(Object.fromEntries(names.map((name) => [name, null])), given);
-}
-
 const involved = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'];
 
 export const coreEvent: Partial<Kind> = {
@@ -106,7 +123,6 @@ export const coreEvent: Partial<Kind> = {
     reportingComponent: (given) => text(given, 'reportingComponent'),
     source: (given) => text(given, 'source', 'component') || text(given, 'reportingComponent'),
   },
-  prepare: withNullTimes(['firstTimestamp', 'lastTimestamp', 'eventTime']),
   validate: (event) => eventErrors(event, 'reportingComponent'),
 };
 
@@ -118,8 +134,12 @@ export const event: Partial<Kind> = {
     encode: (given) => renamed(given, 1, 0, 'v1'),
     decode: (stored) => renamed(stored, 0, 1, 'events.k8s.io/v1'),
   },
-  selectable: coreEvent.selectable ?? {},
-  prepare: withNullTimes(['deprecatedFirstTimestamp', 'deprecatedLastTimestamp', 'eventTime']),
+  selectable: Object.fromEntries(
+    Object.entries(coreEvent.selectable ?? {}).map(([path, read]) => {
+      const [, own = path] = EVENT_NAMES.find(([core]) => core === path.split('.')[0]) ?? [];
+      return [path.replace(/^[^.]+/, own), read];
+    }),
+  ),
   validate: (given, old) => [
     ...eventErrors(renamed(given, 1, 0, 'v1'), 'reportingController'),
     ...((given['eventTime'] ?? null) === null ? [required('eventTime')] : []),

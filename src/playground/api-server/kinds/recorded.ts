@@ -66,9 +66,10 @@ export function definitionName(schema: StructuralSchema): string | undefined {
   return names.get(schema);
 }
 
-function resolved({ $ref, properties, items, additionalProperties, ...rest }: Reference): StructuralSchema {
+function resolved(reference: Reference, isNull = false): StructuralSchema {
+  const { $ref, properties, items, additionalProperties, ...rest } = reference;
   if ($ref !== undefined) {
-    const schema = { ...definedSchema($ref), ...rest };
+    const schema = { ...definedSchema($ref), ...rest, ...(isNull && { default: null }) };
     names.set(schema, $ref);
     return schema;
   }
@@ -76,13 +77,29 @@ function resolved({ $ref, properties, items, additionalProperties, ...rest }: Re
     ...rest,
     ...(properties && {
       properties: Object.fromEntries(
-        Object.entries(properties).map(([key, property]) => [key, resolved(property)]),
+        Object.entries(properties).map(([key, property]) => [key, resolved(property, NULL_TIMES.has(key))]),
       ),
     }),
     ...(items && { items: resolved(items) }),
     ...(additionalProperties && { additionalProperties: resolved(additionalProperties) }),
   };
 }
+
+/** Times that Go writes as null where they are not set; other times are left out. The schema does not tell. */
+const NULL_TIMES = new Set([
+  'deprecatedFirstTimestamp',
+  'deprecatedLastTimestamp',
+  'eventTime',
+  'finishedAt',
+  'firstTimestamp',
+  'lastHeartbeatTime',
+  'lastObservedTime',
+  'lastProbeTime',
+  'lastTimestamp',
+  'lastTransitionTime',
+  'lastUpdateTime',
+  'startedAt',
+]);
 
 /** For OpenAPI: every definition, with references as it writes them. */
 export function openApiDefinitions(): JsonObject {

@@ -114,8 +114,10 @@ export const job: Partial<Kind> = {
   selectable: {
     'status.successful': (given) => String(count(given, 'status', 'succeeded')),
   },
-  defaults: (given) =>
-    changed(given, ['spec'], (spec) => {
+  defaults: (given) => {
+    const labels = at(given, 'spec', 'template', 'metadata', 'labels');
+    const labelled = changed(given, ['metadata'], (metadata) => withDefaults(metadata, { labels }));
+    return changed(labelled, ['spec'], (spec) => {
       const isPlain =
         fieldOf(spec, 'completions') === undefined && fieldOf(spec, 'parallelism') === undefined;
       const filled = withDefaults(spec, {
@@ -133,7 +135,8 @@ export const job: Partial<Kind> = {
         // Unlike other pods, those of a Job must say it.
         return withFields(defaultedPodSpec(pod), { restartPolicy: policy });
       });
-    }),
+    });
+  },
   prepare: (given, old) => {
     if (old !== undefined) return given;
     const uid = text(given, 'metadata', 'uid');
@@ -148,15 +151,18 @@ export const job: Partial<Kind> = {
       ...object(metadata),
       labels: { ...object(metadata, 'labels'), ...own },
     }));
-    const labels = at(labelled, 'spec', 'template', 'metadata', 'labels') ?? {};
-    return changed(
-      changed(labelled, ['spec'], (spec) => ({
-        ...object(spec),
-        selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } },
-      })),
-      ['metadata'],
-      (metadata) => withDefaults(metadata, { labels }),
-    );
+    const selected = changed(labelled, ['spec'], (spec) => ({
+      ...object(spec),
+      selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } },
+    }));
+    const labels = at(given, 'metadata', 'labels');
+    // Labels that came from the template are one with those, in Kubernetes too.
+    return labels !== undefined && jsonEqual(labels, at(given, 'spec', 'template', 'metadata', 'labels'))
+      ? changed(selected, ['metadata'], (metadata) => ({
+          ...object(metadata),
+          labels: { ...object(labels), ...own },
+        }))
+      : selected;
   },
   validate: (given, old) => {
     const spec = object(given, 'spec');
@@ -173,16 +179,7 @@ export const job: Partial<Kind> = {
       ...numbers.flatMap((key) => negative(`spec.${key}`, spec[key])),
       ...templateErrors(spec),
       ...(policy === '' || policy === 'Always'
-        ? [required('spec.template.spec.restartPolicy', 'valid values: "OnFailure", "Never"')].map((error) =>
-            policy === ''
-              ? error
-              : ({
-                  ...error,
-                  type: 'NotSupported',
-                  value: policy,
-                  detail: 'supported values: "OnFailure", "Never"',
-                } as const),
-          )
+        ? [required('spec.template.spec.restartPolicy', 'valid values: "OnFailure", "Never"')]
         : []),
       ...(before === undefined
         ? []

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { Environment, type ParseResult } from '@marcbachmann/cel-js';
+import { Environment, Optional, type ParseResult } from '@marcbachmann/cel-js';
 import { isJsonArray } from '../fields/json.ts';
 import { isJsonObject, type Json, type StructuralSchema } from '../kind.ts';
 import { parseQuantity } from './quantity.ts';
@@ -87,18 +87,22 @@ export function compile(expression: string): ParseResult {
   }
 }
 
+export interface Variables {
+  /** Of both values. */
+  readonly schema: StructuralSchema;
+  readonly self: Json;
+  readonly oldSelf: Json | undefined;
+  /** Whether the rule has oldSelf as an optional value, which may be none. */
+  readonly isOptional: boolean;
+}
+
 /** The value of an expression. Integers are bigints. @throws {RuleError} */
-export function evaluate(
-  expression: string,
-  variables: Readonly<Record<string, { readonly schema: StructuralSchema; readonly value: Json }>>,
-): unknown {
+export function evaluate(expression: string, { schema, self, oldSelf, isOptional }: Variables): unknown {
   const program = compile(expression);
-  const values = Object.entries(variables).map(([name, { schema, value }]) => [
-    name,
-    celValue(schema, value),
-  ]);
+  const old = oldSelf === undefined ? undefined : celValue(schema, oldSelf);
+  const wrapped = old === undefined ? Optional.none() : Optional.of(old);
   try {
-    return program(Object.fromEntries(values));
+    return program({ self: celValue(schema, self), oldSelf: isOptional ? wrapped : old });
   } catch (error) {
     const text = error instanceof RuleError ? error.message : summary(error);
     // Worded as by cel-go.

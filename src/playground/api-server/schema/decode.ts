@@ -17,9 +17,10 @@ const META = definedSchema('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
 
 /**
  * Reads a request's body as an object of `kind`, as the API server does: unknown fields are dropped, a null is as
- * absent, and of a custom kind the schema's defaults are filled in. @throws {DecodeError}
+ * absent, and of a custom kind the schema's defaults are filled in. What server-side apply made of a custom object has
+ * been checked for unknown fields, and keeps its nulls. @throws {DecodeError}
  */
-export function decodeObject(kind: Kind, body: JsonObject): Decoded {
+export function decodeObject(kind: Kind, body: JsonObject, isApplied = false): Decoded {
   const unknown: string[] = [];
   if (!kind.custom) {
     const reader = new Reader(unknown);
@@ -29,11 +30,15 @@ export function decodeObject(kind: Kind, body: JsonObject): Decoded {
   if (!isJsonObject(metadata)) {
     throw new DecodeError(`json: cannot unmarshal ${jsonType(metadata)} into Go value of type v1.ObjectMeta`);
   }
-  const meta = new Reader(unknown, 'metadata.').struct(META, metadata, '');
-  const pruned = prune(kind.schema, rest, '', unknown);
+  const inMetadata: string[] = [];
+  const meta = new Reader(inMetadata, 'metadata.').struct(META, metadata, '');
+  const pruned = isApplied ? rest : prune(kind.schema, rest, '', unknown);
   const object = applyDefaults(kind.schema, pruned);
   // The root of a schema is an object.
-  return { object: { ...(object as JsonObject), metadata: meta }, unknown: unknown.sort() };
+  return {
+    object: { ...(object as JsonObject), metadata: meta },
+    unknown: inMetadata.concat(unknown.sort()),
+  };
 }
 
 /** Reads JSON into what would be Go structs. `prefix` is of the paths of unknown fields alone. */
@@ -55,13 +60,13 @@ class Reader {
       if (property === undefined) this.#unknown.push(this.#prefix + childPath);
       else if (child !== null) {
         const read = this.#value(property, child, childPath, schema);
-        if (!isEmpty(property, read) || required.includes(name)) fields.set(name, read);
+        if (!isEmpty(property, read)) fields.set(name, read);
       }
     }
     for (const [name, property] of Object.entries(properties)) {
       if (fields.has(name)) continue;
       const absent = absentValue(property, required.includes(name));
-      if (absent === undefined) continue;
+      if (absent === undefined || (path === '' && name === 'metadata')) continue;
       fields.set(name, isJsonObject(absent) ? this.struct(property, {}, `${path}.${name}`) : absent);
     }
     return objectOf(fields);
@@ -111,7 +116,7 @@ class Reader {
   #map(schema: StructuralSchema, value: JsonObject, path: string, owner: StructuralSchema): JsonObject {
     const values = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : {};
     const entries = Object.entries(value).map(
-      ([key, item]) => [key, this.#value(values, item ?? '', `${path}.${key}`, owner)] as const,
+      ([key, item]) => [key, this.#value(values, item ?? '', path, owner)] as const,
     );
     return objectOf(entries);
   }
@@ -119,11 +124,8 @@ class Reader {
 
 /** What Go writes for a field that nobody set: structs, and what is not marked omitempty. */
 function absentValue(schema: StructuralSchema, isRequired: boolean): Json | undefined {
-  const { default: value } = schema;
-  if (isJsonObject(value) && Object.keys(value).length === 0) return value;
-  if (value === undefined) return isRequired && schema.type === 'array' ? null : undefined;
-  // Defaults that are not Go's zero value are Kubernetes' own.
-  return isRequired || Boolean(value) ? value : undefined;
+  if (schema.default !== undefined) return schema.default;
+  return isRequired && schema.type === 'array' ? null : undefined;
 }
 
 function isEmpty(schema: StructuralSchema, value: Json): boolean {

@@ -72,16 +72,15 @@ function checkRule(
   path: string,
 ): FieldError | undefined {
   const isTransition = /\boldSelf\b/.test(rule.rule);
-  if (isTransition ? old === undefined : old !== undefined && jsonEqual(value, old)) return undefined;
+  const isOptional = rule.optionalOldSelf === true;
+  if (isTransition && old === undefined && !isOptional) return undefined;
+  if (!isTransition && old !== undefined && jsonEqual(value, old)) return undefined;
   const type = TYPES[rule.reason ?? 'FieldValueInvalid'];
   // As the API server, which shows the type in place of the value.
   const shown = schema.type ?? '';
   const text = rule.message?.trim() ?? `failed rule: ${rule.rule.trim()}`;
   try {
-    const variables = {
-      self: { schema, value },
-      ...(old !== undefined && { oldSelf: { schema, value: old } }),
-    };
+    const variables = { schema, self: value, oldSelf: old, isOptional };
     if (evaluate(rule.rule, variables) === true) return undefined;
     const expression = rule.messageExpression;
     const message = expression === undefined ? text : messageOf(expression, variables, text);
@@ -109,7 +108,7 @@ function messageOf(expression: string, variables: Parameters<typeof evaluate>[1]
 const known = new WeakMap<StructuralSchema, boolean>();
 
 /** Whether there is a rule at or below a schema. */
-function hasRules(schema: StructuralSchema): boolean {
+export function hasRules(schema: StructuralSchema): boolean {
   let answer = known.get(schema);
   if (answer === undefined) {
     const { properties = {}, additionalProperties, items } = schema;

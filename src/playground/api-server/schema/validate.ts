@@ -1,7 +1,7 @@
 import { fieldOf, isJsonArray, jsonEqual } from '../fields/json.ts';
 import { isJsonObject, type FieldError, type Json, type StructuralSchema } from '../kind.ts';
 import { correlation, identityOf } from './list-items.ts';
-import { checkRules } from './rules.ts';
+import { checkRules, hasRules } from './rules.ts';
 
 /** While one of these is there, no rule is evaluated: it could not rely on the shape of what it reads. */
 const BLOCKING = new Set<FieldError['type']>([
@@ -40,8 +40,9 @@ export function validateCustom(
       checkValue(status, value, fieldOf(old, 'status'), { path: 'status', body: '' }, errors);
   } else checkValue(schema, object, old, { path: '', body: '' }, errors);
   checkDuplicates(schema, object, '', errors);
-  if (errors.some(({ type }) => BLOCKING.has(type))) return [...errors, RULES_NOT_CHECKED];
-  return [...errors, ...checkRules(schema, object, old)];
+  if (!hasRules(schema)) return errors;
+  const isBlocked = errors.some(({ type }) => BLOCKING.has(type));
+  return [...errors, ...(isBlocked ? [RULES_NOT_CHECKED] : checkRules(schema, object, old))];
 }
 
 interface Place {
@@ -126,11 +127,15 @@ function checkString(
   if (length > maxLength) {
     errors.push({ type: 'TooLong', path: at.path, detail: `may not be more than ${maxLength} bytes` });
   }
-  if (length < minLength) invalid(`should be at least ${minLength} chars long`);
-  if (pattern !== undefined && !new RegExp(pattern, 'u').test(value)) invalid(`should match '${pattern}'`);
-  const test = format === undefined ? undefined : FORMATS[format];
-  if (format !== undefined && test?.(value) === false)
-    invalid(`must be of type ${format}: ${JSON.stringify(value)}`);
+  // The first mistake in a text is the only one that is told.
+  else if (length < minLength) invalid(`should be at least ${minLength} chars long`);
+  else if (pattern !== undefined && !new RegExp(pattern, 'u').test(value)) {
+    invalid(`should match '${pattern}'`);
+  }
+  if (format !== undefined && FORMATS[format]?.(value) === false) {
+    const detail = `${at.body} in body must be of type ${format}: ${JSON.stringify(value)}`;
+    errors.push({ type: 'TypeInvalid', path: at.path, value, detail });
+  }
 }
 
 const FORMATS: Readonly<Record<string, (value: string) => boolean>> = {
