@@ -11,8 +11,15 @@ import type { Answer, Json, JsonObject } from './scenario.ts';
  *   <time> <microtime>     a time that no request names
  *   <age>                  a cell of a Table with the time since
  *   <suffix:N>             what the server appended to a generateName
+ *   <address>              where the server listens
  *   <ip:N> <port:N>        a clusterIP, a nodePort
+ *   <reason>               why a token for the next part is none
+ *   <object>               a whole object as it would be stored, in a message
+ *   <change>               what an immutable object would have become, as lines of a diff, in a message
  *   <media types>          the list of what the server reads or writes: ours leaves out protobuf and CBOR
+ *
+ * Discovery is reduced to the kinds that the playground has. The mistakes of an invalid object come in no order, and managers in that of the seconds of their last change: both are
+ * sorted.
  *
  * Numbers count first mentions in a scenario, so that what is equal in one answer and the next stays so.
  */
@@ -21,10 +28,14 @@ export class Normaliser {
   readonly #taken = new Set<string>();
   readonly #next = new Map<string, number>();
   readonly #asked: string;
+  readonly #prefixes: readonly string[];
 
   /** `asked`: the text of all requests. `names`: values that are known before the first answer, with their placeholders. */
   constructor(asked: string, names: ReadonlyMap<string, string>) {
     this.#asked = asked;
+    this.#prefixes = [...asked.matchAll(/"generateName":"([^"]+)"/g)].map(([, prefix = '']) =>
+      prefix.slice(0, 58),
+    );
     for (const [value, placeholder] of names) this.#placeholders.set(value, placeholder);
   }
 
@@ -35,12 +46,14 @@ export class Normaliser {
     for (const [index, event] of (answer.events ?? []).entries()) {
       this.#adopt(expected?.events?.[index] ?? null, event, []);
     }
+    this.#learnGeneratedNames(answer.body ?? null);
+    const body = answer.body === undefined ? undefined : this.#value(reduceDiscovery(answer.body), []);
     return {
       status: answer.status,
       ...(answer.headers && {
         headers: this.#object(answer.headers, []) as Readonly<Record<string, string>>,
       }),
-      ...(answer.body !== undefined && { body: this.#value(answer.body, []) }),
+      ...(body !== undefined && { body: sortCauses(body) }),
       ...(answer.events && { events: answer.events.map((event) => this.#value(event, [])) }),
     };
   }
@@ -90,9 +103,10 @@ export class Normaliser {
   }
 
   #object(object: JsonObject, path: readonly string[]): Json {
-    this.#learnGeneratedName(object);
     const result: Record<string, Json> = {};
-    for (const [name, value] of Object.entries(object)) {
+    for (const [name, given] of Object.entries(object)) {
+      const value =
+        name === 'managedFields' && Array.isArray(given) ? sortManagers(given as JsonObject[]) : given;
       const isList = name === 'metadata' && (isCollection(object) || isBookmark(object));
       result[this.#text(name, [])] = isList
         ? this.#listMetadata(value as JsonObject, [...path, name])
@@ -112,15 +126,27 @@ export class Normaliser {
     };
   }
 
-  #learnGeneratedName(object: JsonObject): void {
-    const { name, generateName } = object;
-    if (typeof name !== 'string' || typeof generateName !== 'string' || this.#placeholders.has(name)) return;
-    if (!name.startsWith(generateName.slice(0, 58)) || !/[bcdfghjklmnpqrstvwxz2456789]{5}$/.test(name))
-      return;
-    this.#bind(name, `${name.slice(0, -5)}${this.#fresh('suffix')}`);
+  /** From objects, and from the details of refusals, which don't have the prefix. */
+  #learnGeneratedNames(value: Json): void {
+    if (typeof value !== 'object' || value === null) return;
+    for (const [key, item] of Object.entries(value) as [string, Json][]) {
+      if (key === 'name' && typeof item === 'string' && this.#isGenerated(item)) {
+        this.#bind(item, `${item.slice(0, -5)}${this.#fresh('suffix')}`);
+      }
+      this.#learnGeneratedNames(item);
+    }
+  }
+
+  #isGenerated(name: string): boolean {
+    if (this.#placeholders.has(name) || this.#asked.includes(`"${name}"`)) return false;
+    return (
+      this.#prefixes.some((prefix) => name.startsWith(prefix)) &&
+      /[bcdfghjklmnpqrstvwxz2456789]{5}$/.test(name)
+    );
   }
 
   #text(text: string, path: readonly string[]): string {
+    if (path.at(-1) === 'serverAddress') return '<address>';
     if (TIME.test(text) && !this.#asked.includes(text)) return text.includes('.') ? '<microtime>' : '<time>';
     if (path.includes('cells') && AGE.test(text)) return '<age>';
     let result = text;
@@ -163,10 +189,111 @@ const AGE = /^(\d+[smhd])+$/;
 /** Texts with a number or list of the server's own in the middle. */
 const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/(ResourceVersion in precondition: |ResourceVersion in object meta: )\d+/g, '$1<version>'],
+  [/(does not match the ResourceVersion in record \()\d+\)/g, '$1<version>)'],
+  [/(continue key is not valid: ).*$/g, '$1<reason>'],
   [/(Too large resource version: \d+, current: )\d+/g, '$1<version>'],
   [/(too old resource version: \d+ \()\d+\)/g, '$1<version>)'],
+  [/(Invalid value: )"\{"apiVersion".*\}": /g, '$1<object>: '],
+  [/(Invalid value: )"\{\\"apiVersion\\".*\}": /g, '$1<object>: '],
+  [/\n@@ .*$/s, '\n<change>'],
   [/(accepted media types include: |only the following media types are accepted: ).*$/g, '$1<media types>'],
 ];
+
+/** Leaves out groups and resources that only one of the servers has. */
+function reduceDiscovery(body: Json): Json {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  const { kind, groups, resources, items } = body as Readonly<
+    Record<string, readonly JsonObject[] | undefined>
+  >;
+  if (typeof kind !== 'string' || !/^API(Group|Resource|GroupDiscovery)List$/.test(kind)) return body;
+  const ofGroups = groups?.filter(({ name }) => GROUPS.has(name));
+  const ofResources = resources?.filter(({ name }) => isOurs(name));
+  const ofItems = (items as readonly DiscoveredGroup[] | undefined)
+    ?.filter(({ metadata: { name } }) => GROUPS.has(name ?? ''))
+    .map((group) => ({
+      ...group,
+      versions: group.versions
+        .filter(({ version }) => version === 'v1' || version === 'v1alpha1')
+        .map((version) => ({
+          ...version,
+          resources: version.resources
+            .filter(({ resource }) => isOurs(resource))
+            .map((resource) => ({
+              ...resource,
+              ...(resource.subresources && {
+                subresources: resource.subresources.filter(({ subresource }) =>
+                  SUBRESOURCES.has(subresource),
+                ),
+              }),
+            })),
+        })),
+    }));
+  return {
+    ...(body as JsonObject),
+    ...(ofGroups && { groups: ofGroups }),
+    ...(ofResources && { resources: ofResources }),
+    ...(ofItems && { items: ofItems }),
+  } as unknown as Json;
+}
+
+interface DiscoveredGroup {
+  readonly metadata: { readonly name?: string };
+  readonly versions: readonly {
+    readonly version: string;
+    readonly resources: readonly {
+      readonly resource: string;
+      readonly subresources?: readonly { readonly subresource: string }[];
+    }[];
+  }[];
+}
+
+const GROUPS: ReadonlySet<Json | undefined> = new Set(
+  ['', 'apps', 'batch', 'policy', 'stevedore.dev'].concat(
+    ['apiextensions', 'coordination', 'discovery', 'events', 'networking'].map((name) => `${name}.k8s.io`),
+  ),
+);
+const RESOURCES: ReadonlySet<string> = new Set(
+  [
+    ['configmaps', 'events', 'namespaces', 'nodes', 'persistentvolumeclaims', 'pods', 'secrets', 'services'],
+    ['serviceaccounts', 'deployments', 'jobs', 'leases', 'endpointslices', 'poddisruptionbudgets'],
+    ['networkpolicies', 'ingresses', 'customresourcedefinitions', 'registries', 'registrygcs'],
+  ].flat(),
+);
+const SUBRESOURCES: ReadonlySet<string> = new Set(['status', 'scale']);
+
+function isOurs(name: Json | undefined): boolean {
+  const [resource = '', subresource = 'status'] = String(name).split('/');
+  return RESOURCES.has(resource) && SUBRESOURCES.has(subresource);
+}
+
+/** As the server does it for changes in one second. */
+function sortManagers(managers: readonly JsonObject[]): readonly JsonObject[] {
+  const key = (entry: JsonObject): string =>
+    JSON.stringify(['operation', 'manager', 'apiVersion', 'subresource'].map((name) => entry[name] ?? ''));
+  return managers.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+interface Invalid {
+  readonly message: string;
+  readonly details: { readonly causes: readonly { readonly field: string; readonly message: string }[] };
+}
+
+/** Of `X is invalid: [a, b]`, in the message and in the causes. */
+function sortCauses(body: Json): Json {
+  const { message, details } = (body ?? {}) as Partial<Invalid>;
+  if (message === undefined || details?.causes === undefined || details.causes.length < 2) return body;
+  const line = ({ field, message: text }: Invalid['details']['causes'][number]): string =>
+    `${field}: ${text}`;
+  const sorted = details.causes.toSorted((a, b) => (line(a) < line(b) ? -1 : 1));
+  const [start = ''] = message.split(' is invalid: [');
+  const rewritten = `${start} is invalid: [${sorted.map(line).join(', ')}]`;
+  if (rewritten.length !== message.length) return body;
+  return {
+    ...(body as JsonObject),
+    message: rewritten,
+    details: { ...details, causes: sorted },
+  } as unknown as Json;
+}
 
 function isCollection(object: JsonObject): boolean {
   return Array.isArray(object['items']) || object['kind'] === 'Table';

@@ -134,7 +134,7 @@ async function askOnce(
     },
     body: step.body === undefined ? null : isText ? (step.body as string) : JSON.stringify(step.body),
   });
-  const isWatch = /[?&]watch=(true|1)/.test(target) && response.statusCode === 200;
+  const isWatch = /[?&]watch=(?!false|0)/.test(target) && response.statusCode === 200;
   const text = isWatch
     ? await readWatch(server, target, response.body, step.answer?.events?.length)
     : await response.body.text();

@@ -62,28 +62,30 @@ export async function administrate(
   return JSON.parse(text) as JsonObject;
 }
 
-/** Makes the CustomResourceDefinition of a file, anew if it is there, and waits until its objects can be asked for. */
+/** Makes the CustomResourceDefinition of a file, or updates the one that is there, and waits until its objects can be asked for. */
 export async function install(server: GoldenServer, file: string): Promise<void> {
   const definition = load(await readFile(join(import.meta.dirname, '../../..', file), 'utf8')) as JsonObject;
-  const { name } = definition['metadata'] as { readonly name: string };
+  const metadata = definition['metadata'] as { readonly name: string };
   const { group, versions, names } = definition['spec'] as {
     readonly group: string;
-    readonly versions: readonly { readonly name: string; readonly served: boolean }[];
+    readonly versions: readonly { readonly name: string }[];
     readonly names: { readonly plural: string };
   };
   const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
-  const isThere = (at: string) =>
-    administrate(server, 'GET', at).then(
-      () => true,
-      () => false,
-    );
-  if (await isThere(`${path}/${name}`)) {
-    await administrate(server, 'DELETE', `${path}/${name}`);
-    await until(async () => !(await isThere(`${path}/${name}`)), `${name} to be gone`);
+  const find = (at: string) => administrate(server, 'GET', at).catch(() => undefined);
+  const present = await find(`${path}/${metadata.name}`);
+  if (present === undefined) {
+    await administrate(server, 'POST', path, definition);
+  } else {
+    const { resourceVersion } = present['metadata'] as { readonly resourceVersion: string };
+    await administrate(server, 'PUT', `${path}/${metadata.name}`, {
+      ...definition,
+      metadata: { ...metadata, resourceVersion },
+    });
   }
-  await administrate(server, 'POST', path, definition);
-  for (const version of versions.filter(({ served }) => served)) {
-    await until(() => isThere(`/apis/${group}/${version.name}/${names.plural}`), `${name} to be served`);
+  for (const { name } of versions) {
+    const isServed = async () => (await find(`/apis/${group}/${name}/${names.plural}`)) !== undefined;
+    await until(isServed, `${metadata.name} to be served`);
   }
 }
 
