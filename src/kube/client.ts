@@ -1,7 +1,13 @@
 import { apiErrorFromStatus, isNotFound, type ApiError } from './api-error.ts';
 import { readJsonLines } from './json-lines.ts';
-import { type KubeObject, type ObjectKey, type ObjectMeta, type Stored } from './object.ts';
-import { apiVersionOf, type ResourceType } from './resources.ts';
+import {
+  type KubeObject,
+  type NamespacedName,
+  type ObjectKey,
+  type ObjectMeta,
+  type Stored,
+} from './object.ts';
+import { apiVersionOf, pods, type ResourceType } from './resources.ts';
 import type { Transport } from './transport.ts';
 
 type Subresource = 'status';
@@ -70,6 +76,8 @@ interface DeleteOptions {
   readonly uid?: string | undefined;
   readonly resourceVersion?: string | undefined;
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan' | undefined;
+  /** Of a pod: 0 removes the object at once, which is for the node that has ended the pod's processes. */
+  readonly gracePeriodSeconds?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -113,6 +121,8 @@ export interface KubeClient {
     patch: MergePatch,
     options?: WriteOptions,
   ): Promise<Stored<T>>;
+  /** Gives a pod to a node. ApiError 409 when it has one. */
+  bindPod(key: NamespacedName, node: string): Promise<void>;
   /** True when the deletion was accepted, false when there was nothing to delete. */
   delete<T extends KubeObject>(
     type: ResourceType<T>,
@@ -245,6 +255,19 @@ class HttpKubeClient implements KubeClient {
     });
   }
 
+  async bindPod(key: NamespacedName, node: string): Promise<void> {
+    await this.#transport.exchange({
+      method: 'POST',
+      path: `${objectPath(pods, key)}/binding`,
+      body: {
+        apiVersion: 'v1',
+        kind: 'Binding',
+        metadata: { name: key.name, namespace: key.namespace },
+        target: { apiVersion: 'v1', kind: 'Node', name: node },
+      },
+    });
+  }
+
   async delete<T extends KubeObject>(
     type: ResourceType<T>,
     key: ObjectKey,
@@ -259,6 +282,7 @@ class HttpKubeClient implements KubeClient {
           apiVersion: 'v1',
           kind: 'DeleteOptions',
           propagationPolicy: options.propagationPolicy,
+          gracePeriodSeconds: options.gracePeriodSeconds,
           ...(uid === undefined && resourceVersion === undefined
             ? {}
             : { preconditions: { uid, resourceVersion } }),

@@ -1,13 +1,17 @@
 import type {
   V1ConfigMap,
+  V1CustomResourceDefinition,
   V1Deployment,
+  V1EndpointSlice,
   V1Job,
   V1Namespace,
   V1NetworkPolicy,
+  V1Node,
   V1PersistentVolumeClaim,
   V1Pod,
   V1Secret,
   V1Service,
+  V1ServiceAccount,
 } from '@kubernetes/client-node';
 import type { KubeObject, Wire } from './object.ts';
 
@@ -52,6 +56,10 @@ export type Pod = Model<V1Pod>;
 export type Job = Model<V1Job>;
 export type NetworkPolicy = Model<V1NetworkPolicy>;
 export type Namespace = Model<V1Namespace>;
+export type Node = Model<V1Node>;
+export type ServiceAccount = Model<V1ServiceAccount>;
+export type EndpointSlice = Model<V1EndpointSlice>;
+export type CustomResourceDefinition = Model<V1CustomResourceDefinition>;
 
 /** coordination.k8s.io/v1. The times are MicroTime: RFC 3339 with exactly six digits of a second, in UTC. */
 export interface Lease extends KubeObject {
@@ -99,6 +107,22 @@ export const namespaces = resourceType<Namespace>({
   kind: 'Namespace',
   namespaced: false,
 });
+export const nodes = resourceType<Node>({
+  group: '',
+  version: 'v1',
+  plural: 'nodes',
+  kind: 'Node',
+  namespaced: false,
+});
+export const serviceAccounts = core<ServiceAccount>('serviceaccounts', 'ServiceAccount');
+export const customResourceDefinitions = resourceType<CustomResourceDefinition>({
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  plural: 'customresourcedefinitions',
+  kind: 'CustomResourceDefinition',
+  namespaced: false,
+});
+export const endpointSlices = grouped<EndpointSlice>('discovery.k8s.io', 'endpointslices', 'EndpointSlice');
 export const deployments = grouped<Deployment>('apps', 'deployments', 'Deployment');
 export const jobs = grouped<Job>('batch', 'jobs', 'Job');
 export const networkPolicies = grouped<NetworkPolicy>(

@@ -1,0 +1,217 @@
+import type { NamespacedName, Stored } from '../../kube/object.ts';
+import { done, waiting, type Outcome } from '../../kube/outcome.ts';
+import { jobs, pods, type Job, type Pod } from '../../kube/resources.ts';
+import type { ControllerTools } from './controllers.ts';
+import { podFromTemplate, podsOf, randomName } from './pods-of.ts';
+import { timeText, writeStatus, type Condition } from './write-status.ts';
+
+/** A pod that failed has its successor after this long, twice as long each time. */
+const RETRY = { firstMs: 10_000, longestMs: 600_000 };
+
+/** What a Job's pods come to, by its status and what is there of them now. */
+export interface JobTally {
+  /** Neither over nor being deleted. */
+  readonly active: readonly Stored<Pod>[];
+  readonly terminating: readonly Stored<Pod>[];
+  readonly succeeded: number;
+  readonly failed: number;
+  /** When the last of those that are still there failed, in milliseconds since the epoch. */
+  readonly failedAt: number | undefined;
+}
+
+/**
+ * Counts pods. Those that are over and were counted may have been deleted since, so numbers never go back; a pod that
+ * was active and is neither active nor newly succeeded has failed, also when it is gone.
+ */
+export function tallyPods(status: Job['status'], all: readonly Stored<Pod>[]): JobTally {
+  const phase = (wanted: string) => all.filter(({ status }) => status?.phase === wanted);
+  const going = all.filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed');
+  const before = {
+    active: (status?.active ?? 0) + (status?.terminating ?? 0),
+    succeeded: status?.succeeded ?? 0,
+    failed: status?.failed ?? 0,
+  };
+  const succeeded = Math.max(before.succeeded, phase('Succeeded').length);
+  const lost = before.active - going.length - (succeeded - before.succeeded);
+  const ends = phase('Failed').flatMap(({ status }) =>
+    (status?.containerStatuses ?? []).map(({ state }) => Date.parse(state?.terminated?.finishedAt ?? '')),
+  );
+  return {
+    active: going.filter(({ metadata }) => metadata.deletionTimestamp === undefined),
+    terminating: going.filter(({ metadata }) => metadata.deletionTimestamp !== undefined),
+    succeeded,
+    failed: Math.max(before.failed + Math.max(0, lost), phase('Failed').length),
+    failedAt: ends.length === 0 ? undefined : Math.max(...ends),
+  };
+}
+
+/** Runs pods until enough have succeeded or too many have failed. */
+export function createJobReconciler({ client, caches, clock, random, events }: ControllerTools) {
+  return async (key: NamespacedName): Promise<Outcome> => {
+    const job = caches.jobs.get(key);
+    if (job?.spec === undefined || job.metadata.deletionTimestamp !== undefined) return done;
+    const ended = endOf(job);
+    if (ended !== undefined) return expire(job, ended);
+    const now = clock.now();
+    const tally = tallyPods(job.status, await podsOf(client, job, job.spec.selector));
+    const startTime = job.status?.startTime ?? timeText(now);
+    const verdict = verdictOf(job, tally, startTime, now);
+
+    let active = tally.active.length;
+    let next: Outcome = done;
+    if (verdict !== undefined || job.spec.suspend === true) {
+      for (const { metadata } of tally.active) {
+        await client.delete(pods, { ...key, name: metadata.name }, { uid: metadata.uid });
+      }
+    } else {
+      const missing = missingPods(job, tally);
+      const pause = missing > 0 ? retryPause(tally, now) : 0;
+      if (pause > 0) next = waiting(pause, 'PodFailed');
+      else {
+        for (let count = 0; count < missing; count++) {
+          const name = randomName(`${key.name}-`, random);
+          await client.create(pods, podFromTemplate(job, job.spec.template, { name }));
+          const note = `Created pod: ${name}`;
+          events.record(job, { type: 'Normal', reason: 'SuccessfulCreate', action: 'Starting', note });
+          active += 1;
+        }
+      }
+      const deadline = job.spec.activeDeadlineSeconds;
+      if (deadline !== undefined) {
+        const left = Date.parse(startTime) + deadline * 1000 - now;
+        if (next === done || left < pause) next = waiting(Math.max(1, left), 'ActiveDeadline');
+      }
+    }
+    // What failed is told when the last pod has ended, so that nobody takes the work for over while it goes on.
+    const isOver = verdict !== undefined && tally.active.length + tally.terminating.length === 0;
+    if (isOver) {
+      const { type, reason, message } = verdict;
+      const isGood = type === 'Complete';
+      const note = isGood ? 'Job completed' : message;
+      events.record(job, {
+        type: isGood ? 'Normal' : 'Warning',
+        reason: isGood ? 'Completed' : reason,
+        action: 'Ending',
+        note,
+      });
+    }
+    const status = jobStatus(job, { ...tally, activeCount: active }, startTime, verdict, isOver, now);
+    await writeStatus(client, jobs, job, status);
+    return next;
+  };
+
+  async function expire(job: Stored<Job>, endedAt: number): Promise<Outcome> {
+    const seconds = job.spec?.ttlSecondsAfterFinished;
+    if (seconds === undefined) return done;
+    const left = endedAt + seconds * 1000 - clock.now();
+    if (left > 0) return waiting(left, 'TimeToLive');
+    const { namespace, name, uid } = job.metadata;
+    await client.delete(jobs, { namespace, name }, { uid, propagationPolicy: 'Background' });
+    return done;
+  }
+}
+
+interface Verdict {
+  readonly type: 'Complete' | 'Failed';
+  readonly reason: string;
+  readonly message: string;
+}
+
+function verdictOf(job: Job, tally: JobTally, startTime: string, now: number): Verdict | undefined {
+  const { completions, parallelism = 1, backoffLimit = 6, activeDeadlineSeconds } = job.spec ?? {};
+  const decided = job.status?.conditions?.find(({ type }) => type === 'FailureTarget');
+  if (decided !== undefined) {
+    return { type: 'Failed', reason: decided.reason ?? '', message: decided.message ?? '' };
+  }
+  if (
+    tally.succeeded >= (completions ?? 1) &&
+    (completions !== undefined || tally.active.length === 0 || parallelism === 0)
+  ) {
+    const message = 'Reached expected number of succeeded pods';
+    return { type: 'Complete', reason: 'CompletionsReached', message };
+  }
+  const restarts = tally.active.flatMap(({ status }) => status?.containerStatuses ?? []);
+  const failures = tally.failed + restarts.reduce((sum, { restartCount }) => sum + restartCount, 0);
+  if (failures > backoffLimit) {
+    const message = 'Job has reached the specified backoff limit';
+    return { type: 'Failed', reason: 'BackoffLimitExceeded', message };
+  }
+  if (activeDeadlineSeconds !== undefined && now - Date.parse(startTime) >= activeDeadlineSeconds * 1000) {
+    const message = 'Job was active longer than specified deadline';
+    return { type: 'Failed', reason: 'DeadlineExceeded', message };
+  }
+  return undefined;
+}
+
+function missingPods(job: Job, tally: JobTally): number {
+  const { completions, parallelism = 1, podReplacementPolicy } = job.spec ?? {};
+  const going = tally.active.length + (podReplacementPolicy === 'Failed' ? tally.terminating.length : 0);
+  const left =
+    completions === undefined ? (tally.succeeded > 0 ? 0 : parallelism) : completions - tally.succeeded;
+  return Math.max(0, Math.min(parallelism, left) - going);
+}
+
+/** Milliseconds until the next pod may be made. */
+function retryPause({ failed, failedAt }: JobTally, now: number): number {
+  if (failedAt === undefined) return 0;
+  return Math.max(0, failedAt + Math.min(RETRY.longestMs, RETRY.firstMs * 2 ** (failed - 1)) - now);
+}
+
+function jobStatus(
+  job: Job,
+  tally: JobTally & { readonly activeCount: number },
+  startTime: string,
+  verdict: Verdict | undefined,
+  isOver: boolean,
+  time: number,
+) {
+  const now = timeText(time);
+  const { activeCount, terminating, succeeded, failed, active } = tally;
+  const isStopping = verdict !== undefined;
+  const numbers = {
+    active: isStopping ? 0 : activeCount,
+    terminating: terminating.length + (isStopping ? active.length : 0),
+    succeeded,
+    failed,
+  };
+  const ready = isStopping
+    ? 0
+    : active.filter(({ status }) =>
+        status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'),
+      ).length;
+  const before: readonly Condition[] = job.status?.conditions ?? [];
+  const added: readonly Omit<Condition, 'status'>[] =
+    verdict === undefined
+      ? []
+      : [
+          { ...verdict, type: verdict.type === 'Complete' ? 'SuccessCriteriaMet' : 'FailureTarget' },
+          ...(isOver ? [verdict] : []),
+        ];
+  const fresh = added.filter(({ type }) => before.every((condition) => condition.type !== type));
+  return {
+    startTime,
+    ready,
+    ...Object.fromEntries(
+      Object.entries(numbers).filter(([name, number]) => number > 0 || name === 'terminating'),
+    ),
+    ...(isOver && verdict?.type === 'Complete' && { completionTime: now }),
+    conditions: [
+      ...before,
+      ...fresh.map((condition) => ({
+        ...condition,
+        status: 'True',
+        lastProbeTime: now,
+        lastTransitionTime: now,
+      })),
+    ],
+    uncountedTerminatedPods: {},
+  };
+}
+
+/** When it ended, in milliseconds since the epoch; undefined while it goes on. */
+function endOf({ status }: Job): number | undefined {
+  const end = status?.conditions?.find(
+    ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
+  );
+  return end === undefined ? undefined : Date.parse(end.lastTransitionTime ?? '') || 0;
+}

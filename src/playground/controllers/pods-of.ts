@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import type { KubeClient } from '../../kube/client.ts';
+import type { KubeObject, Stored } from '../../kube/object.ts';
+import { pods, type Deployment, type Pod } from '../../kube/resources.ts';
+
+export type PodTemplate = NonNullable<Deployment['spec']>['template'];
+type LabelSelector = NonNullable<Deployment['spec']>['selector'];
+
+/**
+ * The pods that an object controls. Asked of the API server and not of a cache: who makes pods by what it sees must see
+ * the ones that it has just made.
+ */
+export async function podsOf(
+  client: Pick<KubeClient, 'listAll'>,
+  owner: Stored<KubeObject>,
+  selector: LabelSelector | undefined,
+): Promise<readonly Stored<Pod>[]> {
+  const { namespace, uid } = owner.metadata;
+  const labelSelector = selectorText(selector);
+  const { items } = await client.listAll(pods, { namespace, labelSelector });
+  return items.filter(({ metadata }) =>
+    metadata.ownerReferences?.some((reference) => reference.uid === uid && reference.controller === true),
+  );
+}
+
+/** As the `labelSelector` of a request. */
+export function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector = {}): string {
+  return [
+    ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
+    ...matchExpressions.map(({ key, operator, values = [] }) => {
+      if (operator === 'Exists') return key;
+      if (operator === 'DoesNotExist') return `!${key}`;
+      return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
+    }),
+  ].join(',');
+}
+
+/** A pod as a template has it, controlled by `owner`. */
+export function podFromTemplate(
+  owner: Stored<KubeObject>,
+  template: PodTemplate,
+  extra: { readonly name: string; readonly labels?: Readonly<Record<string, string>> },
+) {
+  const { labels, annotations, finalizers } = template.metadata ?? {};
+  const { apiVersion, kind, metadata } = owner;
+  return {
+    metadata: {
+      name: extra.name,
+      ...(metadata.namespace !== undefined && { namespace: metadata.namespace }),
+      labels: { ...labels, ...extra.labels },
+      ...(annotations !== undefined && { annotations }),
+      ...(finalizers !== undefined && { finalizers }),
+      ownerReferences: [
+        {
+          apiVersion,
+          kind,
+          name: metadata.name,
+          uid: metadata.uid,
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+      ],
+    },
+    ...(template.spec !== undefined && { spec: template.spec }),
+  };
+}
+
+/** Letters of generated names: none that could make a word. */
+const LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
+
+/** `prefix` and five random letters, as the API server makes them of `generateName`. */
+export function randomName(prefix: string, random: () => number): string {
+  const suffix = Array.from({ length: 5 }, () => LETTERS[Math.floor(random() * LETTERS.length)]).join('');
+  return `${prefix.slice(0, 58)}${suffix}`;
+}
+
+/** The same for templates that say the same, in whatever order. */
+export function templateHash(template: PodTemplate): string {
+  const digest = createHash('sha256').update(canonical(template)).digest();
+  return Array.from(digest.subarray(0, 10), (byte) => LETTERS[byte % LETTERS.length]).join('');
+}
+
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? '';
+  const entries = Object.entries(value).filter(([, field]) => field !== undefined);
+  return `{${entries
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, field]) => `${JSON.stringify(key)}:${canonical(field)}`)
+    .join(',')}}`;
+}
