@@ -74,9 +74,12 @@ export function nameProblems(rule: NameRule, name: string): readonly string[] {
     return ['/', '%'].filter((part) => name.includes(part)).map((part) => `may not contain '${part}'`);
   }
   const { expression, most, message } = NAMES[rule];
+  const isDotted = new RegExp(`^${SUBDOMAIN}$`).test(name);
   return [
     ...(name.length > most ? [`must be no more than ${most} characters`] : []),
-    ...(new RegExp(`^(${expression})$`).test(name) ? [] : [message]),
+    ...(new RegExp(`^(${expression})$`).test(name)
+      ? []
+      : [rule === 'label' && isDotted ? 'must not contain dots' : message]),
   ];
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../../process/clock.ts';
 import { applyPatch } from './fields/apply-patch.ts';
+import { goPlain } from './fields/go-format.ts';
 import { jsonEqual, withFields } from './fields/json.ts';
 import { mergePatch } from './fields/merge-patch.ts';
 import { PatchError, strategicMergePatch } from './fields/strategic-merge-patch.ts';
@@ -106,7 +107,11 @@ export class Objects {
     let object = this.#read(kind, body, options);
     const meta = metaOf(object);
     if (kind.namespaced) this.#checkNamespace(kind, options.namespace ?? '', textAt(meta, 'name') ?? '');
-    object = withMeta(object, { namespace: options.namespace });
+    object = withMeta(object, {
+      namespace: options.namespace,
+      deletionTimestamp: undefined,
+      deletionGracePeriodSeconds: undefined,
+    });
     if (kind.defaults) object = kind.defaults(object);
     if (kind.status) object = withFields(object, { status: kind.custom ? undefined : emptyStatus(kind) });
     object = trackUpdate({
@@ -151,7 +156,7 @@ export class Objects {
     const object = await this.#replace(
       kind,
       before,
-      this.#tracked(kind, before, after, subresource, options),
+      this.#tracked(kind, before, inNamespace(after, options), subresource, options),
       subresource,
       options,
     );
@@ -171,11 +176,11 @@ export class Objects {
     const after = this.#patched(kind, before, patch, options);
     const { name: given, namespace } = metaOf(after);
     if (given !== name) throw nameMismatch(textAt(given) ?? '', name);
-    if (namespace !== options.namespace) throw namespaceMismatch();
+    if (namespace !== undefined && namespace !== options.namespace) throw namespaceMismatch();
     const object = await this.#replace(
       kind,
       before,
-      this.#tracked(kind, before, after, subresource, options),
+      this.#tracked(kind, before, inNamespace(after, options), subresource, options),
       subresource,
       options,
     );
@@ -222,10 +227,11 @@ export class Objects {
     const next =
       kind.kind === 'Namespace' ? withFields(marked, { status: { phase: 'Terminating' } }) : marked;
     if (options.dryRun || (isKept && jsonEqual(next, object))) return { object: next, isGone: !isKept };
-    const written = this.#store.put(resource, key, stored(kind, next));
     // Who runs it hears that it is to go also when it goes at once.
-    if (!isKept) await this.#store.remove(resource, key, stored(kind, next));
-    return { object: served(kind, await written), isGone: !isKept };
+    const written = this.#store.put(resource, key, stored(kind, next));
+    const gone = isKept ? undefined : this.#store.remove(resource, key, stored(kind, next));
+    const last = (await Promise.all([written, gone])).at(-1) ?? (await written);
+    return { object: served(kind, last), isGone: !isKept };
   }
 
   /** The body as an object of the kind, in the namespace of the request. */
@@ -275,7 +281,7 @@ export class Objects {
     const read = this.#decode(kind, after, options, (why) =>
       // Go's encoder sorts what it shows here.
       invalid({ group: '', kind: '' }, '', [
-        { type: 'Invalid', path: 'patch', value: JSON.stringify(after), detail: why },
+        { type: 'Invalid', path: 'patch', ...shownPatch(type, body, after, why) },
       ]),
     );
     return kind.defaults ? kind.defaults(read) : read;
@@ -480,12 +486,7 @@ export class Objects {
   ): readonly FieldError[] {
     const errors: FieldError[] = [];
     if (object['kind'] !== kind.kind) {
-      errors.push({
-        type: 'Invalid',
-        path: 'kind',
-        value: object['kind'] ?? '',
-        detail: `must be ${kind.kind}`,
-      });
+      return [{ type: 'Invalid', path: 'kind', value: object['kind'] ?? '', detail: `must be ${kind.kind}` }];
     }
     if (kind.custom) {
       errors.push(...scaleErrors(kind, object));
@@ -497,7 +498,7 @@ export class Objects {
 
   #refuse(kind: Kind, object: JsonObject, errors: readonly FieldError[]): void {
     if (errors.length === 0) return;
-    const what = { group: kind.group, kind: textAt(object, 'kind') ?? kind.kind };
+    const what = { group: kind.stored?.group ?? kind.group, kind: textAt(object, 'kind') ?? kind.kind };
     throw invalid(what, textAt(object, 'metadata', 'name') ?? '', errors);
   }
 
@@ -610,6 +611,11 @@ function emptyStatus(kind: Kind): Json | undefined {
   return decodeObject(kind, {}).object['status'];
 }
 
+/** The namespace of the request, where the object is not told to be in another. */
+function inNamespace(object: JsonObject, { namespace }: Pick<WriteOptions, 'namespace'>): JsonObject {
+  return withMeta(object, { namespace: metaOf(object)['namespace'] ?? namespace });
+}
+
 function specChanged(kind: Kind, before: JsonObject, after: JsonObject): boolean {
   const left = { metadata: undefined, ...(kind.status && { status: undefined }) };
   return !jsonEqual(withFields(before, left), withFields(after, left));
@@ -632,6 +638,18 @@ function graceOf(kind: Kind, object: JsonObject, { gracePeriodSeconds }: Deletio
   if (typeof current === 'number') return Math.min(current, gracePeriodSeconds ?? current);
   const own = kind.gracePeriod(object);
   return own === 0 ? 0 : Math.abs(gracePeriodSeconds ?? own);
+}
+
+/** A patch that makes no object, as Kubernetes shows it: the object, or of a strategic merge the patch as Go prints it. */
+function shownPatch(
+  type: PatchType,
+  patch: JsonObject,
+  after: JsonObject,
+  why: string,
+): { readonly value: Json; readonly detail: string } {
+  if (type !== 'strategic') return { value: JSON.stringify(after), detail: why };
+  const prefix = why.startsWith('illegal base64') ? 'error decoding from json: ' : '';
+  return { value: goPlain(patch), detail: prefix + why };
 }
 
 function nameMismatch(given: string, name: string): StatusError {

@@ -1,4 +1,12 @@
-import type { FieldError, Json, JsonObject, Kind, ScalePaths } from './kind.ts';
+import { goPlain, goType } from './fields/go-format.ts';
+import {
+  isJsonObject,
+  type FieldError,
+  type Json,
+  type JsonObject,
+  type Kind,
+  type ScalePaths,
+} from './kind.ts';
 import { at, count, object, text } from './kinds/read.ts';
 import { metaOf } from './objects.ts';
 import { badRequest, invalid } from './status-error.ts';
@@ -41,21 +49,37 @@ export function scaleErrors(kind: Kind, of: JsonObject): readonly FieldError[] {
   if (kind.scale === undefined) return [];
   const { specReplicasPath, statusReplicasPath } = kind.scale;
   return [specReplicasPath, statusReplicasPath].flatMap((path): readonly FieldError[] => {
+    const error = (shown: Json, detail: string) => [{ type: 'Invalid', path, value: shown, detail } as const];
+    const [first = ''] = fields(path);
+    const parent = of[first];
+    if (parent !== undefined && !isJsonObject(parent)) {
+      const detail = `${path} accessor error: ${goPlain(parent)} is of the type ${goType(parent)}, expected map[string]interface{}`;
+      return error(0, detail);
+    }
     const value = at(of, ...fields(path));
     if (value === undefined) return [];
-    const error = (shown: Json, detail: string) => [{ type: 'Invalid', path, value: shown, detail } as const];
     if (!Number.isInteger(value)) {
-      const type = typeof value === 'number' ? 'float64' : typeof value;
-      const shown = typeof value === 'object' ? JSON.stringify(value) : value;
-      return error(0, `${path} accessor error: ${shown} is of the type ${type}, expected int64`);
+      return error(
+        0,
+        `${path} accessor error: ${goPlain(value)} is of the type ${goType(value)}, expected int64`,
+      );
     }
     if (Number(value) < 0) return error(value, 'should be a non-negative integer');
     return Number(value) > 0x7fffffff ? error(value, 'should be less than or equal to 2147483647') : [];
   });
 }
 
+/** The Scale in the body of an update. @throws {StatusError} 400 */
+export function parseScale(body: string): JsonObject {
+  try {
+    return object(JSON.parse(body) as Json);
+  } catch (cause) {
+    throw badRequest(`the Scale cannot be read: ${cause instanceof Error ? cause.message : ''}`);
+  }
+}
+
 /** The merge patch of the object that a changed Scale stands for. @throws {StatusError} 400, 422 */
-export function patchOfScale(kind: Kind, paths: ScalePaths, scale: JsonObject): JsonObject {
+export function patchOfScale(kind: Kind, paths: ScalePaths, name: string, scale: JsonObject): JsonObject {
   const replicas: Json = at(scale, 'spec', 'replicas') ?? 0;
   if (typeof replicas !== 'number') throw badRequest('spec.replicas must be a number');
   const errors: FieldError[] =
@@ -69,8 +93,7 @@ export function patchOfScale(kind: Kind, paths: ScalePaths, scale: JsonObject): 
           },
         ]
       : [];
-  if (errors.length > 0)
-    throw invalid({ group: 'autoscaling', kind: 'Scale' }, text(scale, 'metadata', 'name'), errors);
+  if (errors.length > 0) throw invalid({ group: 'autoscaling', kind: 'Scale' }, name, errors);
   const nested = fields(paths.specReplicasPath).reduceRight<Json>(
     (inner, name) => ({ [name]: inner }),
     replicas,

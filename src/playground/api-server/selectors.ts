@@ -1,5 +1,6 @@
 import { at } from './kinds/read.ts';
 import { type JsonObject, type Kind } from './kind.ts';
+import { labelValueProblems, qualifiedNameProblems } from './metadata.ts';
 import { badRequest } from './status-error.ts';
 
 export type Matcher = (object: JsonObject) => boolean;
@@ -12,53 +13,77 @@ interface Requirement {
   readonly values: readonly string[];
 }
 
-/** Reads `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1`. @throws {StatusError} 400 */
+/** Reads `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1`. @throws {StatusError} 400, worded as the API server's parser */
 export function parseLabelSelector(text: string): Matcher {
   const tokens = Array.from(text.trim().matchAll(TOKEN), ([, token = '']) => token);
   const requirements: Requirement[] = [];
   let index = 0;
-  const next = (): string => tokens[index++] ?? '';
-  const fail = (found: string, expected: string): never => {
-    throw badRequest(`unable to parse requirement: found '${found}', expected: ${expected}`);
-  };
-  const identifier = (): string => {
-    const token = next();
-    return /^[-A-Za-z0-9_./]+$/.test(token) ? token : fail(token, 'identifier');
-  };
-  const list = (): readonly string[] => {
-    if (next() !== '(') fail(tokens[index - 1] ?? '', "'('");
-    const values: string[] = [];
-    for (let token = next(); ; token = next()) {
-      if (token === ')') return values;
-      if (token === ',') continue;
-      if (!/^[-A-Za-z0-9_./]+$/.test(token)) fail(token, "',', ')' or identifier");
-      values.push(token);
-    }
+  const fail = (expected: string, found = tokens[index] ?? ''): never => {
+    throw badRequest(`found '${found}', ${expected}`);
   };
   while (index < tokens.length) {
-    const isNegated = tokens[index] === '!';
-    if (isNegated) index++;
-    const key = identifier();
-    const operator = tokens[index] ?? ',';
-    if (isNegated || operator === ',') {
-      requirements.push({ key, operator: isNegated ? '!' : 'exists', values: [] });
-    } else if (operator === 'in' || operator === 'notin') {
-      index++;
-      requirements.push({ key, operator, values: list() });
-    } else if (['=', '==', '!=', '<', '>'].includes(operator)) {
-      index++;
-      // Nothing behind it is the empty value.
-      const value = tokens[index] === undefined || tokens[index] === ',' ? '' : identifier();
-      const plain = operator === '==' ? '=' : operator;
-      // One of those in the list above.
-      requirements.push({ key, operator: plain as Requirement['operator'], values: [value] });
-    } else fail(operator, `in, notin, =, ==, !=, gt, lt`);
-    if (index < tokens.length && next() !== ',') fail(tokens[index - 1] ?? '', "',' or 'end of string'");
+    if (!isWord(tokens[index]) && tokens[index] !== '!') fail("expected: !, identifier, or 'end of string'");
+    const { requirement, end } = parseRequirement(tokens, index);
+    requirements.push(requirement);
+    index = end;
+    if (index === tokens.length) break;
+    if (tokens[index] !== ',') fail("expected: ',' or 'end of string'");
+    index++;
+    if (!isWord(tokens[index]) && tokens[index] !== '!') fail("expected: identifier after ','");
   }
   return (object) =>
     requirements.every((requirement) =>
       holds(requirement, at(object, 'metadata', 'labels', requirement.key)),
     );
+}
+
+const isWord = (token: string | undefined): token is string =>
+  token !== undefined && /^[-A-Za-z0-9_./]+$/.test(token);
+
+function parseRequirement(
+  tokens: readonly string[],
+  start: number,
+): { readonly requirement: Requirement; readonly end: number } {
+  const fail = (why: string): never => {
+    throw badRequest(`unable to parse requirement: ${why}`);
+  };
+  const checked = (requirement: Requirement, end: number) => {
+    for (const why of qualifiedNameProblems(requirement.key)) {
+      fail(`key: Invalid value: ${JSON.stringify(requirement.key)}: ${why}`);
+    }
+    for (const [place, value] of requirement.values.entries()) {
+      const [why] = labelValueProblems(value);
+      if (why !== undefined)
+        fail(`values[${place}][${requirement.key}]: Invalid value: ${JSON.stringify(value)}: ${why}`);
+    }
+    return { requirement, end };
+  };
+  const isNegated = tokens[start] === '!';
+  let index = isNegated ? start + 1 : start;
+  const key = tokens[index++] ?? '';
+  if (!isWord(key)) fail(`found '${key}', expected: identifier`);
+  const operator = tokens[index] ?? ',';
+  if (isNegated || operator === ',') {
+    return checked({ key, operator: isNegated ? '!' : 'exists', values: [] }, index);
+  }
+  index++;
+  if (operator === 'in' || operator === 'notin') {
+    if (tokens[index] !== '(') fail(`found '${tokens[index] ?? ''}' expected: '('`);
+    const close = tokens.indexOf(')', index);
+    if (close === -1) fail("found '', expected: ',' or ')'");
+    return checked(
+      { key, operator, values: tokens.slice(index + 1, close).filter((token) => token !== ',') },
+      close + 1,
+    );
+  }
+  if (!['=', '==', '!=', '<', '>'].includes(operator))
+    fail(`found '${operator}', expected: in, notin, =, ==, !=, gt, lt`);
+  // One of those in the list above; nothing behind it is the empty value.
+  const plain = (operator === '==' ? '=' : operator) as Requirement['operator'];
+  const value = tokens[index] ?? ',';
+  if (value === ',') return checked({ key, operator: plain, values: [''] }, index);
+  if (!isWord(value)) fail(`found '${value}', expected: identifier`);
+  return checked({ key, operator: plain, values: [value] }, index + 1);
 }
 
 function holds({ operator, values }: Requirement, label: unknown): boolean {

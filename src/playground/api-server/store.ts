@@ -59,6 +59,7 @@ export class Store {
   #revision: number;
   #assigned: number;
   #forgotten: number;
+  #compacted = 0;
   #flushing: Promise<void> | undefined;
   #crashed = false;
   #liveBytes = 0;
@@ -82,7 +83,7 @@ export class Store {
     const { log, lines } =
       options.path === undefined ? { log: noLog, lines: [] } : await openLog(options.path);
     const store = new Store(log, lines, options);
-    if (lines.length > 1) await store.#compact();
+    if (lines.length > 1) await store.#rewrite();
     return store;
   }
 
@@ -119,7 +120,8 @@ export class Store {
 
   /** As list was at `revision`. @throws {ForgottenError} */
   listAt(resource: string, prefix: string, revision: number): readonly (readonly [string, JsonObject])[] {
-    if (revision < this.#forgotten) throw new ForgottenError(this.#forgotten);
+    const oldest = Math.max(this.#forgotten, this.#compacted);
+    if (revision < oldest) throw new ForgottenError(oldest);
     const objects = new Map(this.#resources.get(resource));
     for (let index = this.#changes.length - 1; index >= 0; index--) {
       const change = this.#changes[index];
@@ -150,8 +152,14 @@ export class Store {
     return () => this.#watchers.delete(listener);
   }
 
-  /** Forgets all history up to now: who watches from an older revision must list again. */
+  /** Forgets older states, as etcd does every five minutes: lists that go back to one get 410. */
+  compact(): void {
+    this.#compacted = this.#revision;
+  }
+
+  /** Forgets all history, as an API server does that starts anew: who watches from an older revision must list again. */
   forget(): void {
+    this.compact();
     this.#changes = [];
     this.#forgotten = this.#revision;
   }
@@ -199,7 +207,7 @@ export class Store {
         this.#commit(change);
         done();
       }
-      if (this.#log.size() > COMPACT_BYTES + COMPACT_RATIO * this.#liveBytes) await this.#compact();
+      if (this.#log.size() > COMPACT_BYTES + COMPACT_RATIO * this.#liveBytes) await this.#rewrite();
     }
   }
 
@@ -247,7 +255,7 @@ export class Store {
     return revision;
   }
 
-  async #compact(): Promise<void> {
+  async #rewrite(): Promise<void> {
     const lines = [JSON.stringify([[this.#revision, '', '', null]])];
     for (const [resource, objects] of this.#resources) {
       for (const [key, object] of objects) {

@@ -216,7 +216,9 @@ export function withNamedFields(type: FieldType, set: FieldSet): FieldSet {
 export function structsOf(schema: StructuralSchema): JsonObject {
   const structs = Object.entries(schema.properties ?? {}).map(([name, property]) => {
     const isList = property.type === 'array' && schema.required?.includes(name) === true;
-    const value = isEmptyObject(property.default ?? null) ? structsOf(property) : isList ? null : undefined;
+    const { default: given } = property;
+    const zero = given === null || given === '' || given === 0 ? given : isList ? null : undefined;
+    const value = isEmptyObject(given ?? null) ? structsOf(property) : zero;
     return [name, value] as const;
   });
   return objectOf(structs);

@@ -2,7 +2,7 @@ import { withFields } from '../fields/json.ts';
 import { apiVersionOf, type Json, type JsonObject, type Kind, type TableColumn } from '../kind.ts';
 import { at, text } from '../kinds/read.ts';
 import { metaOf, served } from '../objects.ts';
-import { StatusError } from '../status-error.ts';
+import { badRequest, StatusError } from '../status-error.ts';
 
 /** How a client wants its answer. */
 export interface Form {
@@ -15,6 +15,12 @@ const AVAILABLE = ['application/json', 'application/yaml', 'application/json;str
 
 /** The first form in an Accept header that can be served. @throws {StatusError} 406 */
 export function formOf(accept: string, includeObject: string): Form {
+  if (!['', 'None', 'Metadata', 'Object'].includes(includeObject)) {
+    const value = JSON.stringify(includeObject);
+    throw badRequest(
+      `Unable to convert to Table as requested: includeObject: Invalid value: ${value}: must be 'Metadata', 'Object', 'None', or empty`,
+    );
+  }
   for (const range of accept === '' ? ['*/*'] : accept.split(',')) {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
     if (!['application/json', 'application/*', '*/*'].includes(type)) continue;
@@ -65,7 +71,7 @@ export function listText(
 ): string {
   if (form.as === 'Table') return JSON.stringify(table(kind, objects, metadata, form, now));
   if (form.as === 'PartialObjectMetadata') {
-    const items = objects.map((object) => ({ metadata: metaOf(object) }));
+    const items = objects.map(partial);
     return JSON.stringify({
       kind: 'PartialObjectMetadataList',
       apiVersion: 'meta.k8s.io/v1',
@@ -75,7 +81,7 @@ export function listText(
   }
   const prefix = kind.custom ? `{"apiVersion":"${apiVersionOf(kind)}","kind":"${kind.kind}",` : '{';
   const items = objects.map((object) => prefix + restText(view(kind, object))).join(',');
-  return `{"kind":"${kind.kind}List","apiVersion":"${apiVersionOf(kind)}","metadata":${JSON.stringify(metadata)},"items":[${items}]}`;
+  return `{"kind":"${kind.kind}List","apiVersion":"${apiVersionOf(kind)}","metadata":${JSON.stringify(kind.custom ? { continue: '', ...metadata } : metadata)},"items":[${items}]}`;
 }
 
 /** `withColumns`: of a watch, only the first event tells the columns. */

@@ -27,7 +27,8 @@ const namesOf = (kind: Kind) => ({
 });
 
 /** Changes when objects are stored in another form; the two kinds of Event share theirs. */
-function storageHash({ group, version, kind, stored }: Kind): string {
+function storageHash({ group, version: served, kind, stored }: Kind): string {
+  const version = kind === 'CustomResourceDefinition' ? 'v1beta1' : served;
   const place = [stored?.group ?? group, version, kind].join('/');
   return createHash('sha256').update(place).digest().subarray(0, 8).toString('base64');
 }

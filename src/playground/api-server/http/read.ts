@@ -1,5 +1,5 @@
 import { metaOf, resourceOf } from '../objects.ts';
-import type { JsonObject, Kind } from '../kind.ts';
+import type { FieldError, JsonObject, Kind } from '../kind.ts';
 import { parseFieldSelector, parseLabelSelector, type Matcher } from '../selectors.ts';
 import { badRequest, expired, internal, invalid, StatusError } from '../status-error.ts';
 import { ForgottenError, type Store } from '../store.ts';
@@ -13,25 +13,24 @@ export interface ListOptions {
   readonly resourceVersion: string;
   readonly resourceVersionMatch: string;
   readonly isWatch: boolean;
-  readonly sendInitialEvents: boolean;
   readonly allowBookmarks: boolean;
   readonly timeoutSeconds: number | undefined;
 }
 
 /** @throws {StatusError} 400, 422 */
 export function parseListOptions(kind: Kind, query: URLSearchParams): ListOptions {
-  const isTrue = (name: string) => ['true', '1', ''].includes(query.get(name) ?? 'false');
+  // As Go reads them: anything but these is true.
+  const isTrue = (name: string) => !['false', '0'].includes(query.get(name) ?? 'false');
   const [labels, fields] = [query.get('labelSelector') ?? '', query.get('fieldSelector') ?? ''];
   const options = {
     resourceVersion: query.get('resourceVersion') ?? '',
     resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
     continue: query.get('continue') ?? '',
     isWatch: isTrue('watch'),
-    sendInitialEvents: isTrue('sendInitialEvents'),
   };
   const limit = integer(query, 'limit') ?? 0;
   const timeoutSeconds = integer(query, 'timeoutSeconds');
-  checkVersionMatch(options);
+  checkVersionMatch(options, isTrue('sendInitialEvents'));
   const byLabel = parseLabelSelector(labels);
   const byField = parseFieldSelector(kind, fields);
   return {
@@ -54,38 +53,35 @@ function integer(query: URLSearchParams, name: string): number | undefined {
 
 /** What may be combined with resourceVersionMatch, as the API server's ValidateListOptions. */
 function checkVersionMatch(
-  options: Pick<
-    ListOptions,
-    'isWatch' | 'sendInitialEvents' | 'resourceVersion' | 'resourceVersionMatch' | 'continue'
-  >,
+  options: Pick<ListOptions, 'isWatch' | 'resourceVersion' | 'resourceVersionMatch' | 'continue'>,
+  sendInitialEvents: boolean,
 ): void {
-  const { resourceVersionMatch: match, resourceVersion: version } = options;
+  const { isWatch, resourceVersionMatch: match, resourceVersion: version } = options;
   const path = 'resourceVersionMatch';
-  const refuse = (detail: string, field = path): never => {
-    throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
-      { type: 'Forbidden', path: field, detail },
-    ]);
-  };
-  if (options.isWatch && match !== '' && !options.sendInitialEvents) {
-    refuse('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+  const errors: FieldError[] = [];
+  const forbid = (detail: string, field = path) => errors.push({ type: 'Forbidden', path: field, detail });
+  if (sendInitialEvents) {
+    // As a server without this: clients then list and watch.
+    forbid(
+      isWatch
+        ? 'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled'
+        : 'sendInitialEvents is forbidden for list',
+      'sendInitialEvents',
+    );
+  } else if (match !== '') {
+    if (isWatch) forbid('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+    else if (version === '') forbid('resourceVersionMatch is forbidden unless resourceVersion is provided');
+    if (options.continue !== '') forbid('resourceVersionMatch is forbidden when continue is provided');
+    const supported = isWatch ? ['NotOlderThan'] : ['Exact', 'NotOlderThan', ''];
+    if (!supported.includes(match)) {
+      const detail = `supported values: ${supported.map((value) => JSON.stringify(value)).join(', ')}`;
+      errors.push({ type: 'NotSupported', path, value: match, detail });
+    }
+    if (match === 'Exact' && version === '0' && !isWatch) {
+      forbid('resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+    }
   }
-  if (options.sendInitialEvents) {
-    if (!options.isWatch) refuse('sendInitialEvents is forbidden for list', 'sendInitialEvents');
-    if (match !== 'NotOlderThan')
-      refuse('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
-    return;
-  }
-  if (match === '') return;
-  if (version === '') refuse('resourceVersionMatch is forbidden unless resourceVersion is provided');
-  if (options.continue !== '') refuse('resourceVersionMatch is forbidden when continue is provided');
-  if (match !== 'Exact' && match !== 'NotOlderThan') {
-    const detail = 'supported values: "Exact", "NotOlderThan", ""';
-    throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', [
-      { type: 'NotSupported', path, value: match, detail },
-    ]);
-  }
-  if (match === 'Exact' && version === '0')
-    refuse('resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+  if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', errors);
 }
 
 /** A resourceVersion as a number; 0 when it says nothing. @throws {StatusError} 400, or 500 of a watch */
@@ -140,7 +136,6 @@ export function listPage(
   return {
     objects: page.map(([, object]) => object),
     metadata: {
-      ...(kind.custom && { continue: '' }),
       resourceVersion: String(revision),
       ...(isCut && { continue: formatToken({ revision, start: `${last}\0` }) }),
       // As the API server, which would have to look at them all to tell.

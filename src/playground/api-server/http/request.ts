@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { load, YAMLException } from 'js-yaml';
 import type { RequestInfo } from '../faults.ts';
 import { apiVersionOf, isJsonObject, type Json, type JsonObject, type Kind } from '../kind.ts';
+import type { PatchType } from '../objects.ts';
 import { builtInKinds } from '../kinds/built-in-kinds.ts';
-import { badRequest, internal, StatusError, unsupportedMediaType } from '../status-error.ts';
+import { badRequest, internal, noSuchResource, StatusError, unsupportedMediaType } from '../status-error.ts';
 
 /** A path below /api or /apis that names objects. */
 export type ResourcePath = Pick<
@@ -11,14 +12,15 @@ export type ResourcePath = Pick<
   'group' | 'version' | 'resource' | 'subresource' | 'namespace' | 'name'
 >;
 
-/** What a path names; undefined when it is not of this form. The path is not yet known to exist. */
+/** What a path names; undefined when it is not of this form. The path is not yet known to exist. @throws {StatusError} 404 */
 export function parsePath(path: string): ResourcePath | undefined {
-  const parts = path.split('/').slice(1).map(decode);
+  const parts = path.replace(/\/$/, '').split('/').slice(1).map(decode);
   const [root, ...rest] = parts;
   if (root !== 'api' && root !== 'apis') return undefined;
   const group = root === 'api' ? '' : (rest.shift() ?? '');
   const [version, ...names] = rest;
-  if (version === undefined || names.length === 0 || names.includes('')) return undefined;
+  if (version === undefined || names.length === 0) return undefined;
+  if (names.includes('')) throw noSuchResource();
   // The subresources of a namespace are the only ones that could be taken for objects in it.
   const inNamespace =
     names[0] === 'namespaces' && names.length > 2 && names[2] !== 'status' && names[2] !== 'finalize';
@@ -73,23 +75,34 @@ export function parseObject(text: string, contentType: string, kind: Kind): Body
   if (type !== '' && !OBJECT_TYPES.includes(type)) {
     throw unsupportedMediaType([...OBJECT_TYPES, 'application/vnd.kubernetes.protobuf']);
   }
-  const unrecognized = (why: string, shown: string) =>
-    badRequest(`the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${shown})`);
-  const shown = text === '' ? '<empty>' : text.slice(0, 1024);
+  const unrecognized = (why: string) =>
+    badRequest(
+      `the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${excerpt(text)})`,
+    );
   let value: Json;
   try {
     value = type === 'application/yaml' ? parseYaml(text) : (JSON.parse(text) as Json);
   } catch (error) {
-    throw unrecognized(`couldn't get version/kind; json parse error: ${goJsonError(text, error)}`, shown);
+    if (error instanceof YAMLException) throw unrecognized(yamlError(error));
+    throw unrecognized(`couldn't get version/kind; json parse error: ${goJsonError(text, error)}`);
   }
-  if (!isJsonObject(value)) {
+  // Go takes null for an object with nothing in it.
+  const object = value ?? {};
+  if (!isJsonObject(object)) {
     const struct =
       'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
-    const why = `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonKind(value)} into Go value of type ${struct}`;
-    throw unrecognized(why, Buffer.from(text).toString('hex'));
+    const why = `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonKind(object)} into Go value of type ${struct}`;
+    throw unrecognized(why);
   }
-  checkKind(kind, value, shown, unrecognized);
-  return { object: value, duplicates: duplicateFields(text) };
+  checkKind(kind, object, text, unrecognized);
+  return { object, duplicates: duplicateFields(text) };
+}
+
+/** As the API server shows what it could not read. */
+function excerpt(text: string): string {
+  if (text === '') return '<empty>';
+  const shown = text.startsWith('{') ? text : Buffer.from(text).toString('hex');
+  return shown.length > 30 ? `${shown.slice(0, 30)} ...` : shown;
 }
 
 /** The options in the body of a delete. @throws {StatusError} 500 */
@@ -107,13 +120,18 @@ export function parseDeleteOptions(text: string): JsonObject {
 function checkKind(
   kind: Kind,
   object: JsonObject,
-  shown: string,
-  unrecognized: (why: string, shown: string) => StatusError,
+  text: string,
+  unrecognized: (why: string) => StatusError,
 ): void {
   const [given, version] = [object['kind'] ?? '', object['apiVersion'] ?? ''];
+  for (const [field, value] of Object.entries({ apiVersion: version, kind: given })) {
+    if (typeof value === 'string') continue;
+    const why = `json: cannot unmarshal ${jsonKind(value)} into Go struct field .${field} of type string`;
+    throw unrecognized(`couldn't get version/kind; json parse error: ${why}`);
+  }
   if (typeof given !== 'string' || typeof version !== 'string') return;
   if (kind.custom) {
-    if (given === '') throw unrecognized(`Object 'Kind' is missing in '${shown}'`, shown);
+    if (given === '') throw unrecognized(`Object 'Kind' is missing in '${text}'`);
     if (version !== apiVersionOf(kind)) {
       throw badRequest(
         `the API version in the data (${version}) does not match the expected API version (${apiVersionOf(kind)})`,
@@ -137,19 +155,18 @@ function goName(kind: string, version: string, isInternal = false): string {
 }
 
 /** The object in the body of a patch. @throws {StatusError} 400 */
-export function parsePatch(text: string, isYaml: boolean): Body {
+export function parsePatch(text: string, type: PatchType): Body {
+  const isYaml = type === 'apply';
   let value: Json;
   try {
     value = isYaml ? parseYaml(text) : (JSON.parse(text) as Json);
   } catch (error) {
-    if (isYaml)
-      throw badRequest(`error decoding YAML: error converting YAML to JSON: yaml: ${yamlError(error)}`);
-    throw badRequest(`error decoding patch: ${goJsonError(text, error)}`);
+    if (isYaml) throw badRequest(`error decoding YAML: error converting YAML to JSON: ${yamlError(error)}`);
+    throw badRequest(`${type === 'merge' ? 'error decoding patch: ' : ''}${goJsonError(text, error)}`);
   }
   if (isJsonObject(value)) return { object: value, duplicates: isYaml ? [] : duplicateFields(text) };
-  const target = isYaml ? 'map[string]interface {}' : 'map[string]interface {}';
   throw badRequest(
-    `error decoding patch: json: cannot unmarshal ${jsonKind(value)} into Go value of type ${target}`,
+    `error decoding patch: json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`,
   );
 }
 
@@ -163,12 +180,14 @@ function parseYaml(text: string): Json {
     }
   }
   // Dates and the like would not be JSON.
-  return JSON.parse(JSON.stringify(load(text) ?? null)) as Json;
+  return JSON.parse(JSON.stringify(load(text, { json: true }) ?? null)) as Json;
 }
 
 function yamlError(error: unknown): string {
   if (!(error instanceof YAMLException)) return String(error);
-  return `line ${(error.mark?.line ?? 0) + 1}: ${error.reason}`;
+  const isCut = error.reason.startsWith('unexpected end of the stream');
+  const reason = isCut ? 'did not find expected node content' : error.reason;
+  return `yaml: line ${isCut ? 1 : (error.mark?.line ?? 0) + 1}: ${reason}`;
 }
 
 function jsonKind(value: Json): string {

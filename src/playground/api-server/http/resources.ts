@@ -15,7 +15,7 @@ import {
   type Subresource,
   type WriteOptions,
 } from '../objects.ts';
-import { patchOfScale, scaleOf } from '../scale.ts';
+import { parseScale, patchOfScale, scaleOf } from '../scale.ts';
 import {
   badRequest,
   methodNotAllowed,
@@ -27,6 +27,7 @@ import {
 } from '../status-error.ts';
 import type { Store } from '../store.ts';
 import { formOf, listText, objectText } from './answer.ts';
+import { authorize, type User } from './authorize.ts';
 import { parseDeletion, parseWriteOptions } from './options.ts';
 import { checkNotAhead, listPage, parseListOptions } from './read.ts';
 import { parseDeleteOptions, parseObject, parsePatch, readBody, type Body } from './request.ts';
@@ -50,6 +51,7 @@ export interface Resources {
 }
 
 interface Exchange {
+  readonly user: User;
   readonly resources: Resources;
   readonly kind: Kind;
   readonly request: RequestInfo;
@@ -64,6 +66,7 @@ export class NoSuchPathError extends Error {}
 /** Answers a request for objects that is let in. @throws {StatusError | NoSuchPathError} */
 export async function serveResource(
   resources: Resources,
+  user: User,
   request: RequestInfo,
   query: URLSearchParams,
   message: IncomingMessage,
@@ -80,7 +83,7 @@ export async function serveResource(
   if (fault !== undefined) throw faultError(fault.code, fault.retryAfterSeconds);
   if (kind.namespaced ? name !== undefined && namespace === undefined : namespace !== undefined)
     throw noSuchResource();
-  const exchange = { resources, kind, request, query, message, response };
+  const exchange = { resources, user, kind, request, query, message, response };
   if (subresource !== undefined) await serveSubresource(exchange, subresource, name ?? '');
   else if (name === undefined) await serveCollection(exchange);
   else await serveObject(exchange, name);
@@ -103,26 +106,30 @@ function faultError(code: number, retryAfterSeconds: number | undefined): Status
   });
 }
 
+async function createObject(exchange: Exchange): Promise<void> {
+  const { kind, query, message, resources } = exchange;
+  const options = {
+    ...parseWriteOptions('CreateOptions', query, agentOf(message), false),
+    ...shared(exchange),
+  };
+  const body = await objectBody(exchange);
+  const object = await resources.objects.create(kind, body.object, {
+    ...options,
+    duplicates: body.duplicates,
+  });
+  answerObject(exchange, 201, object);
+}
+
 async function serveCollection(exchange: Exchange): Promise<void> {
-  const { kind, request, query, message, resources } = exchange;
+  const { kind, request, message } = exchange;
   const { namespace } = request;
   const canCreate = !kind.namespaced || namespace !== undefined;
   if (kind.custom && !canCreate && message.method !== 'GET') throw new NoSuchPathError();
   if (message.method === 'GET') return serveList(exchange);
-  if (message.method === 'POST' && canCreate) {
-    const options = {
-      ...parseWriteOptions('CreateOptions', query, agentOf(message), false),
-      ...shared(exchange),
-    };
-    const body = await objectBody(exchange);
-    const object = await resources.objects.create(kind, body.object, {
-      ...options,
-      duplicates: body.duplicates,
-    });
-    return answerObject(exchange, 201, object);
-  }
+  if (message.method === 'POST' && canCreate) return createObject(exchange);
   if (message.method === 'DELETE' && canCreate && kind.kind !== 'Namespace')
     return deleteCollection(exchange);
+  if (kind.custom && message.method === 'PUT') throw badRequest('name must be provided');
   throw methodNotAllowed();
 }
 
@@ -180,6 +187,11 @@ async function serveObject(exchange: Exchange, name: string, subresource?: 'stat
       const result = await patch(exchange, name, subresource);
       return answerObject(exchange, result.created ? 201 : 200, result.object);
     }
+    case 'POST': {
+      // As the API server, which ignores the name then.
+      if (kind.custom && subresource === undefined) return createObject(exchange);
+      throw methodNotAllowed();
+    }
     case 'DELETE': {
       if (subresource === undefined) return deleteObject(exchange, name);
       throw methodNotAllowed();
@@ -195,6 +207,8 @@ const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
   'application/merge-patch+json': 'merge',
   'application/strategic-merge-patch+json': 'strategic',
 };
+/** What `kubectl apply` and `kubectl edit` need it for here. */
+const STRATEGIC_KINDS = ['ConfigMap', 'Secret'];
 
 async function patch(
   exchange: Exchange,
@@ -202,16 +216,23 @@ async function patch(
   subresource: Subresource | undefined,
   change = (body: JsonObject) => body,
 ) {
-  const { kind, query, message, resources } = exchange;
+  const { kind, request, query, message, resources, user } = exchange;
   const type = PATCH_TYPES[(message.headers['content-type'] ?? '').split(';')[0]?.trim() ?? ''];
-  if (type === undefined || (type === 'strategic' && kind.custom)) {
+  const isStrategic = !kind.custom && STRATEGIC_KINDS.includes(kind.kind);
+  if (type === undefined || (type === 'strategic' && !isStrategic)) {
+    if (type === undefined && !kind.custom) {
+      const text = '415: Unsupported Media Type';
+      throw new StatusError({ code: 415, reason: 'UnsupportedMediaType', message: text, details: {} });
+    }
     throw unsupportedMediaType(
-      Object.keys(PATCH_TYPES).filter((name) => !kind.custom || PATCH_TYPES[name] !== 'strategic'),
+      Object.keys(PATCH_TYPES).filter((name) => isStrategic || PATCH_TYPES[name] !== 'strategic'),
     );
   }
   const { force, ...options } = parseWriteOptions('PatchOptions', query, agentOf(message), type === 'apply');
-  const body = parsePatch(await readBody(message), type === 'apply');
+  const body = parsePatch(await readBody(message), type);
   const written = { ...options, ...shared(exchange), duplicates: body.duplicates };
+  const isThere = resources.store.latest(resourceOf(kind), keyOf(request.namespace, name)) !== undefined;
+  if (type === 'apply' && !isThere) authorize(user, { ...request, verb: 'create' });
   return resources.objects.patch(
     kind,
     name,
@@ -283,14 +304,16 @@ async function serveScale(exchange: Exchange, name: string): Promise<void> {
         ...parseWriteOptions('UpdateOptions', query, agentOf(message), false),
         ...shared(exchange),
       };
-      const { object } = await objectBody(exchange);
-      const change = { type: 'merge', body: patchOfScale(kind, scale, object), force: false } as const;
+      const object = parseScale(await readBody(message));
+      const change = { type: 'merge', body: patchOfScale(kind, scale, name, object), force: false } as const;
       return answer(
         (await resources.objects.patch(kind, name, change, 'scale', { ...options, duplicates: [] })).object,
       );
     }
     case 'PATCH':
-      return answer((await patch(exchange, name, 'scale', (body) => patchOfScale(kind, scale, body))).object);
+      return answer(
+        (await patch(exchange, name, 'scale', (body) => patchOfScale(kind, scale, name, body))).object,
+      );
     case undefined:
     default:
       throw methodNotAllowed();

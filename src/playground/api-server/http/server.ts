@@ -55,7 +55,9 @@ export interface ApiServer {
   readonly url: string;
   /** Lets one more user in. */
   admit(user: User): void;
-  /** Forgets the history, as a real one does every five minutes: older watches get 410. */
+  /** Forgets older states, as a real one does every five minutes: lists that go back to one get 410. */
+  compact(): void;
+  /** Forgets all history, as a real one does when it starts: older watches get 410 too. */
   forget(): void;
   /** Ends every connection, and when all that was answered is in the file. */
   close(): Promise<void>;
@@ -124,7 +126,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       return json(response, 201, reviewAccess(user, review));
     }
     authorize(user, request);
-    await serveResource(resources, request, query, message, response);
+    await serveResource(resources, user, request, query, message, response);
   }
 
   async function serveOther(
@@ -163,6 +165,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       if (wantsAggregated(accept)) return aggregated(kinds, isCore);
       return isCore ? coreVersions(host) : groupList(kinds);
     }
+    if (path.startsWith('/version/')) throw noSuchResource();
     if (path === '/version') return version();
     if (path === '/openapi/v2') return {};
     if (path === '/openapi/v3') return documentIndex(kinds);
@@ -191,6 +194,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   return {
     url: `https://${address}:${port}`,
     admit: (user) => void users.set(user.token, user),
+    compact: () => store.compact(),
     forget: () => store.forget(),
     close: async () => {
       const closed = once(server, 'close');

@@ -36,14 +36,13 @@ export async function serveWatch(watch: Watch): Promise<void> {
   response.on('close', () => ended.abort());
   response.writeHead(200, { 'content-type': 'application/json' });
   response.flushHeaders();
-  const withInitial = version === 0 || options.sendInitialEvents;
+  const withInitial = version === 0;
   const start = withInitial ? store.revision : version;
   if (withInitial) {
     const all = { ...options, limit: 0, continue: '', resourceVersion: '', resourceVersionMatch: '' };
     for (const object of listPage(store, kind, request.namespace, all, 0).objects)
       stream.send('ADDED', object);
   }
-  if (options.sendInitialEvents && options.allowBookmarks) stream.bookmark(true);
   let stop = () => {};
   try {
     stop = store.watch(start, (change) => {
@@ -67,14 +66,16 @@ async function keep(
   signal: AbortSignal,
 ): Promise<void> {
   const end = clock.monotonic() + (options.timeoutSeconds ?? DEFAULT_TIMEOUT_S) * 1000;
-  const last = end - LAST_BOOKMARK_MS;
+  let last = end - LAST_BOOKMARK_MS;
   try {
     for (;;) {
       const now = clock.monotonic();
       if (now >= end) return;
       const until = now < last ? Math.min(now + BOOKMARK_MS, last) : end;
       await clock.sleep(until - now, signal);
-      if (options.allowBookmarks && until < end) stream.bookmark(false);
+      if (options.allowBookmarks && until < end) stream.bookmark();
+      // A timer may fire a little early; there is one last bookmark all the same.
+      if (until === last) last = -Infinity;
     }
   } catch (error) {
     // The client has gone.
@@ -127,13 +128,12 @@ class EventStream {
     else write();
   }
 
-  bookmark(isEndOfInitial: boolean): void {
+  bookmark(): void {
     if (this.#isStalled || this.#queue) return;
     const { store, kind, form, response } = this.#watch;
     const metadata = {
       resourceVersion: String(store.revision),
       ...(kind.custom ? {} : { creationTimestamp: null }),
-      ...(isEndOfInitial && { annotations: { 'k8s.io/initial-events-end': 'true' } }),
     };
     const object = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };
     const shown = form.as === 'Table' ? this.#text(object) : JSON.stringify(object);

@@ -1,11 +1,13 @@
 import { isJsonArray, jsonEqual, withFields } from '../fields/json.ts';
 import type { FieldError, Json, JsonObject, Kind, World } from '../kind.ts';
 import { nameProblems } from '../metadata.ts';
+import { invalid } from '../status-error.ts';
 import { parseQuantity } from '../schema/quantity.ts';
 import { portNumberErrors } from './pod-spec.ts';
 import {
   at,
   changed,
+  changeText,
   count,
   forbiddenField,
   invalidValue,
@@ -162,31 +164,31 @@ export const persistentVolumeClaim: Partial<Kind> = {
       ...(storage !== undefined && (nanos(storage) ?? 0n) <= 0n
         ? [invalidValue(path, storage, 'must be greater than zero')]
         : []),
-      ...(old === undefined ? [] : claimUpdateErrors(spec, object(old, 'spec'))),
+      ...(old === undefined ? [] : claimUpdateErrors(spec, old)),
     ];
   },
 };
 
 const nanos = (quantity: Json | undefined): bigint | undefined => parseQuantity(text(quantity));
 
+const CLAIM_IS_IMMUTABLE =
+  'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims';
+
 function claimUpdateErrors(spec: JsonObject, old: JsonObject): readonly FieldError[] {
-  // A claim gets its volume once; its size may be asked to grow.
+  const before = object(old, 'spec');
+  const isBound = text(old, 'status', 'phase') === 'Bound';
   const fixed = (of: JsonObject) =>
     withFields(of, {
-      resources: undefined,
-      ...(old['volumeName'] === undefined && { volumeName: undefined }),
+      ...(isBound && { resources: undefined }),
+      // A claim gets its volume once.
+      ...(before['volumeName'] === undefined && { volumeName: undefined }),
     });
-  if (!jsonEqual(fixed(spec), fixed(old))) {
-    return [
-      forbiddenField(
-        'spec',
-        'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims',
-      ),
-    ];
+  if (!jsonEqual(fixed(spec), fixed(before))) {
+    return [forbiddenField('spec', `${CLAIM_IS_IMMUTABLE}\n${changeText(before, spec)}`)];
   }
-  const [size, before] = [spec, old].map((of) => nanos(at(of, 'resources', 'requests', 'storage')) ?? 0n);
-  const isSmaller = (size ?? 0n) < (before ?? 0n);
-  return isSmaller
+  const size = nanos(at(spec, 'resources', 'requests', 'storage')) ?? 0n;
+  const capacity = nanos(at(old, 'status', 'capacity', 'storage')) ?? 0n;
+  return size < capacity
     ? [forbiddenField('spec.resources.requests.storage', 'field can not be less than status.capacity')]
     : [];
 }
@@ -216,13 +218,16 @@ export const service: Partial<Kind> = {
       );
     }),
   prepare: (given, old, world) =>
-    changed(given, ['spec'], (spec) => allocated(object(spec), old && object(old, 'spec'), world)),
+    changed(given, ['spec'], (spec) => {
+      checkAddress(given, world);
+      return allocated(object(spec), old && object(old, 'spec'), world);
+    }),
   validate: (given, old) => {
     const spec = object(given, 'spec');
     const type = text(spec, 'type');
     const ports = items(spec, 'ports');
     const isHeadless = spec['clusterIP'] === 'None';
-    const addresses = spec['clusterIPs'] ?? null;
+    const addresses = [text(spec, 'clusterIP')];
     return [
       ...(old !== undefined &&
       at(old, 'spec', 'clusterIP') !== undefined &&
@@ -304,10 +309,24 @@ function allocated(spec: JsonObject, old: JsonObject | undefined, world: World):
   };
 }
 
+/** @throws {StatusError} 422 where a clusterIP is asked for that cannot be given */
+function checkAddress(given: JsonObject, { serviceNetwork }: World): void {
+  const address = text(given, 'spec', 'clusterIP');
+  if (address === '' || address === 'None') return;
+  const [network = '', length = ''] = serviceNetwork.split('/');
+  const block = (ip: string) => Math.floor(numberOf(ip) / 2 ** (32 - Number(length)));
+  if (block(address) === block(network)) return;
+  const detail = `failed to allocate IP ${address}: the provided network does not match the current range`;
+  const error = invalidValue('spec.clusterIPs', at(given, 'spec', 'clusterIPs') ?? [address], detail);
+  throw invalid({ group: '', kind: 'Service' }, text(given, 'metadata', 'name'), [error]);
+}
+
+const numberOf = (address: string): number =>
+  address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+
 function freeAddress(used: ReadonlySet<string>, world: World): string {
   const [network = '', length = ''] = world.serviceNetwork.split('/');
-  const [a = 0, b = 0, c = 0, d = 0] = network.split('.').map(Number);
-  const first = ((a * 256 + b) * 256 + c) * 256 + d;
+  const first = numberOf(network);
   const size = 2 ** (32 - Number(length));
   return free(size - 2, world, (index) => {
     const address = first + 1 + index;

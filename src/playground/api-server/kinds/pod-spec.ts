@@ -6,6 +6,7 @@ import {
   at,
   changed,
   count,
+  duplicate,
   forbiddenField,
   invalidValue,
   items,
@@ -108,7 +109,12 @@ export function podSpecErrors(spec: JsonObject, path: string): readonly FieldErr
   );
   return [
     ...volumes.flatMap((volume, index) =>
-      volumeErrors(volume, names.slice(0, index), `${path}.volumes[${index}]`),
+      // One that is wrong in itself is not there for the others.
+      volumeErrors(
+        volume,
+        Object.keys(volumes[index - 1] ?? {}).length > 2 ? [] : names.slice(0, index),
+        `${path}.volumes[${index}]`,
+      ),
     ),
     ...(containers.length === 0 ? [required(`${path}.containers`)] : []),
     ...all.flatMap(([container, place], index) => [
@@ -136,9 +142,7 @@ function volumeErrors(volume: JsonObject, before: readonly string[], path: strin
   const [, ...more] = Object.keys(sources);
   return [
     ...(shown === '' ? [required(`${path}.name`)] : label(shown, `${path}.name`)),
-    ...(before.includes(shown)
-      ? [{ type: 'Duplicate', path: `${path}.name`, value: shown, detail: '' } as const]
-      : []),
+    ...(before.includes(shown) && shown !== '' ? [duplicate(`${path}.name`, shown)] : []),
     ...more.map((source) => forbiddenField(`${path}.${source}`, 'may not specify more than 1 volume type')),
     ...(volume['persistentVolumeClaim'] !== undefined &&
     text(volume, 'persistentVolumeClaim', 'claimName') === ''

@@ -81,3 +81,15 @@ export function negative(path: string, value: Json | undefined): readonly FieldE
     ? [invalidValue(path, value, 'must be greater than or equal to 0')]
     : [];
 }
+
+/** How an immutable part would have changed, for people. */
+export function changeText(before: Json, after: Json): string {
+  return `@@ -1 +1 @@\n-${JSON.stringify(before)}\n+${JSON.stringify(after)}\n`;
+}
+
+export const duplicate = (path: string, value: Json): FieldError => ({
+  type: 'Duplicate',
+  path,
+  value,
+  detail: '',
+});

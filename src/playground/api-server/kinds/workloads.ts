@@ -6,6 +6,7 @@ import { defaultedPodSpec, podSpecErrors } from './pod-spec.ts';
 import {
   at,
   changed,
+  changeText,
   count,
   forbiddenField,
   invalidValue,
@@ -157,7 +158,7 @@ export const job: Partial<Kind> = {
     }));
     const labels = at(given, 'metadata', 'labels');
     // Labels that came from the template are one with those, in Kubernetes too.
-    return labels !== undefined && jsonEqual(labels, at(given, 'spec', 'template', 'metadata', 'labels'))
+    return jsonEqual(labels, at(given, 'spec', 'template', 'metadata', 'labels'))
       ? changed(selected, ['metadata'], (metadata) => ({
           ...object(metadata),
           labels: { ...object(labels), ...own },
@@ -263,7 +264,9 @@ export const pod: Partial<Kind> = {
   validate: (given, old) => {
     const spec = object(given, 'spec');
     if (old === undefined) return podSpecErrors(spec, 'spec');
-    return jsonEqual(fixed(spec), fixed(object(old, 'spec'))) ? [] : [forbiddenField('spec', IMMUTABLE_SPEC)];
+    return jsonEqual(fixed(spec), fixed(object(old, 'spec')))
+      ? []
+      : [forbiddenField('spec', `${IMMUTABLE_SPEC}\n${changeText(object(old, 'spec'), spec)}`)];
   },
 };
 

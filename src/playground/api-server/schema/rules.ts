@@ -84,7 +84,9 @@ function checkRule(
     if (evaluate(rule.rule, variables) === true) return undefined;
     const expression = rule.messageExpression;
     const message = expression === undefined ? text : messageOf(expression, variables, text);
-    return { type, path: path + (rule.fieldPath ?? ''), value: shown, detail: message };
+    // Of a duplicate the value alone is told.
+    const detail = type === 'Duplicate' ? '' : message;
+    return { type, path: path + (rule.fieldPath ?? ''), value: shown, detail };
   } catch (error) {
     if (!(error instanceof RuleError)) throw error;
     return {

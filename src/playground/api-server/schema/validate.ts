@@ -85,7 +85,7 @@ function checkValue(
   }
   if (isJsonArray(value)) {
     const { minItems = 0, maxItems = Infinity, items, uniqueItems } = schema;
-    if (value.length < minItems) invalid(`should have at least ${minItems} items`);
+    if (value.length < minItems) invalid(`should have at least ${minItems} items`, value.length);
     if (value.length > maxItems) errors.push(tooMany(at.path, value.length, maxItems));
     if (
       uniqueItems === true &&
@@ -100,7 +100,7 @@ function checkValue(
   } else if (isJsonObject(value)) {
     const keys = Object.keys(value);
     const { minProperties = 0, maxProperties = Infinity, properties = {}, additionalProperties } = schema;
-    if (keys.length < minProperties) invalid(`should have at least ${minProperties} properties`);
+    if (keys.length < minProperties) invalid(`should have at least ${minProperties} properties`, keys.length);
     if (keys.length > maxProperties) errors.push(tooMany(at.path, keys.length, maxProperties));
     for (const name of schema.required ?? []) {
       if (!Object.hasOwn(value, name))
@@ -169,26 +169,40 @@ function checkCombinations(
   at: Place,
   errors: FieldError[],
 ): void {
-  const errorsOf = (part: StructuralSchema): FieldError[] => {
-    const found: FieldError[] = [];
-    checkValue(part, value, old, at, found);
-    return found;
-  };
+  const attempts = (parts: readonly StructuralSchema[] = []) =>
+    parts.map((part) => {
+      const found: FieldError[] = [];
+      checkValue(part, value, old, at, found);
+      return found;
+    });
+  // These are not told with their place.
   const fail = (detail: string) =>
-    errors.push({ type: 'Invalid', path: at.path, value: '', detail: `"${at.body}" ${detail}` });
-  for (const part of schema.allOf ?? []) errors.push(...errorsOf(part));
+    errors.push({ type: 'Invalid', path: '', value: '', detail: `"${at.body}" must ${detail}` });
+  const best = (all: readonly (readonly FieldError[])[]) =>
+    all.toSorted((a, b) => a.length - b.length)[0] ?? [];
   // Int-or-string says so twice; the type has been checked.
-  const anyOf = schema['x-kubernetes-int-or-string'] === true ? undefined : schema.anyOf;
-  if (anyOf?.every((part) => errorsOf(part).length > 0) === true) {
-    fail('must validate at least one schema (anyOf)');
-    errors.push(...anyOf.flatMap((part) => errorsOf(part)).slice(0, 1));
+  const any = attempts(schema['x-kubernetes-int-or-string'] === true ? [] : schema.anyOf);
+  if (any.length > 0 && any.every((found) => found.length > 0)) {
+    fail('validate at least one schema (anyOf)');
+    errors.push(...best(any));
   }
-  const { oneOf } = schema;
-  if (oneOf !== undefined && oneOf.filter((part) => errorsOf(part).length === 0).length !== 1) {
-    fail('must validate one and only one schema (oneOf). Found none valid');
+  const one = attempts(schema.oneOf);
+  const fitting = one.filter((found) => found.length === 0).length;
+  if (one.length > 0 && fitting !== 1) {
+    fail(
+      `validate one and only one schema (oneOf). Found ${fitting === 0 ? 'none valid' : `${fitting} valid alternatives`}`,
+    );
+    if (fitting === 0) errors.push(...best(one));
   }
-  if (schema.not !== undefined && errorsOf(schema.not).length === 0)
-    fail('must not validate the schema (not)');
+  const all = attempts(schema.allOf);
+  errors.push(...all.flat());
+  if (all.some((found) => found.length > 0)) {
+    fail(
+      `validate all the schemas (allOf)${all.some((found) => found.length === 0) ? '' : '. None validated'}`,
+    );
+  }
+  if (schema.not !== undefined && attempts([schema.not])[0]?.length === 0)
+    fail('not validate the schema (not)');
 }
 
 /** Of sets and list-maps, two items that are the same. */
