@@ -5,6 +5,7 @@ export const commands = {
   serve: () => import('./serve.ts').then((module): Command => module.serve),
   'garbage-collect': () => import('./garbage-collect.ts').then((module): Command => module.garbageCollect),
   operator: () => import('./operator.ts').then((module): Command => module.operator),
+  playground: () => import('./playground.ts').then((module): Command => module.playground),
   htpasswd: () => import('./htpasswd.ts').then((module): Command => module.htpasswd),
 };
 

@@ -18,7 +18,7 @@ import { systemClock } from '../process/clock.ts';
 import { createLogger, type LogLevel } from '../process/logger.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 
-const LEASE_NAME = `operator.${GROUP}`;
+export const OPERATOR_LEASE = `operator.${GROUP}`;
 
 export const operator: Command = {
   summary: 'Run the controllers that make registries of Registry and RegistryGC resources.',
@@ -107,9 +107,9 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   let work: Promise<void> = Promise.resolve();
   const elector = new Elector({
     ...tools,
-    name: LEASE_NAME,
+    name: OPERATOR_LEASE,
     identity: `${settings.instance}_${randomUUID()}`,
-    store: createLeaseStore(client, { namespace: settings.leaseNamespace, name: LEASE_NAME }),
+    store: createLeaseStore(client, { namespace: settings.leaseNamespace, name: OPERATOR_LEASE }),
     onElected: () => {
       work = controllers.work(invocation.signal);
     },

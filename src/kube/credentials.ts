@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import type { AgentOptions, RequestOptions } from 'node:https';
 import { delimiter } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
-import { Agent, ProxyAgent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 import type { Clock } from '../process/clock.ts';
+import { createDispatcher, type Connection } from './dispatcher.ts';
 
 /** What one request needs to be let in. */
 interface Access {
@@ -118,11 +119,6 @@ function authHeaders(auth: RequestOptions): Record<string, string> {
   return headers;
 }
 
-interface Connection {
-  readonly proxy: string | undefined;
-  readonly tls: Readonly<Record<string, unknown>>;
-}
-
 const TLS_FIELDS = ['ca', 'cert', 'key', 'pfx', 'passphrase', 'rejectUnauthorized', 'servername'] as const;
 
 function tlsOptions(auth: AgentOptions): Record<string, unknown> {
@@ -131,18 +127,4 @@ function tlsOptions(auth: AgentOptions): Record<string, unknown> {
     if (auth[field] !== undefined) options[field] = auth[field];
   }
   return options;
-}
-
-/**
- * HTTP/1.1 with a connection for each request under way: a watch then never shares the fate, or the flow control
- * window, of another. A silent peer is found by TCP keep-alive within a minute.
- */
-function createDispatcher({ proxy, tls }: Connection): Dispatcher {
-  const connect = { keepAlive: true, keepAliveInitialDelay: 30_000, ...tls };
-  const common = { allowH2: false, keepAliveTimeout: 60_000 };
-  if (proxy === undefined) return new Agent({ ...common, connect });
-  if (proxy.startsWith('socks')) {
-    throw new Error('the kubeconfig names a SOCKS proxy, which is not supported: use an HTTP proxy');
-  }
-  return new ProxyAgent({ ...common, uri: proxy, requestTls: connect });
 }

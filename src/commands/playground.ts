@@ -1,0 +1,166 @@
+import { appendFileSync, mkdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Registry } from 'prom-client';
+import packageFile from '../../package.json' with { type: 'json' };
+import { customResourceDefinition } from '../api/crd.ts';
+import { GROUP } from '../api/names.ts';
+import { resources } from '../api/resources.ts';
+import { operatorRules } from '../operator/rbac.ts';
+import type { Program } from '../playground/node/container-process.ts';
+import { startPlayground } from '../playground/playground.ts';
+import { FolderInUseError } from '../playground/state-folder.ts';
+import { systemClock } from '../process/clock.ts';
+import { createLogger } from '../process/logger.ts';
+import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
+import { OPERATOR_LEASE } from './operator.ts';
+
+export const playground: Command = {
+  summary: 'Run Kubernetes as far as the operator needs it, and the operator, on this machine, without root.',
+  usage: '',
+  options: {
+    state: {
+      type: 'string',
+      value: 'FOLDER',
+      description: 'Where everything is kept (default: $XDG_STATE_HOME/stevedore/playground).',
+    },
+    port: {
+      type: 'string',
+      value: 'NUMBER',
+      description: 'Of the API server (default: the one of the last time, or any that is free).',
+    },
+  },
+  run,
+};
+
+const SYSTEM_NAMESPACE = 'stevedore-system';
+const IMAGE = `localhost/stevedore:${packageFile.version}`;
+
+/** What the chart's leader-election.yaml allows. */
+const leaderElectionRules = [
+  {
+    namespace: SYSTEM_NAMESPACE,
+    apiGroups: ['coordination.k8s.io'],
+    resources: ['leases'],
+    verbs: ['get', 'create', 'update', 'patch'],
+  },
+  {
+    namespace: SYSTEM_NAMESPACE,
+    apiGroups: ['events.k8s.io'],
+    resources: ['events'],
+    verbs: ['create', 'patch'],
+  },
+];
+
+async function run(invocation: Invocation): Promise<ExitCode> {
+  const { stdout, stderr, signal } = invocation;
+  const { folder, port } = readSettings(invocation);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const logFile = join(folder, 'playground.log');
+  const log = createLogger({
+    level: 'info',
+    destination: { write: (line) => appendFileSync(logFile, line) },
+  });
+  const began = performance.now();
+  const tell = (what: string): void => {
+    stdout.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${what}\n`);
+  };
+  try {
+    const running = await startPlayground({
+      folder,
+      port,
+      program: thisProgram(),
+      image: IMAGE,
+      version: packageFile.version,
+      clock: systemClock,
+      random: Math.random,
+      log,
+      metrics: new Registry(),
+    });
+    try {
+      tell(`API server, controllers and node at ${running.url}`);
+      await running.runOperator({
+        namespace: SYSTEM_NAMESPACE,
+        account: 'stevedore',
+        lease: OPERATOR_LEASE,
+        rules: [...operatorRules, ...leaderElectionRules],
+        definitions: resources.map((resource) => customResourceDefinition(resource)),
+      });
+      tell('The operator works');
+      stdout.write(howTo(running.folder, running.kubeconfig));
+      await aborted(signal);
+      stdout.write('\nStopping. The state stays, and the next start goes on with it.\n');
+    } finally {
+      await running.stop();
+    }
+    return 0;
+  } catch (error) {
+    if (signal.aborted) return 0;
+    if (error instanceof FolderInUseError || isTakenPort(error)) {
+      stderr.write(`stevedore playground: ${error.message}\n`);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+function readSettings({ values, positionals, environment }: Invocation) {
+  if (positionals.length > 0) throw new UsageError(`unexpected argument '${positionals[0]}'`);
+  const state = environment['XDG_STATE_HOME'] || join(environment['HOME'] ?? homedir(), '.local/state');
+  const folder = typeof values['state'] === 'string' ? values['state'] : join(state, 'stevedore/playground');
+  const port = values['port'] === undefined ? undefined : Number(values['port']);
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    throw new UsageError(`--port: '${String(values['port'])}' is not a number from 0 to 65535`);
+  }
+  return { folder, port };
+}
+
+function isTakenPort(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+}
+
+/** The checkout that this file lies in. */
+function thisProgram(): Program {
+  const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+  return {
+    node: process.execPath,
+    main: path('../main.ts'),
+    folder: path('../..').replace(/\/$/, ''),
+    preload: path('../playground/node/inside-pod.ts'),
+  };
+}
+
+function howTo(folder: string, kubeconfig: string): string {
+  return `
+In another terminal:
+
+  export KUBECONFIG=${kubeconfig}
+  kubectl apply -f examples/registry-with-users.yaml
+  kubectl wait registry/team --for=condition=Ready
+  kubectl get registries,pods
+
+Its name registry.example.com must lead to 127.0.0.1, by a line in /etc/hosts, or write localhost:30500 as the
+hostname of the Registry. The node port is on 127.0.0.1. Clients trust its certificate by this file:
+
+  kubectl get configmap team-ca -o jsonpath='{.data.ca\\.crt}' > ca.crt
+
+  docker   sudo install -D ca.crt /etc/docker/certs.d/registry.example.com:30500/ca.crt
+           docker login -u alice registry.example.com:30500, then docker push as usual
+  skopeo   skopeo copy --dest-cert-dir=. --dest-creds=alice:change-me SOURCE docker://registry.example.com:30500/app
+  crane    SSL_CERT_FILE=ca.crt crane push IMAGE registry.example.com:30500/app, after crane auth login
+
+  kubectl apply -f examples/registry-gc.yaml
+  kubectl annotate registrygc nightly ${GROUP}/run-at="$(date)"    collects garbage now
+  kubectl logs -f deployment/team                                  what the registry says
+
+State, volumes and logs are in ${folder}. Ctrl-C stops everything.
+`;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
