@@ -1,14 +1,23 @@
+import { jsonEqual } from './fields/json.ts';
 import type { JsonObject, Kind } from './kind.ts';
 import { builtInKinds } from './kinds/built-in-kinds.ts';
-import { customKinds } from './kinds/custom-kind.ts';
-import { text } from './kinds/read.ts';
+import { acceptedStatus, customKinds } from './kinds/custom-kind.ts';
+import { at, items, rfc3339, text } from './kinds/read.ts';
 import type { ServedKinds } from './kinds/served-kinds.ts';
-import { metaOf, resourceOf, type Objects } from './objects.ts';
+import { metaOf, resourceOf, type Objects, type WriteOptions } from './objects.ts';
 import { StatusError } from './status-error.ts';
 import { CrashedError, type Change, type Store } from './store.ts';
 
 const NAMESPACES = '/namespaces';
 const DEFINITIONS = 'apiextensions.k8s.io/customresourcedefinitions';
+const SERVER: WriteOptions = {
+  namespace: undefined,
+  manager: 'kube-apiserver',
+  dryRun: false,
+  fieldValidation: 'Strict',
+  duplicates: [],
+  warn: () => {},
+};
 /** As in every cluster. */
 const FIRST_NAMESPACES = ['default', 'kube-node-lease', 'kube-public', 'kube-system'];
 
@@ -20,13 +29,21 @@ export class Lifecycle {
   readonly #store: Store;
   readonly #objects: Objects;
   readonly #kinds: ServedKinds;
+  readonly #now: () => number;
   readonly #emptiesNamespaces: boolean;
 
-  constructor(store: Store, objects: Objects, kinds: ServedKinds, emptiesNamespaces: boolean) {
-    this.#store = store;
-    this.#objects = objects;
-    this.#kinds = kinds;
-    this.#emptiesNamespaces = emptiesNamespaces;
+  constructor(options: {
+    readonly store: Store;
+    readonly objects: Objects;
+    readonly kinds: ServedKinds;
+    readonly now: () => number;
+    readonly emptiesNamespaces: boolean;
+  }) {
+    this.#store = options.store;
+    this.#objects = options.objects;
+    this.#kinds = options.kinds;
+    this.#now = options.now;
+    this.#emptiesNamespaces = options.emptiesNamespaces;
   }
 
   /** Takes up what the store has, finishes what an earlier process began, and follows from then on. */
@@ -35,15 +52,8 @@ export class Lifecycle {
     this.#store.watch(this.#store.revision, (change) => this.#follow(change));
     for (const name of FIRST_NAMESPACES) {
       if (this.#store.get(NAMESPACES, name) !== undefined) continue;
-      const options = {
-        namespace: undefined,
-        manager: 'kube-apiserver',
-        dryRun: false,
-        duplicates: [],
-        warn: () => {},
-      };
       const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
-      await this.#objects.create(kindOf(NAMESPACES), body, { ...options, fieldValidation: 'Strict' });
+      await this.#objects.create(kindOf(NAMESPACES), body, SERVER);
     }
     for (const resource of [NAMESPACES, DEFINITIONS]) {
       for (const [name, holder] of this.#store.list(resource))
@@ -52,7 +62,10 @@ export class Lifecycle {
   }
 
   #follow({ resource, key, deleted, object }: Change): void {
-    if (resource === DEFINITIONS) this.#kinds.define(key, deleted ? undefined : object);
+    if (resource === DEFINITIONS) {
+      this.#kinds.define(key, deleted ? undefined : object);
+      if (!deleted) void this.#accept(key, object).catch(ignoreRefusal);
+    }
     if (!deleted) {
       if (resource === NAMESPACES || resource === DEFINITIONS)
         this.#emptyIfTerminating(resource, key, object);
@@ -66,13 +79,26 @@ export class Lifecycle {
     if (definition !== undefined) this.#emptyIfTerminating(DEFINITIONS, `${plural}.${group}`, definition);
   }
 
+  /** Says in its status that a definition is served, as often as its names are new. */
+  async #accept(name: string, definition: JsonObject): Promise<void> {
+    const accepted = at(definition, 'status', 'acceptedNames');
+    const isDone =
+      items(definition, 'status', 'conditions').length > 0 &&
+      (at(accepted, 'kind') === '' || jsonEqual(accepted, at(definition, 'spec', 'names')));
+    if (isDone || metaOf(definition)['deletionTimestamp'] !== undefined) return;
+    const others = this.#store.list(DEFINITIONS).filter(([key]) => key !== name);
+    const status = acceptedStatus(
+      definition,
+      others.map(([, other]) => other),
+      rfc3339(this.#now()),
+    );
+    await this.#objects.update(kindOf(DEFINITIONS), name, { ...definition, status }, 'status', SERVER);
+  }
+
   #emptyIfTerminating(resource: string, name: string, holder: JsonObject): void {
     if (metaOf(holder)['deletionTimestamp'] === undefined) return;
     if (resource === NAMESPACES && !this.#emptiesNamespaces) return;
-    void this.#empty(resource, name, holder).catch((error: unknown) => {
-      // Somebody else deleted it, or this instance is as good as killed.
-      if (!(error instanceof StatusError) && !(error instanceof CrashedError)) throw error;
-    });
+    void this.#empty(resource, name, holder).catch(ignoreRefusal);
   }
 
   /** Deletes what is in it, and then itself when nothing is left. What has finalizers calls again when it goes. */
@@ -101,6 +127,11 @@ export class Lifecycle {
       ? []
       : this.#store.listLatest(resourceOf(kind)).map(([, object]) => [kind, object]);
   }
+}
+
+/** Somebody else was first, or this instance is as good as killed. */
+function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof StatusError) && !(error instanceof CrashedError)) throw error;
 }
 
 function kindOf(resource: string): Kind {

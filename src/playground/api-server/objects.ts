@@ -14,6 +14,7 @@ import {
   type Kind,
   type World,
 } from './kind.ts';
+import { rfc3339 } from './kinds/read.ts';
 import { metadataErrors, metadataUpdateErrors, stringsOf } from './metadata.ts';
 import { DecodeError, decodeObject, textAt } from './schema/decode.ts';
 import { validateCustom } from './schema/validate.ts';
@@ -222,10 +223,12 @@ export class Objects {
         deletionTimestamp: rfc3339(this.#clock.now() + grace * 1000),
         deletionGracePeriodSeconds: kind.isEmptiedFirst === true ? undefined : grace,
       }),
-      ...(isFirst && typeof meta['generation'] === 'number' && { generation: meta['generation'] + 1 }),
+      ...(isFirst &&
+        kind.isEmptiedFirst !== true &&
+        typeof meta['generation'] === 'number' && { generation: meta['generation'] + 1 }),
     });
     const next =
-      kind.kind === 'Namespace' ? withFields(marked, { status: { phase: 'Terminating' } }) : marked;
+      kind.prepare && kind.isEmptiedFirst === true ? kind.prepare(marked, object, this.#worldNow()) : marked;
     if (options.dryRun || (isKept && jsonEqual(next, object))) return { object: next, isGone: !isKept };
     // Who runs it hears that it is to go also when it goes at once.
     const written = this.#store.put(resource, key, stored(kind, next));
@@ -383,7 +386,7 @@ export class Objects {
       selfLink: undefined,
       generation: kind.generation ? 1 : undefined,
     });
-    if (kind.prepare) object = kind.prepare(object, undefined, { ...this.#world, now: this.#clock.now() });
+    if (kind.prepare) object = kind.prepare(object, undefined, this.#worldNow());
     const nameRule = kind.nameRule ?? 'subdomain';
     this.#refuse(kind, object, [
       ...metadataErrors(object, { nameRule, builtIn: !kind.custom }),
@@ -425,7 +428,7 @@ export class Objects {
       throw invalid({ group: kind.group, kind: kind.plural }, name, [error]);
     }
     let object = this.#kept(kind, before, given, subresource);
-    if (kind.prepare) object = kind.prepare(object, before, { ...this.#world, now: this.#clock.now() });
+    if (kind.prepare) object = kind.prepare(object, before, this.#worldNow());
     if (kind.generation && specChanged(kind, before, object)) {
       object = withMeta(object, { generation: Number(oldMeta['generation'] ?? 0) + 1 });
     }
@@ -555,6 +558,10 @@ export class Objects {
     return [...others, 'orphan'];
   }
 
+  #worldNow(): World {
+    return { ...this.#world, now: this.#clock.now() };
+  }
+
   #time(): string {
     return rfc3339(this.#clock.now());
   }
@@ -570,11 +577,6 @@ export class Objects {
     bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
     return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
   }
-}
-
-/** RFC 3339 in whole seconds. */
-export function rfc3339(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
 }
 
 /** Where objects of a kind are in the store. */

@@ -8,13 +8,12 @@ import {
   type ScalePaths,
 } from './kind.ts';
 import { at, count, object, text } from './kinds/read.ts';
-import { metaOf } from './objects.ts';
 import { badRequest, invalid } from './status-error.ts';
 import { objectOf } from './fields/json.ts';
 
 /** The Scale of an object, as `kubectl scale` and autoscalers see it. */
 export function scaleOf(paths: ScalePaths, of: JsonObject): JsonObject {
-  const { name, namespace, uid, resourceVersion, creationTimestamp } = metaOf(of);
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object(of, 'metadata');
   const replicas = count(of, ...fields(paths.specReplicasPath));
   const selector =
     paths.labelSelectorPath === undefined ? undefined : at(of, ...fields(paths.labelSelectorPath));

@@ -37,7 +37,7 @@ export function parseLabelSelector(text: string): Matcher {
     );
 }
 
-const isWord = (token: string | undefined): token is string =>
+const isWord = (token: string | undefined): boolean =>
   token !== undefined && /^[-A-Za-z0-9_./]+$/.test(token);
 
 function parseRequirement(

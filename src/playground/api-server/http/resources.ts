@@ -18,6 +18,7 @@ import {
 import { parseScale, patchOfScale, scaleOf } from '../scale.ts';
 import {
   badRequest,
+  conflict,
   methodNotAllowed,
   noSuchResource,
   notFound,
@@ -276,7 +277,33 @@ async function serveSubresource(exchange: Exchange, subresource: string, name: s
   if (subresource === 'scale' && kind.scale !== undefined) return serveScale(exchange, name);
   if (subresource === 'log' && kind.plural === 'pods' && message.method === 'GET')
     return serveLog(exchange, name);
+  if (subresource === 'binding' && kind.plural === 'pods' && message.method === 'POST')
+    return serveBinding(exchange, name);
   throw kind.custom ? notFound(kind, name) : noSuchResource();
+}
+
+/** Gives a pod to a node, as a scheduler does. */
+async function serveBinding(exchange: Exchange, name: string): Promise<void> {
+  const { kind, request, query, message, resources } = exchange;
+  const options = {
+    ...parseWriteOptions('CreateOptions', query, agentOf(message), false),
+    ...shared(exchange),
+    duplicates: [],
+  };
+  // What a body says is looked at field by field.
+  const binding = JSON.parse(await readBody(message)) as JsonObject;
+  const node = text(resources.objects.get(kind, request.namespace, name), 'spec', 'nodeName');
+  if (node !== '') {
+    const why = `pod ${name} is already assigned to node "${node}"`;
+    throw conflict({ group: '', kind: 'Pod', plural: 'pods' }, name, why, 'pods/binding');
+  }
+  const body = { spec: { nodeName: text(binding, 'target', 'name') } };
+  await resources.objects.patch(kind, name, { type: 'merge', body, force: false }, undefined, options);
+  send(
+    exchange,
+    201,
+    JSON.stringify({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }),
+  );
 }
 
 function notSupported(kind: Kind, method: string): StatusError {

@@ -90,7 +90,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     server.close();
     server.closeAllConnections();
   };
-  await new Lifecycle(store, objects, kinds, options.emptiesNamespaces ?? true).start();
+  const emptiesNamespaces = options.emptiesNamespaces ?? true;
+  await new Lifecycle({ store, objects, kinds, now: () => clock.now(), emptiesNamespaces }).start();
   await listen(server, options.host ?? '127.0.0.1', options.port ?? 0);
 
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {

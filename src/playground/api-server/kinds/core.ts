@@ -109,6 +109,7 @@ export const namespace: Partial<Kind> = {
     ...withNameLabel(given),
     spec: old?.['spec'] ?? { finalizers: ['kubernetes'] },
     ...(old === undefined && { status: { phase: 'Active' } }),
+    ...(at(given, 'metadata', 'deletionTimestamp') !== undefined && { status: { phase: 'Terminating' } }),
   }),
 };
 

@@ -8,8 +8,8 @@ import {
   type StructuralSchema,
   type TableColumn,
 } from '../kind.ts';
-import { compile, RuleError } from '../schema/cel.ts';
-import { rulesIn } from '../schema/rules.ts';
+import { schemaErrors } from '../schema/check-schema.ts';
+import { applyDefaults } from '../schema/structural.ts';
 import { age, since } from './cells.ts';
 import {
   at,
@@ -20,7 +20,9 @@ import {
   items,
   object,
   required,
+  rfc3339,
   text,
+  notOneOf,
   withDefaults,
 } from './read.ts';
 import { definedSchema, recordedKind } from './recorded.ts';
@@ -32,17 +34,20 @@ export function customKinds(definition: JsonObject): readonly Kind[] {
   const spec = object(definition, 'spec');
   const versions = items(spec, 'versions');
   const storage = versions.find((version) => version['storage'] === true);
+  const isChanged = count(definition, 'metadata', 'generation') > 1;
   return versions
     .filter((version) => version['served'] === true)
-    .map((version) => customKind(spec, version, text(storage, 'name')));
+    .map((version) => customKind(spec, version, text(storage, 'name'), isChanged));
 }
 
-function customKind(spec: JsonObject, version: JsonObject, storageVersion: string): Kind {
+function customKind(spec: JsonObject, version: JsonObject, storageVersion: string, isChanged: boolean): Kind {
   const [group, name] = [text(spec, 'group'), text(version, 'name')];
   const names = object(spec, 'names');
   const plural = text(names, 'plural');
   const scale = at(version, 'subresources', 'scale');
   const columns = items(version, 'additionalPrinterColumns');
+  // See wholeSchema.
+  const bodySchema = object(version, 'schema', 'openAPIV3Schema') as StructuralSchema;
   return {
     group,
     version: name,
@@ -65,13 +70,14 @@ function customKind(spec: JsonObject, version: JsonObject, storageVersion: strin
       },
     }),
     columns: [nameColumn(), ...(columns.length > 0 ? columns.map(customColumn) : [ageColumn()])],
-    ...(name !== storageVersion && {
+    ...((name !== storageVersion || isChanged) && {
       stored: {
         group,
         plural,
         // Versions differ in nothing but the name: there are no conversion webhooks.
         encode: (given) => ({ ...given, apiVersion: `${group}/${storageVersion}` }),
-        decode: (stored) => ({ ...stored, apiVersion: `${group}/${name}` }),
+        // What was stored under an earlier schema gets the defaults of the present one.
+        decode: (given) => ({ ...object(applyDefaults(bodySchema, given)), apiVersion: `${group}/${name}` }),
       },
     }),
   };
@@ -155,6 +161,46 @@ const defined = (value: Json | undefined): readonly Json[] => (value === undefin
 const strings = (value: Json | undefined): readonly string[] =>
   isJsonArray(value) ? value.filter((item) => typeof item === 'string') : [];
 
+/** The status of a definition once its names are looked at: as a controller sets it in the real API server. */
+export function acceptedStatus(
+  definition: JsonObject,
+  others: readonly JsonObject[],
+  time: string,
+): JsonObject {
+  const names = object(definition, 'spec', 'names');
+  const kind = text(names, 'kind');
+  const isTaken = others.some(
+    (other) =>
+      text(other, 'spec', 'group') === text(definition, 'spec', 'group') &&
+      text(other, 'spec', 'names', 'kind') === kind,
+  );
+  const condition = (type: string, status: string, reason: string, message: string) => ({
+    type,
+    status,
+    lastTransitionTime: time,
+    reason,
+    message,
+  });
+  return {
+    ...object(definition, 'status'),
+    conditions: isTaken
+      ? [
+          condition(
+            'NamesAccepted',
+            'False',
+            'ListKindConflict',
+            `${JSON.stringify(text(names, 'listKind'))} is already in use`,
+          ),
+          condition('Established', 'False', 'NotAccepted', 'not all names are accepted'),
+        ]
+      : [
+          condition('NamesAccepted', 'True', 'NoConflicts', 'no conflicts found'),
+          condition('Established', 'True', 'InitialNamesAccepted', 'the initial names have been accepted'),
+        ],
+    acceptedNames: isTaken ? { plural: text(names, 'plural'), kind: '' } : names,
+  };
+}
+
 /** Of a definition: it is served as soon as it is there. */
 export const customResourceDefinition: Partial<Kind> = {
   isEmptiedFirst: true,
@@ -163,34 +209,33 @@ export const customResourceDefinition: Partial<Kind> = {
       const filled = withDefaults(spec, { conversion: { strategy: 'None' } });
       return changed(filled, ['names'], (names) =>
         withDefaults(names, {
-          singular: text(names, 'kind').toLowerCase(),
-          listKind: `${text(names, 'kind')}List`,
+          singular: text(names, 'kind') === '' ? undefined : text(names, 'kind').toLowerCase(),
+          listKind: text(names, 'kind') === '' ? undefined : `${text(names, 'kind')}List`,
         }),
       );
     }),
   prepare: (given, old, world) => {
-    const { names, versions } = object(given, 'spec');
-    const time = `${new Date(world.now).toISOString().slice(0, 19)}Z`;
-    const condition = (type: string, reason: string, message: string) => ({
-      type,
-      status: 'True',
-      lastTransitionTime: text(old, 'status', 'conditions', 0, 'lastTransitionTime') || time,
-      reason,
-      message,
-    });
-    const storage = items(versions).find((version) => version['storage'] === true);
+    const finalizers = ['customresourcecleanup.apiextensions.k8s.io'];
+    const isDeleted = at(given, 'metadata', 'deletionTimestamp') !== undefined;
+    const held = isDeleted
+      ? changed(given, ['metadata'], (meta) => ({ ...object(meta), finalizers }))
+      : given;
+    const storage = items(given, 'spec', 'versions').find((version) => version['storage'] === true);
     const before = strings(at(old, 'status', 'storedVersions'));
-    return withFields(given, {
-      status: {
-        conditions: [
-          condition('NamesAccepted', 'NoConflicts', 'no conflicts found'),
-          condition('Established', 'InitialNamesAccepted', 'the initial names have been accepted'),
-          ...items(old, 'status', 'conditions').filter(({ type }) => type === 'Terminating'),
-        ],
-        acceptedNames: names ?? {},
-        storedVersions: [...new Set([...before, text(storage, 'name')])],
-      },
-    });
+    const name = text(storage, 'name');
+    const storedVersions = [...new Set([...before, ...(name === '' ? [] : [name])])];
+    const status = { conditions: null, acceptedNames: { plural: '', kind: '' }, ...object(held, 'status') };
+    const conditions = items(status, 'conditions');
+    const terminating = {
+      type: 'Terminating',
+      status: 'True',
+      lastTransitionTime: rfc3339(world.now),
+      reason: 'InstanceDeletionPending',
+      message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
+    };
+    const isNew = isDeleted && !conditions.some(({ type }) => type === 'Terminating');
+    const marked = isNew ? { conditions: [...conditions, terminating] } : {};
+    return withFields(held, { status: { ...status, ...marked, storedVersions } });
   },
   validate: definitionErrors,
 };
@@ -199,65 +244,72 @@ function definitionErrors(given: JsonObject, old: JsonObject | undefined): reado
   const spec = object(given, 'spec');
   const [group, plural] = [text(spec, 'group'), text(spec, 'names', 'plural')];
   const versions = items(spec, 'versions');
-  const storages = versions.filter((version) => version['storage'] === true).length;
+  const isStored = versions.filter((version) => version['storage'] === true).length === 1;
   const name = text(given, 'metadata', 'name');
   return [
     ...(name === `${plural}.${group}`
       ? []
       : [invalidValue('metadata.name', name, `must be spec.names.plural+"."+spec.group`)]),
-    ...(group.includes('.')
-      ? []
-      : [invalidValue('spec.group', group, 'should be a domain with at least one dot')]),
-    ...(versions.length === 0 ? [required('spec.versions', 'must have at least one version')] : []),
-    ...(storages === 1 || versions.length === 0
+    ...['plural', 'singular', 'kind', 'listKind'].flatMap((key) =>
+      text(spec, 'names', key) === '' || (text(spec, 'names', 'kind') === '' && key !== 'plural')
+        ? [required(`spec.names.${key}`)]
+        : [],
+    ),
+    ...notOneOf('spec.scope', spec['scope'], ['Cluster', 'Namespaced']),
+    ...(isStored
       ? []
       : [
           invalidValue(
             'spec.versions',
-            spec['versions'] ?? null,
+            versions.map(goVersion),
             'must have exactly one version marked as storage version',
           ),
+          invalidValue('status.storedVersions', null, 'must have at least one stored version'),
         ]),
-    ...['group', 'scope'].flatMap((key) =>
-      old === undefined || jsonEqual(at(old, 'spec', key), spec[key])
+    ...[['group'], ['scope'], ['names', 'kind'], ['names', 'plural']].flatMap((path) =>
+      old === undefined || jsonEqual(at(old, 'spec', ...path), at(spec, ...path))
         ? []
-        : [invalidValue(`spec.${key}`, spec[key] ?? null, 'field is immutable')],
+        : [invalidValue(`spec.${path.join('.')}`, at(spec, ...path) ?? null, 'field is immutable')],
     ),
     ...(text(spec, 'conversion', 'strategy') === 'Webhook'
       ? [forbiddenField('spec.conversion.strategy', 'this server knows no webhooks: use None')]
       : []),
-    ...versions.flatMap((version, index) => versionErrors(version, `spec.versions[${index}]`)),
+    ...versions.flatMap((version, index) => versionErrors(version, index, versions.length === 1)),
   ];
 }
 
-function versionErrors(version: JsonObject, path: string): readonly FieldError[] {
+/** A version as Go shows it. */
+function goVersion(version: JsonObject): JsonObject {
+  return {
+    Name: text(version, 'name'),
+    Served: version['served'] === true,
+    Storage: version['storage'] === true,
+    Deprecated: version['deprecated'] === true,
+    DeprecationWarning: null,
+    Schema: null,
+    Subresources: null,
+    AdditionalPrinterColumns: null,
+    SelectableFields: null,
+  };
+}
+
+/** As Kubernetes, which names the schema of an only version by its place in an older form. */
+function versionErrors(version: JsonObject, index: number, isOnly: boolean): readonly FieldError[] {
+  const path = `spec.versions[${index}]`;
   const schema = at(version, 'schema', 'openAPIV3Schema');
-  const place = `${path}.schema.openAPIV3Schema`;
-  if (!isJsonObject(schema)) return [required(place, 'schemas are required')];
+  if (!isJsonObject(schema)) return [required(`${path}.schema.openAPIV3Schema`)];
   return [
-    ...(schema['type'] === 'object'
-      ? []
-      : [invalidValue(`${place}.type`, schema['type'] ?? '', 'must be object at the root')]),
-    ...items(version, 'additionalPrinterColumns').flatMap((column, index) =>
+    ...items(version, 'additionalPrinterColumns').flatMap((column, at) =>
       parsePath(text(column, 'jsonPath')) === undefined
         ? [
             invalidValue(
-              `${path}.additionalPrinterColumns[${index}].jsonPath`,
+              `${path}.additionalPrinterColumns[${at}].jsonPath`,
               text(column, 'jsonPath'),
               'is not a JSON path that is known here',
             ),
           ]
         : [],
     ),
-    // See wholeSchema.
-    ...[...rulesIn(schema as StructuralSchema, place)].flatMap(({ path: rulePath, rule }) => {
-      try {
-        compile(rule.rule);
-        return [];
-      } catch (error) {
-        if (!(error instanceof RuleError)) throw error;
-        return [invalidValue(`${rulePath}.rule`, rule.rule, error.message)];
-      }
-    }),
+    ...schemaErrors(schema, isOnly ? 'spec.validation.openAPIV3Schema' : `${path}.schema.openAPIV3Schema`),
   ];
 }

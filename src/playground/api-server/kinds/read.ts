@@ -93,3 +93,8 @@ export const duplicate = (path: string, value: Json): FieldError => ({
   value,
   detail: '',
 });
+
+/** RFC 3339 in whole seconds. */
+export function rfc3339(milliseconds: number): string {
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
+}

@@ -122,19 +122,3 @@ export function hasRules(schema: StructuralSchema): boolean {
   }
   return answer;
 }
-
-/** Every rule at or below a schema, with its path in the schema: for the check of a CustomResourceDefinition. */
-export function* rulesIn(
-  schema: StructuralSchema,
-  path: string,
-): Generator<{ readonly path: string; readonly rule: ValidationRule }> {
-  for (const [index, rule] of (schema['x-kubernetes-validations'] ?? []).entries()) {
-    yield { path: `${path}.x-kubernetes-validations[${index}]`, rule };
-  }
-  for (const [name, child] of Object.entries(schema.properties ?? {}))
-    yield* rulesIn(child, `${path}.properties[${name}]`);
-  if (schema.items) yield* rulesIn(schema.items, `${path}.items`);
-  const { additionalProperties } = schema;
-  if (typeof additionalProperties === 'object')
-    yield* rulesIn(additionalProperties, `${path}.additionalProperties`);
-}

@@ -1,5 +1,8 @@
 import { isJsonArray, objectOf } from '../fields/json.ts';
 import { isJsonObject, type Json, type StructuralSchema } from '../kind.ts';
+import { definedSchema } from '../kinds/recorded.ts';
+
+const META = definedSchema('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
 
 /**
  * `value` without the fields that the schema does not know, whose paths go to `unknown`, and without nulls where the
@@ -17,25 +20,22 @@ export function prune(schema: StructuralSchema, value: Json, path: string, unkno
   const keepsUnknown =
     schema['x-kubernetes-preserve-unknown-fields'] === true || additionalProperties === true;
   const fields: (readonly [string, Json])[] = [];
+  const isEmbedded = schema['x-kubernetes-embedded-resource'] === true;
   for (const [name, child] of Object.entries(value)) {
     const childPath = path === '' ? name : `${path}.${name}`;
     const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
-    const known = property ?? (typeof additionalProperties === 'object' ? additionalProperties : undefined);
+    // An embedded object has its identity, whether or not the schema names these fields.
+    const identity = isEmbedded ? { metadata: META, apiVersion: {}, kind: {} }[name] : undefined;
+    const others = typeof additionalProperties === 'object' ? additionalProperties : undefined;
+    const known = identity ?? property ?? others;
     if (known !== undefined) {
-      if (child !== null || known.nullable === true)
+      if (child !== null || known.nullable === true) {
         fields.push([name, prune(known, child, childPath, unknown)]);
+      }
     } else if (keepsUnknown) fields.push([name, child]);
-    else if (!isEmbedded(schema, name)) unknown.push(childPath);
-    else fields.push([name, child]);
+    else unknown.push(childPath);
   }
   return objectOf(fields);
-}
-
-/** An embedded object keeps its identity, whether or not the schema names these fields. */
-function isEmbedded(schema: StructuralSchema, name: string): boolean {
-  return (
-    schema['x-kubernetes-embedded-resource'] === true && ['apiVersion', 'kind', 'metadata'].includes(name)
-  );
 }
 
 /** `value` with the defaults of the schema where a field is absent. */

@@ -1,5 +1,6 @@
 import { fieldOf, isJsonArray, jsonEqual } from '../fields/json.ts';
 import { isJsonObject, type FieldError, type Json, type StructuralSchema } from '../kind.ts';
+import { metadataErrors } from '../metadata.ts';
 import { correlation, identityOf } from './list-items.ts';
 import { checkRules, hasRules } from './rules.ts';
 
@@ -39,6 +40,7 @@ export function validateCustom(
     if (status && value !== undefined)
       checkValue(status, value, fieldOf(old, 'status'), { path: 'status', body: '' }, errors);
   } else checkValue(schema, object, old, { path: '', body: '' }, errors);
+  checkEmbedded(schema, object, '', errors);
   checkDuplicates(schema, object, '', errors);
   if (!hasRules(schema)) return errors;
   const isBlocked = errors.some(({ type }) => BLOCKING.has(type));
@@ -51,7 +53,8 @@ interface Place {
   readonly body: string;
 }
 
-function checkValue(
+/** Adds to `errors` what is wrong with a value, without rules. */
+export function checkValue(
   schema: StructuralSchema,
   value: Json,
   old: Json | undefined,
@@ -205,33 +208,57 @@ function checkCombinations(
     fail('not validate the schema (not)');
 }
 
+/** Objects within the object need what every object has. */
+function checkEmbedded(schema: StructuralSchema, value: Json, path: string, errors: FieldError[]): void {
+  for (const [known, item, itemPath] of childrenOf(schema, value, path)) {
+    if (known['x-kubernetes-embedded-resource'] === true && isJsonObject(item)) {
+      for (const field of ['apiVersion', 'kind']) {
+        if (item[field] === undefined)
+          errors.push({ type: 'Required', path: `${itemPath}.${field}`, detail: '' });
+      }
+      const named = {
+        metadata: { name: 'embedded', ...(isJsonObject(item['metadata']) && item['metadata']) },
+      };
+      const found = metadataErrors(named, { nameRule: 'pathSegment', builtIn: false });
+      errors.push(...found.map((error) => ({ ...error, path: `${itemPath}.${error.path}` })));
+    }
+    checkEmbedded(known, item, itemPath, errors);
+  }
+}
+
+/** The values in a value that the schema knows, with their schema and path. */
+function childrenOf(
+  schema: StructuralSchema,
+  value: Json,
+  path: string,
+): readonly (readonly [StructuralSchema, Json, string])[] {
+  if (isJsonArray(value)) {
+    const { items } = schema;
+    return items ? value.map((item, index) => [items, item, `${path}[${index}]`] as const) : [];
+  }
+  const { properties = {}, additionalProperties } = schema;
+  return Object.entries(isJsonObject(value) ? value : {}).flatMap(([name, item]) => {
+    const isNamed = Object.hasOwn(properties, name);
+    const known = isNamed ? properties[name] : additionalProperties;
+    if (typeof known !== 'object') return [];
+    return [[known, item, isNamed ? (path === '' ? name : `${path}.${name}`) : `${path}[${name}]`] as const];
+  });
+}
+
 /** Of sets and list-maps, two items that are the same. */
 function checkDuplicates(schema: StructuralSchema, value: Json, path: string, errors: FieldError[]): void {
-  if (isJsonArray(value)) {
-    const seen = new Set<string>();
-    for (const [index, item] of value.entries()) {
-      const itemPath = `${path}[${index}]`;
-      const identity = identityOf(schema, item);
-      if (identity !== undefined) {
-        const text = JSON.stringify(identity);
-        if (seen.has(text)) errors.push({ type: 'Duplicate', path: itemPath, value: identity, detail: '' });
-        seen.add(text);
-      }
-      if (schema.items) checkDuplicates(schema.items, item, itemPath, errors);
+  const seen = new Set<string>();
+  for (const [index, item] of (isJsonArray(value) ? value : []).entries()) {
+    const identity = identityOf(schema, item);
+    if (identity === undefined) continue;
+    const text = JSON.stringify(identity);
+    if (seen.has(text)) {
+      errors.push({ type: 'Duplicate', path: `${path}[${index}]`, value: identity, detail: '' });
     }
-  } else if (isJsonObject(value)) {
-    const { properties = {}, additionalProperties } = schema;
-    for (const [name, item] of Object.entries(value)) {
-      const known = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
-      if (typeof known === 'object') {
-        const itemPath = Object.hasOwn(properties, name)
-          ? path === ''
-            ? name
-            : `${path}.${name}`
-          : `${path}[${name}]`;
-        checkDuplicates(known, item, itemPath, errors);
-      }
-    }
+    seen.add(text);
+  }
+  for (const [known, item, itemPath] of childrenOf(schema, value, path)) {
+    checkDuplicates(known, item, itemPath, errors);
   }
 }
 
