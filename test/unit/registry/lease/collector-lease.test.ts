@@ -170,6 +170,8 @@ test('a dead collector is succeeded when its lease has lapsed', async () => {
 const drains: readonly {
   readonly title: string;
   readonly servers: readonly Partial<Announcement>[];
+  /** The servers are alive: with something in progress they say so again every 2 s. */
+  readonly renewed?: boolean;
   readonly offline?: boolean;
   readonly after: number;
   readonly ended: 'well' | 'waits' | (new (message: string) => Error);
@@ -184,14 +186,29 @@ const drains: readonly {
   {
     title: 'a server that acknowledged with an upload in progress is waited for',
     servers: [{ runs: ['run'], uploads: 1 }],
+    renewed: true,
     after: 59_000,
     ended: 'waits',
   },
   {
     title: 'a server whose upload does not end makes the run give up',
     servers: [{ runs: ['run'], uploads: 1 }],
+    renewed: true,
     after: 61_000,
     ended: DrainTimeoutError,
+  },
+  {
+    title:
+      'a server with an upload in progress that says no more is waited for as long as its permission may last',
+    servers: [{ runs: ['run'], uploads: 1 }],
+    after: 10_000,
+    ended: 'waits',
+  },
+  {
+    title: 'a server that died with an upload in progress is passed over after that',
+    servers: [{ runs: ['run'], uploads: 1 }],
+    after: 11_500,
+    ended: 'well',
   },
   {
     title: 'a server that does not answer is waited for as long as its permission may last',
@@ -220,14 +237,17 @@ const drains: readonly {
   { title: 'an offline run needs no server', servers: [], offline: true, after: 0, ended: 'well' },
 ];
 
-for (const { title, servers, offline = false, after, ended } of drains) {
+for (const { title, servers, renewed = false, offline = false, after, ended } of drains) {
   test(title, async () => {
     const store = storage();
     for (const server of servers) await announce(store.driver, server);
     const lease = collector(store);
     await lease.acquire(never);
     const outcome = watch(lease.drain({ drainTimeout: 60_000, offline, signal: never }));
-    await store.clock.advance(after);
+    for (let passed = 0; passed <= after; passed += 2_000) {
+      await store.clock.advance(Math.min(after - passed, 2_000));
+      if (renewed) for (const server of servers) await announce(store.driver, server);
+    }
     if (ended === 'waits') assert.equal(outcome.ended, undefined);
     else if (ended === 'well') assert.equal(outcome.ended, 'well');
     else assert.ok(outcome.ended instanceof ended, String(outcome.ended));
