@@ -249,7 +249,5 @@ export const registryGCDefinition = {
     },
   ],
 } as const satisfies ResourceDefinition;
-
-export type RegistryGCSpec = Infer<typeof registryGCSpec>;
 export type RegistryGCStatus = Infer<typeof registryGCStatus>;
 export type RegistryGC = CustomObject<typeof registryGCDefinition>;

@@ -7,7 +7,7 @@ import {
   sizePattern,
   userNamePattern,
 } from './formats.ts';
-import type { Infer, ObjectSchema } from './schema.ts';
+import type { ObjectSchema } from './schema.ts';
 
 /** Where content lies cannot change under it, and this is the way out. */
 const ANOTHER_REGISTRY = 'make a second Registry and copy the images to it';
@@ -332,5 +332,3 @@ export const registrySpec = {
     },
   },
 } as const satisfies ObjectSchema;
-
-export type RegistrySpec = Infer<typeof registrySpec>;

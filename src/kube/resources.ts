@@ -3,7 +3,6 @@ import type {
   V1Deployment,
   V1Job,
   V1Namespace,
-  V1NetworkPolicy,
   V1PersistentVolumeClaim,
   V1Pod,
   V1Secret,
@@ -50,7 +49,6 @@ export type PersistentVolumeClaim = Model<V1PersistentVolumeClaim>;
 export type Deployment = Model<V1Deployment>;
 export type Pod = Model<V1Pod>;
 export type Job = Model<V1Job>;
-export type NetworkPolicy = Model<V1NetworkPolicy>;
 export type Namespace = Model<V1Namespace>;
 
 /** coordination.k8s.io/v1. The times are MicroTime: RFC 3339 with exactly six digits of a second, in UTC. */
@@ -101,11 +99,6 @@ export const namespaces = resourceType<Namespace>({
 });
 export const deployments = grouped<Deployment>('apps', 'deployments', 'Deployment');
 export const jobs = grouped<Job>('batch', 'jobs', 'Job');
-export const networkPolicies = grouped<NetworkPolicy>(
-  'networking.k8s.io',
-  'networkpolicies',
-  'NetworkPolicy',
-);
 export const leases = grouped<Lease>('coordination.k8s.io', 'leases', 'Lease');
 export const events = grouped<Event>('events.k8s.io', 'events', 'Event');
 
