@@ -9,6 +9,9 @@ export interface HttpAnswer {
   readonly bytes: Buffer;
 }
 
+/** Docker distribution does not take a wildcard for manifests. */
+const ACCEPT = [mediaTypes.ociManifest, mediaTypes.ociIndex, '*/*'].join();
+
 /** An answer that was not asked for. */
 export class UnexpectedAnswer extends Error {
   override readonly name = 'UnexpectedAnswer';
@@ -45,12 +48,9 @@ export class HttpRegistry {
   }
 
   async send(method: string, path: string, options: RequestOptions = {}): Promise<HttpAnswer> {
-    const { body, headers, expect } = options;
-    const response = await fetch(new URL(path, this.url), {
-      method,
-      ...(body && { body }),
-      ...(headers && { headers }),
-    });
+    const { body, expect } = options;
+    const headers = { accept: ACCEPT, ...options.headers };
+    const response = await fetch(new URL(path, this.url), { method, headers, ...(body && { body }) });
     const bytes = Buffer.from(await response.arrayBuffer());
     const answer = { status: response.status, headers: response.headers, bytes };
     if (expect !== undefined && answer.status !== expect)
@@ -109,11 +109,6 @@ export class HttpRegistry {
     const headers = { 'content-type': mediaType };
     await this.send('PUT', `/v2/${repository}/manifests/${reference}`, { body: bytes, headers, expect: 201 });
     return digestOf(bytes);
-  }
-
-  getManifest(repository: string, reference: string): Promise<HttpAnswer> {
-    const accept = `${mediaTypes.ociManifest}, ${mediaTypes.ociIndex}`;
-    return this.send('GET', `/v2/${repository}/manifests/${reference}`, { headers: { accept } });
   }
 
   async tags(repository: string): Promise<readonly string[]> {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
-import { EventEmitter, once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -12,17 +11,16 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { suite, test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { digestHex, digestOf } from '../../src/oci/digest.ts';
 import { startServe, type ServeProcess } from '../support/serve-process.ts';
 import { Acknowledged } from './acknowledged.ts';
+import { killProcess, startCollector, type CollectorProcess } from './collector-process.ts';
 import { HttpRegistry, isBrokenConnection, randomImage, randomWay } from './http-registry.ts';
 import { testRandom, type SeededRandom } from './seeded-random.ts';
 import { waitFor } from './wait.ts';
 
-const program = join(import.meta.dirname, '../../src/main.ts');
 /** So many that a mark and a sweep take long enough to be met in the middle. */
 const GARBAGE = 2000;
 const WRITABLE_WITHIN_MS = 60_000;
@@ -82,20 +80,6 @@ suite('kill -9', { concurrency: true }, () => {
     await site.ledger.verify(site.registry);
   });
 });
-
-interface Outcome {
-  readonly result: string;
-  readonly message: string;
-}
-
-/** A running `garbage-collect`. */
-interface Collector {
-  /** Resolves when its log gets a line with this message; called before that. */
-  said(message: string): Promise<void>;
-  kill(): Promise<void>;
-  /** Its report. */
-  readonly ended: Promise<Outcome>;
-}
 
 async function prepare(t: TestContext): Promise<Site> {
   const random = testRandom(t);
@@ -192,31 +176,13 @@ class Site {
 
   /** Kills the server and starts another one in its place. */
   async restart(): Promise<void> {
-    await kill(this.server.process);
+    await killProcess(this.server.process);
     this.server = await startServe(this.#t, { folder: this.#folder });
     this.registry = new HttpRegistry(this.server.url);
   }
 
-  collect(): Collector {
-    const config = join(this.#folder, 'config.yml');
-    const options = ['--minimum-age=0s', '--trash-grace=0s', '--format=json'];
-    const child = spawn(process.execPath, [program, 'garbage-collect', config, ...options], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    this.#t.after(() => kill(child));
-    const lines = new EventEmitter();
-    createInterface({ input: child.stderr }).on('line', (line) => lines.emit(messageOf(line)));
-    const stdout: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
-    const ended = once(child, 'close').then(() => JSON.parse(Buffer.concat(stdout).toString()) as Outcome); // the report
-    ended.catch(() => undefined);
-    return {
-      ended,
-      said: async (message) => {
-        await once(lines, message);
-      },
-      kill: () => kill(child),
-    };
+  collect(): CollectorProcess {
+    return startCollector(this.#t, join(this.#folder, 'config.yml'));
   }
 
   /** After the death of a collector, which was just now. */
@@ -254,20 +220,5 @@ class Site {
       `writes worked again after ${(milliseconds / 1000).toFixed(1)} s; ${refused} pushes were refused`,
     );
     assert.ok(milliseconds < WRITABLE_WITHIN_MS);
-  }
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-}
-
-/** Of a line of the log, which is JSON; what is none is a message of its own. */
-function messageOf(line: string): string {
-  try {
-    return (JSON.parse(line) as { readonly message: string }).message; // the logger writes objects
-  } catch {
-    return line;
   }
 }
