@@ -83,9 +83,11 @@ export class CollectorLease {
     const { clock, parameters } = this.#deps;
     // Long enough to outlive a collector that died.
     const giveUpAt = clock.monotonic() + parameters.duration + parameters.margin;
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       if ((await this.#watch.look()).live.length === 0) {
-        await this.#write({ phase: 'draining' });
+        // Under a name of its own: a run that said `done` is over for everybody who saw it.
+        const run = attempt === 1 ? this.#deps.run : `${this.#deps.run}-${attempt}`;
+        await this.#write({ run, phase: 'draining' });
         const others = (await this.#watch.look()).live.filter(({ run }) => run !== this.#record.run);
         if (others.length === 0) break;
         await this.#write({ phase: 'done' });
@@ -214,7 +216,7 @@ export class CollectorLease {
   }
 
   /** One write at a time; it counts as a renewal from its start if the lease was still valid when it completed. */
-  #write(change: Partial<Pick<RunRecord, 'phase'>>): Promise<void> {
+  #write(change: Partial<Pick<RunRecord, 'run' | 'phase'>>): Promise<void> {
     const write = async (): Promise<void> => {
       const began = momentOf(this.#deps.clock);
       const first = this.#renewed === undefined || change.phase === 'draining';

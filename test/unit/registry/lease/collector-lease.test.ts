@@ -8,6 +8,7 @@ import {
   LeaseLostError,
   NoServerError,
 } from '../../../../src/registry/lease/collector-lease.ts';
+import { LeaseWatch } from '../../../../src/registry/lease/lease-watch.ts';
 import { leaseParameters } from '../../../../src/registry/lease/parameters.ts';
 import { runPath } from '../../../../src/registry/lease/run-files.ts';
 import { decodeRunRecord } from '../../../../src/registry/lease/run-record.ts';
@@ -143,6 +144,32 @@ test('two that declare at once both withdraw, and one gets the lease', async () 
   assert.deepEqual([phaseOf(store.driver, 'a'), phaseOf(store.driver, 'b')], ['done', 'done']);
   await store.clock.advance(1_000);
   assert.deepEqual([first.ended, second.ended], ['well', undefined]);
+  await a.release();
+  await store.clock.advance(10_000);
+  assert.equal(second.ended, 'well');
+  await b.release();
+});
+
+test('a collector that withdrew comes back as a run that everybody takes for a new one', async () => {
+  const store = storage();
+  const a = collector(store, 'a', 0);
+  const b = collector(store, 'b', 0.9);
+  const [first, second] = [watch(a.acquire(never)), watch(b.acquire(never))];
+  await store.clock.advance(500);
+  // A server, and a collector, that saw both withdraw: what is done is not looked at again.
+  const server = new LeaseWatch({ ...store, parameters: leaseParameters });
+  assert.deepEqual((await server.look()).live, []);
+  const known = (await server.look()).runs;
+  await store.clock.advance(1_000);
+  assert.equal(first.ended, 'well');
+  const { live } = await server.look();
+  assert.deepEqual(
+    live.map(({ phase }) => phase),
+    ['draining'],
+  );
+  assert.equal(known.has(live[0]?.run ?? ''), false, 'a write that began before has to notice it');
+  await store.clock.advance(30_000);
+  assert.equal(second.ended, undefined, 'the other one waits');
   await a.release();
   await store.clock.advance(10_000);
   assert.equal(second.ended, 'well');
