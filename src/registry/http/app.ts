@@ -145,7 +145,13 @@ function createDispatcher(
         );
       });
     }
-    handle(exchange, path, method).catch((error: unknown) => answerError(exchange, error, log));
+    handle(exchange, path, method)
+      .catch((error: unknown) => answerError(exchange, error, log))
+      .catch((error: unknown) => {
+        // What cannot even be told must not end the process.
+        log.error({ requestId: exchange.requestId, method, url, error }, 'an error could not be answered');
+        response.destroy();
+      });
   };
 }
 
