@@ -38,6 +38,18 @@ test('the root, unknown paths and unknown methods', async (t) => {
   ]);
 });
 
+test('a Content-Type that is none does not keep a request from its handler', async (t) => {
+  const { url } = await startTestRegistry(t);
+  const headers = { 'content-type': ';;;' };
+  const foo = digestOf(Buffer.from('foo'));
+  await converse(url, [
+    { send: `POST /v2/a/blobs/uploads/?digest=${foo}`, headers, body: 'foo', status: 201 },
+    { send: 'PUT /v2/a/manifests/x', headers, body: '{}', status: 400, code: 'MANIFEST_INVALID' },
+    { send: 'DELETE /v2/a/manifests/x', headers, body: '{}', status: 404, code: 'MANIFEST_UNKNOWN' },
+    { send: 'QUERY /v2/', status: 405, code: 'UNSUPPORTED' },
+  ]);
+});
+
 test('configured headers are on every answer, and Location follows host and relativeurls', async (t) => {
   const { url } = await startTestRegistry(t, {
     REGISTRY_HTTP_HEADERS: '{X-Content-Type-Options: [nosniff], X-Two: [a, b]}',
