@@ -297,6 +297,19 @@ test('a manifest that cannot be read ends the run before anything is deleted', a
   assert.ok(has(blobDataPath(garbage)));
 });
 
+test('a manifest that is damaged ends the run as well: what it needs is unknown', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const layer = await content.blob('layer');
+  const image = await content.image([layer]);
+  await content.tag('latest', image);
+  await driver.putContent(blobDataPath(image), Buffer.alloc(500));
+  await clock.advance(3 * HOUR);
+  const report = await collect();
+  assert.ok(has(blobDataPath(layer)));
+  assert.equal(report.result, 'Failed');
+  assert.match(report.message, new RegExp(`${image} are damaged`));
+});
+
 test('a manifest of an old kind keeps all that it names', async () => {
   const { content, clock, collect, has } = await registry();
   const layer = await content.blob('layer of schema 1');
