@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import packageFile from '../package.json' with { type: 'json' };
 
 const checkout = join(import.meta.dirname, '..');
 
@@ -21,20 +21,22 @@ export interface ServerOptions {
 }
 
 export function stevedore(): Contender {
-  const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string };
   return {
     id: 'stevedore',
-    title: `Stevedore ${version}`,
+    title: `Stevedore ${packageFile.version}`,
     command: join(checkout, 'bin/stevedore'),
     environment: {},
   };
 }
 
-/** Debian's package of docker distribution 2.8, undefined where it is not installed. */
+/** docker distribution 2.8, as Debian packages it; undefined where it is not installed. */
 export function dockerRegistry(): Contender | undefined {
-  const command = '/usr/bin/docker-registry';
-  if (!existsSync(command)) return undefined;
-  return distribution('docker-registry', command, /2\.8\.\d+/);
+  try {
+    return distribution('docker-registry', 'docker-registry', /2\.8\.\d+/);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** A build of docker distribution 3. */

@@ -113,7 +113,8 @@ directories that already hold much.
 
 \`make bench\` needs Debian's \`docker-registry\` and writes this page. \`node bench/run.ts --quick\` takes less than a minute and
 only prints; \`--help\` shows the rest. docker distribution 3 gets a column where its binary is given or built
-(\`scripts/tools distribution\`).
+(\`scripts/tools distribution\`). Leave five minutes between runs: an ext4 without a journal does not use the inodes of deleted files
+again before that, and searches for others at the expense of the small images.
 `;
 }
 

@@ -38,7 +38,8 @@ const registryGCSpec = {
     suspend: {
       type: 'boolean',
       default: false,
-      description: 'Whether no new run is started. One that runs goes on.',
+      description:
+        'Whether no run is started by the schedule. One that runs goes on, and the annotation `stevedore.dev/run-at` still starts one.',
     },
     startingDeadlineSeconds: {
       type: 'integer',
@@ -249,7 +250,5 @@ export const registryGCDefinition = {
     },
   ],
 } as const satisfies ResourceDefinition;
-
-export type RegistryGCSpec = Infer<typeof registryGCSpec>;
 export type RegistryGCStatus = Infer<typeof registryGCStatus>;
 export type RegistryGC = CustomObject<typeof registryGCDefinition>;

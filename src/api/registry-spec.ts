@@ -7,7 +7,7 @@ import {
   sizePattern,
   userNamePattern,
 } from './formats.ts';
-import type { Infer, ObjectSchema } from './schema.ts';
+import type { ObjectSchema } from './schema.ts';
 
 /** Where content lies cannot change under it, and this is the way out. */
 const ANOTHER_REGISTRY = 'make a second Registry and copy the images to it';
@@ -118,7 +118,7 @@ const tls = {
       enum: ['Managed', 'Disabled'],
       default: 'Managed',
       description:
-        '`Managed`: from a certificate authority of this Registry, in the Secret `NAME-ca`, whose `ca.crt` clients trust. `Disabled`: plain HTTP, passwords included.',
+        '`Managed`: from a certificate authority of this Registry, whose `ca.crt` clients find in the ConfigMap `NAME-ca`. `Disabled`: plain HTTP, passwords included.',
     },
     dnsNames: {
       type: 'array',
@@ -314,11 +314,12 @@ export const registrySpec = {
       type: 'boolean',
       default: false,
       description:
-        'Whether everything that writes is refused, with 405. Garbage collection needs no such switch.',
+        'Whether everything that writes is refused, with 405. A change restarts the pod. Garbage collection needs no such switch.',
     },
     resources: {
       type: 'object',
-      description: 'Compute resources of the registry container.',
+      description:
+        'Compute resources of the registry container. Without it the container requests 50m of CPU and 128Mi of memory.',
       properties: {
         requests: {
           ...quantities,
@@ -332,5 +333,3 @@ export const registrySpec = {
     },
   },
 } as const satisfies ObjectSchema;
-
-export type RegistrySpec = Infer<typeof registrySpec>;

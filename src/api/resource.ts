@@ -35,7 +35,7 @@ export interface CustomObject<Definition extends ResourceDefinition> {
 }
 
 /** The part of Kubernetes' ObjectMeta that this project reads. */
-export interface ObjectMeta {
+interface ObjectMeta {
   readonly name: string;
   readonly namespace: string;
   readonly uid?: string;

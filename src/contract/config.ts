@@ -79,6 +79,9 @@ function checkTogether(config: Document, found: Findings): void {
       found.errors.push({ path: `http.headers.${name}`, message: 'is not a valid HTTP header' });
     }
   }
+  if (/\p{Cc}/u.test(config.auth.htpasswd?.realm ?? '')) {
+    found.errors.push({ path: 'auth.htpasswd.realm', message: 'must not hold control characters' });
+  }
   checkAddress('http.addr', config.http.net === 'tcp' ? config.http.addr : undefined, found);
   checkAddress('http.debug.addr', config.http.debug.addr, found);
   checkAddress('stevedore.status.addr', config.stevedore.status?.addr, found);

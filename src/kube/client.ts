@@ -20,7 +20,7 @@ export type ApplyFields<T extends KubeObject> = Partial<Omit<T, 'apiVersion' | '
 };
 
 /** A JSON merge patch (RFC 7386): null removes, lists are replaced whole. */
-export type MergePatch = Readonly<Record<string, unknown>>;
+type MergePatch = Readonly<Record<string, unknown>>;
 
 export interface Selection {
   /** Absent: all namespaces. */

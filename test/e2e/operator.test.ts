@@ -137,7 +137,7 @@ interface Running {
   readonly log: () => string;
 }
 
-/** The operator for one namespace, through the proxy. */
+/** The operator for one namespace, through the proxy; returns when it works. */
 async function startOperator(namespace: string): Promise<Running> {
   // One that was killed holds the lease for 15 s more.
   await cluster.tryKubectl(['delete', 'lease/operator.stevedore.dev', `--namespace=${ACCOUNT}`]);
@@ -157,7 +157,12 @@ async function startOperator(namespace: string): Promise<Running> {
   started.push(child);
   const lines: Buffer[] = [];
   child.stderr.on('data', (chunk: Buffer) => lines.push(chunk));
-  return { process: child, log: () => Buffer.concat(lines).toString() };
+  const log = (): string => Buffer.concat(lines).toString();
+  await waitFor('the operator to lead', async () => {
+    assert.equal(child.exitCode, null, log());
+    return log().includes('elected as leader');
+  });
+  return { process: child, log };
 }
 
 async function stopOperator({ process: child, log }: Running): Promise<void> {
@@ -299,7 +304,6 @@ test('an operator that starts finds nothing to write', async () => {
   const writes = await quiet();
   await stopOperator(first);
   const second = await startOperator(namespace);
-  await waitFor('the second operator to lead', async () => second.log().includes('elected as leader'));
   assert.equal(await quiet(), writes, proxy.writes.slice(writes).join('\n'));
   await stopOperator(second);
 });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { request, type RequestOptions } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { connect, type PeerCertificate } from 'node:tls';
 import { script } from './cluster.ts';
@@ -61,7 +62,8 @@ export function openRequest(
   const options: RequestOptions = {
     host: place.address,
     port: place.port,
-    servername: place.name,
+    // Node refuses an address here, and checks the certificate against the host then.
+    ...(isIP(place.name) === 0 && { servername: place.name }),
     ca: place.authority,
     agent: false,
     method,

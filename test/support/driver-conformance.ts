@@ -146,8 +146,15 @@ export function testDriver(
 
     check('not over a file of the same size that may stay', async (driver) => {
       await driver.putContent('/blob/data', Buffer.from('first'));
-      await driver.publish([{ path: '/blob/data', content: Buffer.from('other'), keepExisting: true }]);
+      await write(driver, '/upload/data', [Buffer.from('other')]);
+      await driver.publish([{ path: '/blob/data', from: '/upload/data', keepExisting: true }]);
       assert.equal((await driver.getContent('/blob/data')).toString(), 'first');
+    });
+
+    check('over a file of the same size with other bytes, when all of them are at hand', async (driver) => {
+      await driver.putContent('/blob/data', Buffer.alloc(5));
+      await driver.publish([{ path: '/blob/data', content: Buffer.from('other'), keepExisting: true }]);
+      assert.equal((await driver.getContent('/blob/data')).toString(), 'other');
     });
 
     check('over a file of another size, which is not what its path says', async (driver) => {

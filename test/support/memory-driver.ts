@@ -39,8 +39,9 @@ export class MemoryDriver implements StorageDriver {
   async publish(files: readonly PublishedFile[], beforeVisible?: () => Promise<void>): Promise<void> {
     await beforeVisible?.();
     for (const file of files) {
-      const size = 'from' in file ? this.#file(file.from).content.length : file.content.length;
-      if (file.keepExisting && this.files.get(file.path)?.content.length === size) continue;
+      const there = file.keepExisting ? this.files.get(file.path)?.content : undefined;
+      if ('from' in file && there?.length === this.#file(file.from).content.length) continue;
+      if ('content' in file && there && Buffer.from(file.content).equals(there)) continue;
       if ('from' in file) await this.move(file.from, file.path);
       else await this.putContent(file.path, file.content);
     }

@@ -1,9 +1,10 @@
 import { parseDigest, type Digest } from '../../oci/digest.ts';
 import { parseManifest, type Manifest } from '../../oci/manifest.ts';
+import { isManifestMediaType } from '../../oci/media-type.ts';
 
 /** What a stored manifest keeps alive. Content never changes under its digest, so this can be remembered. */
 export interface References {
-  /** Config and layers. */
+  /** Config and layers; of an index what it lists beside manifests, as BuildKit's cache does. */
   readonly blobs: readonly Digest[];
   /** Children of an index: manifests of the same repository. */
   readonly manifests: readonly Digest[];
@@ -21,8 +22,9 @@ export function referencesOf(bytes: Uint8Array): References {
     const digests = allDigests(Buffer.from(bytes).toString('latin1'));
     return { blobs: digests, manifests: digests };
   }
+  const listed = manifest.manifests.filter(({ mediaType }) => !isManifestMediaType(mediaType));
   return {
-    blobs: manifest.blobs.map(({ digest }) => digest),
+    blobs: [...manifest.blobs, ...listed].map(({ digest }) => digest),
     manifests: manifest.manifests.map(({ digest }) => digest),
     ...(manifest.subject && { subject: manifest.subject.digest }),
   };

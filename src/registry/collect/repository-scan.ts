@@ -1,5 +1,5 @@
 import type { Digest } from '../../oci/digest.ts';
-import { digestAlgorithm, parseDigest } from '../../oci/digest.ts';
+import { digestAlgorithm, digestOf, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
 import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
@@ -36,7 +36,7 @@ export interface RepositoryScan {
 /** References by canonical digest, kept between two marks of one run so that the second reads only what is new. */
 export type ReferenceCache = Map<Digest, References>;
 
-/** A manifest that is linked but cannot be read: its references are unknown, so nothing may be deleted. */
+/** A manifest that is linked but cannot be read, or is not what its digest says: its references are unknown, so nothing may be deleted. */
 class UnreadableManifestError extends Error {
   override readonly name = 'UnreadableManifestError';
 }
@@ -100,17 +100,21 @@ async function readManifest(
   repository: RepositoryName,
   canonical: Digest,
 ): Promise<Uint8Array> {
-  const path = blobDataPath(canonical);
+  const bytes = await findManifest(driver, blobDataPath(canonical));
+  if (bytes !== undefined && digestOf(bytes) === canonical) return bytes;
+  throw new UnreadableManifestError(
+    `the bytes of manifest ${repository}@${canonical} are ${bytes === undefined ? 'missing' : 'damaged'}, ` +
+      `so what it needs is unknown and nothing was deleted. Push the image again, or delete the manifest by its digest`,
+  );
+}
+
+async function findManifest(driver: StorageDriver, path: string): Promise<Uint8Array | undefined> {
   try {
     return await driver.getContent(path);
   } catch (error) {
     if (!(error instanceof PathNotFoundError)) throw error;
   }
-  if (await restoreFromTrash(driver, path)) return driver.getContent(path);
-  throw new UnreadableManifestError(
-    `the bytes of manifest ${repository}@${canonical} are missing, so what it needs is unknown and nothing was deleted. ` +
-      `Push the image again, or delete the manifest by its digest`,
-  );
+  return (await restoreFromTrash(driver, path)) ? driver.getContent(path) : undefined;
 }
 
 async function readTags(driver: StorageDriver, repository: RepositoryName): Promise<Map<Tag, Digest>> {

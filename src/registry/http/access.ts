@@ -28,7 +28,8 @@ export async function authorize(
       return;
     }
   }
-  const realm = authenticator.realm.replaceAll(/["\\]/g, String.raw`\$&`);
+  // Node writes a header byte by character: these are the bytes of UTF-8, as Go sends them.
+  const realm = Buffer.from(authenticator.realm.replaceAll(/["\\]/g, String.raw`\$&`)).toString('latin1');
   throw new RegistryError(
     { code: 'UNAUTHORIZED', detail: neededAccess(exchange, route) },
     { headers: { 'www-authenticate': `Basic realm="${realm}"` } },

@@ -83,6 +83,8 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
   // Names hold slashes, which no router knows how to match: the dispatcher reads the path.
   app.all('/*', handle);
   app.setNotFoundHandler(handle);
+  // What fastify itself objects to, such as a malformed Content-Type, is for the handlers to judge.
+  app.setErrorHandler((_error, request, reply) => handle(request, reply));
   return app;
 }
 
@@ -145,7 +147,13 @@ function createDispatcher(
         );
       });
     }
-    handle(exchange, path, method).catch((error: unknown) => answerError(exchange, error, log));
+    handle(exchange, path, method)
+      .catch((error: unknown) => answerError(exchange, error, log))
+      .catch((error: unknown) => {
+        // What cannot even be told must not end the process.
+        log.error({ requestId: exchange.requestId, method, url, error }, 'an error could not be answered');
+        response.destroy();
+      });
   };
 }
 

@@ -21,7 +21,8 @@ export function createLinks(options: {
   readonly tls: boolean;
 }): Links {
   const prefix = options.prefix === '/' ? '' : options.prefix;
-  const base = options.host?.replace(/\/+$/, '');
+  // As it may stand in a header: ASCII, and no line ends.
+  const base = options.host && new URL(options.host).href.replace(/\/+$/, '');
   const scheme = options.tls ? 'https' : 'http';
   return {
     prefix,

@@ -16,6 +16,9 @@ const OPTIONS = {
   keepAliveTimeout: 75_000,
   headersTimeout: 60_000,
   noDelay: true,
+  // A client that lost its power says no goodbye. Its upload would stay in progress, and every collector wait for it.
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
 };
 
 export function createListener(

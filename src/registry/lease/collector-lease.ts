@@ -9,6 +9,7 @@ import { LeaseWatch } from './lease-watch.ts';
 import type { LeaseParameters } from './parameters.ts';
 import { listNames, modifiedAtIfThere, readIfThere, runPath, writeRun } from './run-files.ts';
 import type { RunRecord } from './run-record.ts';
+import { Silence } from './silence.ts';
 
 /** The run is over: its lease could not be renewed in time, or an operation had no answer. */
 export class LeaseLostError extends Error {
@@ -41,8 +42,12 @@ export interface CollectorLeaseDependencies {
   readonly random: () => number;
 }
 
-/** `age`: milliseconds since the announcement was written, by the store's clock. */
-type SeenServer = Announcement & { readonly age: number };
+type SeenServer = Announcement & {
+  /** Milliseconds since the announcement was written, by the store's clock. */
+  readonly age: number;
+  /** Milliseconds that this run has seen no new one, by its own clock. */
+  readonly silence: number;
+};
 
 /** A collector's finished and dead runs stay on record this long, so that every server can learn of them. */
 const RECORDS_STAY = 24 * 3600_000;
@@ -54,6 +59,7 @@ const RECORDS_STAY = 24 * 3600_000;
 export class CollectorLease {
   readonly #deps: CollectorLeaseDependencies;
   readonly #watch: LeaseWatch;
+  readonly #silence = new Silence();
   readonly #ended = new AbortController();
   #record: RunRecord;
   /** Start of the last renewal that completed while the one before was valid. */
@@ -77,9 +83,11 @@ export class CollectorLease {
     const { clock, parameters } = this.#deps;
     // Long enough to outlive a collector that died.
     const giveUpAt = clock.monotonic() + parameters.duration + parameters.margin;
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       if ((await this.#watch.look()).live.length === 0) {
-        await this.#write({ phase: 'draining' });
+        // Under a name of its own: a run that said `done` is over for everybody who saw it.
+        const run = attempt === 1 ? this.#deps.run : `${this.#deps.run}-${attempt}`;
+        await this.#write({ run, phase: 'draining' });
         const others = (await this.#watch.look()).live.filter(({ run }) => run !== this.#record.run);
         if (others.length === 0) break;
         await this.#write({ phase: 'done' });
@@ -101,7 +109,8 @@ export class CollectorLease {
   }
 
   /**
-   * Waits until every server that is writing has acknowledged the run and has nothing in progress.
+   * Waits until every server that is writing has acknowledged the run and has nothing in progress. Those that have died are
+   * passed over: they say nothing new for longer than a permission lasts.
    * @param drainTimeout milliseconds that servers with uploads or writes in progress are waited for.
    * @throws DrainTimeoutError, NoServerError (unless `offline`), LeaseLostError
    */
@@ -113,11 +122,16 @@ export class CollectorLease {
       const servers = await this.#servers();
       const waited = clock.monotonic() - began;
       const writing = servers.filter(({ state }) => state === 'writing');
+      const patience = parameters.permission + 1_000;
       const silent = writing.filter((server) => !this.#acknowledged(server));
       const busy = writing.filter(
-        (server) => this.#acknowledged(server) && (server.writes > 0 || server.uploads > 0),
+        (server) =>
+          this.#acknowledged(server) &&
+          (server.writes > 0 || server.uploads > 0) &&
+          // One that is alive says so at each of its looks.
+          server.silence < patience,
       );
-      const waitForSilent = silent.length > 0 && waited < parameters.permission + 1_000;
+      const waitForSilent = silent.length > 0 && waited < patience;
       if (!waitForSilent && busy.length === 0) {
         if (!options.offline) this.#assertServed(servers);
         return;
@@ -202,7 +216,7 @@ export class CollectorLease {
   }
 
   /** One write at a time; it counts as a renewal from its start if the lease was still valid when it completed. */
-  #write(change: Partial<Pick<RunRecord, 'phase'>>): Promise<void> {
+  #write(change: Partial<Pick<RunRecord, 'run' | 'phase'>>): Promise<void> {
     const write = async (): Promise<void> => {
       const began = momentOf(this.#deps.clock);
       const first = this.#renewed === undefined || change.phase === 'draining';
@@ -225,7 +239,8 @@ export class CollectorLease {
       const modifiedAt = await modifiedAtIfThere(driver, path);
       if (bytes === undefined || modifiedAt === undefined) continue;
       const said = decodeAnnouncement(server, bytes) ?? unreadable(server);
-      servers.push({ ...said, age: now - modifiedAt });
+      const silence = this.#silence.of(server, modifiedAt, this.#deps.clock.monotonic());
+      servers.push({ ...said, age: now - modifiedAt, silence });
     }
     return servers;
   }

@@ -237,9 +237,15 @@ export class ServerLease implements WriteGate, UploadActivity {
     return this.#clock.monotonic() - this.#lastWrite >= this.#parameters.idleAfter;
   }
 
-  /** While a run is live, the announcement says that it was seen and what is still in progress. */
+  /**
+   * While a run is live, the announcement says that it was seen and what is still in progress; as long as something is, it
+   * is written anew at each look, so that a collector does not wait for a server that has died.
+   */
   async #acknowledge(): Promise<void> {
-    if (this.#state === 'writing') await this.#announcer.announce(this.#facts('writing'));
+    if (this.#state !== 'writing') return;
+    const facts = this.#facts('writing');
+    const written = await this.#announcer.announce(facts);
+    if (written === undefined && facts.writes + facts.uploads > 0) await this.#announcer.refresh();
   }
 
   #acknowledgeSoon(): void {

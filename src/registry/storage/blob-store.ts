@@ -8,6 +8,7 @@ import { findBlobData } from './blob-data.ts';
 import type { ByteRange, StorageDriver } from './driver.ts';
 import { findLink, linkContent } from './links.ts';
 import { blobDataPath, layerLinkPath } from './paths.ts';
+import { forgetTrash } from './trash.ts';
 
 /** A link younger than this, in milliseconds, is left as it is: a quarter of the default minimum age. */
 const RENEW_AFTER = 30 * 60_000;
@@ -55,6 +56,7 @@ export class BlobStore {
       throw new RegistryError({ code: 'BLOB_UNKNOWN', detail: { digest } });
     }
     await permit.check();
+    await forgetTrash(this.#driver, path);
     await this.#driver.delete(path);
   }
 

@@ -62,7 +62,10 @@ export interface FileStat {
 /** One file of a `publish`. */
 export type PublishedFile = {
   readonly path: string;
-  /** When a file of the same size is there already, it stays (and is made durable): for content that its path names. */
+  /**
+   * When the same is there already, it stays (and is made durable): for content that its path names. `content` is
+   * compared with what is there, of a `from` the size alone.
+   */
   readonly keepExisting?: boolean;
 } & (
   | { readonly content: Uint8Array }

@@ -21,6 +21,7 @@ import { ManifestContents } from './manifest-content.ts';
 import { blobDataPath, revisionLinkPath } from './paths.ts';
 import { Referrers } from './referrers.ts';
 import type { TagStore } from './tag-store.ts';
+import { forgetTrash } from './trash.ts';
 
 export interface StoredManifest {
   /** The digest that was asked for, or the one that the tag was pushed with. */
@@ -117,6 +118,7 @@ export class ManifestStore {
       const path = revisionLinkPath(repository, name);
       if (name !== digest && (await findLink(this.#driver, path, name)) === undefined) continue;
       await permit.check();
+      await forgetTrash(this.#driver, path);
       await ignoreUnknown(() => this.#driver.delete(path));
     }
   }

@@ -40,6 +40,11 @@ export async function restoreFromTrash(driver: StorageDriver, path: string): Pro
   return runs.length > 0;
 }
 
+/** Destroys what collectors took from `path`, so that a link which a user deletes does not come back. */
+export async function forgetTrash(driver: StorageDriver, path: string): Promise<void> {
+  await ifThere(() => driver.delete(`${TRASH_ROOT}${path}`));
+}
+
 /** All that lies in the trash. */
 export async function* listTrash(driver: StorageDriver, folder = TRASH_ROOT): AsyncIterable<TrashEntry> {
   let names: readonly string[] = [];

@@ -135,6 +135,8 @@ export class Upload {
   readonly #deps: UploadDependencies;
   readonly #content: UploadContent;
   #busy = false;
+  /** Ended or forgotten: a request that found it before must not go on with what is left of it. */
+  #over = false;
   #lastUsed: number;
 
   constructor(deps: UploadDependencies) {
@@ -164,7 +166,9 @@ export class Upload {
     return this.#busy || this.#content.refresh();
   }
 
+  /** Forgets the bytes in memory. Whoever still has this upload is told that it is unknown. */
   release(): void {
+    this.#over = true;
     this.#content.release();
   }
 
@@ -253,6 +257,7 @@ export class Upload {
   }
 
   #begin(): Disposable {
+    if (this.#over) throw unknownUpload(this.id);
     if (this.#busy) {
       throw new RegistryError(
         { code: 'UNAVAILABLE', message: 'another request for this upload is in progress' },

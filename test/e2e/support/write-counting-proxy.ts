@@ -16,7 +16,7 @@ import { issueServerCertificate } from '../../../src/pki/server-certificate.ts';
 import { writeKubeconfigThrough } from './kubeconfig-through.ts';
 
 /** Where a process dies: before the API server sees its n-th write, or when it has made it and before the answer. */
-export interface Trap {
+interface Trap {
   /** Counts from 1, from the time the trap is set. */
   readonly nth: number;
   readonly when: 'before' | 'after';

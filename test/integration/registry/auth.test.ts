@@ -13,9 +13,13 @@ const basic = (user: string, password: string): { authorization: string } => ({
   authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
 });
 
-function start(t: TestContext, users: Readonly<Record<string, string>>): Promise<TestRegistry> {
+function start(
+  t: TestContext,
+  users: Readonly<Record<string, string>>,
+  realm = 'The "Realm"',
+): Promise<TestRegistry> {
   const overrides = {
-    REGISTRY_AUTH_HTPASSWD_REALM: 'The "Realm"',
+    REGISTRY_AUTH_HTPASSWD_REALM: realm,
     REGISTRY_AUTH_HTPASSWD_PATH: '{folder}/htpasswd',
   };
   return startTestRegistry(t, overrides, (folder) => writeUsers(folder, users));
@@ -30,6 +34,15 @@ const needed = (name: string, action: string): object => ({
   Class: '',
   Name: name,
   Action: action,
+});
+
+test('a realm in any script is sent as UTF-8, as docker distribution does', async (t) => {
+  const { url } = await start(t, { ann: 'secret' }, 'レジストリ "ü"');
+  const { statusCode, headers, body } = await request(`${url}/v2/`);
+  await body.dump();
+  assert.equal(statusCode, 401);
+  const bytes = Buffer.from(String(headers['www-authenticate']), 'latin1');
+  assert.equal(bytes.toString('utf8'), String.raw`Basic realm="レジストリ \"ü\""`);
 });
 
 test('without a right password each request is 401 and lists the access that it needs', async (t) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { request } from 'undici';
@@ -36,6 +37,35 @@ test('the root, unknown paths and unknown methods', async (t) => {
     { send: 'PROPFIND /v2/', status: 405 },
     { send: `GET /v2/${'a/'.repeat(4000)}tags/list`, status: 400, code: 'NAME_INVALID' },
   ]);
+});
+
+test('a Content-Type that is none does not keep a request from its handler', async (t) => {
+  const { url } = await startTestRegistry(t);
+  const headers = { 'content-type': ';;;' };
+  const foo = digestOf(Buffer.from('foo'));
+  await converse(url, [
+    { send: `POST /v2/a/blobs/uploads/?digest=${foo}`, headers, body: 'foo', status: 201 },
+    { send: 'PUT /v2/a/manifests/x', headers, body: '{}', status: 400, code: 'MANIFEST_INVALID' },
+    { send: 'DELETE /v2/a/manifests/x', headers, body: '{}', status: 404, code: 'MANIFEST_UNKNOWN' },
+    { send: 'QUERY /v2/', status: 405, code: 'UNSUPPORTED' },
+  ]);
+});
+
+test('a client that vanished without a word is noticed: its connection is probed', async (t) => {
+  const { url } = await startTestRegistry(t);
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  t.after(() => socket.destroy());
+  await once(socket, 'connect');
+  // An upload whose end will never come, and which a collector would wait for.
+  socket.write('POST /v2/a/blobs/uploads/?digest=x HTTP/1.1\r\nHost: r\r\n\r\n');
+  await once(socket, 'data');
+  // proc(5): local and remote address in hex, two columns further the timer, 02 for that of keep-alive.
+  const hex = (port: number | undefined): string =>
+    `0100007F:${(port ?? 0).toString(16).toUpperCase().padStart(4, '0')}`;
+  const line = readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .find((text) => text.includes(`${hex(socket.remotePort)} ${hex(socket.localPort)}`));
+  assert.match(line ?? '', /: \w+:\w+ \w+:\w+ 01 \w+:\w+ 02:/);
 });
 
 test('configured headers are on every answer, and Location follows host and relativeurls', async (t) => {

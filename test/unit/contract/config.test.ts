@@ -160,6 +160,13 @@ validation: {disabled: true, manifests: {urls: {deny: [x]}}}
   ]);
 });
 
+test('a realm that no header can carry is an error', () => {
+  const { errors } = parseConfig(
+    String.raw`{version: 0.1, storage: filesystem, http: {addr: ":5000"}, auth: {htpasswd: {realm: "a\nb", path: /u}}}`,
+  );
+  assert.deepEqual(lines(errors), ['auth.htpasswd.realm must not hold control characters']);
+});
+
 test('a document that is no map is an error with its line', () => {
   assert.deepEqual(lines(parseConfig('version: 0.1\nhttp: [').errors).length, 1);
   assert.match(

@@ -193,7 +193,8 @@ class FilesystemDriver implements StorageDriver {
         return { place, source, synced: sync(this.#files.open(source, 'read')) };
       }
       const kept = file.keepExisting && this.#openSame(place, file.content.length);
-      if (kept) return { place, synced: sync(kept) };
+      if (kept && holds(kept, file.content)) return { place, synced: sync(kept) };
+      if (kept) kept.close();
       const temporary = `${place}.${randomUUID()}.tmp`;
       const open = this.#inDirectory(temporary, (path) => this.#files.open(path, 'create'));
       try {
@@ -319,6 +320,12 @@ interface Prepared {
   readonly source?: string;
   readonly temporary?: string;
   readonly synced: Promise<void>;
+}
+
+/** A file of the right size may hold zeros, as a power cut leaves them where nobody synced: pushing again mends it. */
+function holds(file: OpenFile, content: Uint8Array): boolean {
+  const found = Buffer.allocUnsafe(content.length);
+  return file.readNow(found, 0) === content.length && found.equals(content);
 }
 
 async function sync(file: OpenFile): Promise<void> {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CollectionReport } from '../../../../src/contract/collection-report.ts';
 import { digestOf, type Digest } from '../../../../src/oci/digest.ts';
+import { mediaTypes } from '../../../../src/oci/media-type.ts';
 import { collect, type CollectOptions } from '../../../../src/registry/collect/collect.ts';
 import { encodeAnnouncement } from '../../../../src/registry/lease/announcement.ts';
 import { decodeRunRecord } from '../../../../src/registry/lease/run-record.ts';
@@ -106,6 +107,26 @@ test('an index that lists a child twice is followed once', async () => {
   await content.tag('latest', index);
   await clock.advance(3 * HOUR);
   assert.equal((await collect({ deleteUntagged: true })).result, 'Succeeded');
+});
+
+test('what an index lists beside manifests is kept as a blob', async () => {
+  const { content, clock, collect, has } = await registry();
+  // As BuildKit exports its cache: an index of layers and a config.
+  const [layer, untyped] = [await content.blob('cached layer'), await content.blob('of no type')];
+  const cache = await content.manifest({
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociIndex,
+    manifests: [
+      { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: layer, size: 1 },
+      { digest: untyped, size: 1 },
+    ],
+  });
+  await content.tag('buildcache', cache);
+  await clock.advance(3 * HOUR);
+  assert.equal((await collect({ deleteUntagged: true })).message, 'nothing to delete');
+  for (const blob of [layer, untyped]) {
+    assert.ok(has(blobDataPath(blob)) && has(layerLinkPath(app, blob)));
+  }
 });
 
 test('the signature of an image that stays stays, and goes with it', async () => {
@@ -274,6 +295,19 @@ test('a manifest that cannot be read ends the run before anything is deleted', a
   assert.equal(report.result, 'Failed');
   assert.match(report.message, new RegExp(broken));
   assert.ok(has(blobDataPath(garbage)));
+});
+
+test('a manifest that is damaged ends the run as well: what it needs is unknown', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const layer = await content.blob('layer');
+  const image = await content.image([layer]);
+  await content.tag('latest', image);
+  await driver.putContent(blobDataPath(image), Buffer.alloc(500));
+  await clock.advance(3 * HOUR);
+  const report = await collect();
+  assert.ok(has(blobDataPath(layer)));
+  assert.equal(report.result, 'Failed');
+  assert.match(report.message, new RegExp(`${image} are damaged`));
 });
 
 test('a manifest of an old kind keeps all that it names', async () => {

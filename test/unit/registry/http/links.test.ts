@@ -28,6 +28,8 @@ test('a Location is the URL that the client came by', () => {
     [{}, { host: 'r', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'pub, r' }, 'https://pub/v2/'],
     [{}, { host: 'r', forwarded: 'for=1.2.3.4;proto=https;host="pub:8443", for=x' }, 'https://pub:8443/v2/'],
     [{ host: 'https://pub/' }, { host: 'r', 'x-forwarded-host': 'x' }, 'https://pub/v2/'],
+    [{ host: 'https://pub:5000/registry/' }, { host: 'r' }, 'https://pub:5000/registry/v2/'],
+    [{ host: 'https://bücher.example\n' }, { host: 'r' }, 'https://xn--bcher-kva.example/v2/'],
     [{ relative: true, host: 'https://pub' }, { host: 'r' }, '/v2/'],
     [{}, {}, '/v2/'],
     [{}, { host: 'a b\r\n' }, '/v2/'],

@@ -8,6 +8,7 @@ import {
   LeaseLostError,
   NoServerError,
 } from '../../../../src/registry/lease/collector-lease.ts';
+import { LeaseWatch } from '../../../../src/registry/lease/lease-watch.ts';
 import { leaseParameters } from '../../../../src/registry/lease/parameters.ts';
 import { runPath } from '../../../../src/registry/lease/run-files.ts';
 import { decodeRunRecord } from '../../../../src/registry/lease/run-record.ts';
@@ -149,6 +150,32 @@ test('two that declare at once both withdraw, and one gets the lease', async () 
   await b.release();
 });
 
+test('a collector that withdrew comes back as a run that everybody takes for a new one', async () => {
+  const store = storage();
+  const a = collector(store, 'a', 0);
+  const b = collector(store, 'b', 0.9);
+  const [first, second] = [watch(a.acquire(never)), watch(b.acquire(never))];
+  await store.clock.advance(500);
+  // A server, and a collector, that saw both withdraw: what is done is not looked at again.
+  const server = new LeaseWatch({ ...store, parameters: leaseParameters });
+  assert.deepEqual((await server.look()).live, []);
+  const known = (await server.look()).runs;
+  await store.clock.advance(1_000);
+  assert.equal(first.ended, 'well');
+  const { live } = await server.look();
+  assert.deepEqual(
+    live.map(({ phase }) => phase),
+    ['draining'],
+  );
+  assert.equal(known.has(live[0]?.run ?? ''), false, 'a write that began before has to notice it');
+  await store.clock.advance(30_000);
+  assert.equal(second.ended, undefined, 'the other one waits');
+  await a.release();
+  await store.clock.advance(10_000);
+  assert.equal(second.ended, 'well');
+  await b.release();
+});
+
 test('a dead collector is succeeded when its lease has lapsed', async () => {
   const store = storage();
   const dead = collector(store, 'dead');
@@ -170,6 +197,8 @@ test('a dead collector is succeeded when its lease has lapsed', async () => {
 const drains: readonly {
   readonly title: string;
   readonly servers: readonly Partial<Announcement>[];
+  /** The servers are alive: with something in progress they say so again every 2 s. */
+  readonly renewed?: boolean;
   readonly offline?: boolean;
   readonly after: number;
   readonly ended: 'well' | 'waits' | (new (message: string) => Error);
@@ -184,14 +213,29 @@ const drains: readonly {
   {
     title: 'a server that acknowledged with an upload in progress is waited for',
     servers: [{ runs: ['run'], uploads: 1 }],
+    renewed: true,
     after: 59_000,
     ended: 'waits',
   },
   {
     title: 'a server whose upload does not end makes the run give up',
     servers: [{ runs: ['run'], uploads: 1 }],
+    renewed: true,
     after: 61_000,
     ended: DrainTimeoutError,
+  },
+  {
+    title:
+      'a server with an upload in progress that says no more is waited for as long as its permission may last',
+    servers: [{ runs: ['run'], uploads: 1 }],
+    after: 10_000,
+    ended: 'waits',
+  },
+  {
+    title: 'a server that died with an upload in progress is passed over after that',
+    servers: [{ runs: ['run'], uploads: 1 }],
+    after: 11_500,
+    ended: 'well',
   },
   {
     title: 'a server that does not answer is waited for as long as its permission may last',
@@ -220,14 +264,17 @@ const drains: readonly {
   { title: 'an offline run needs no server', servers: [], offline: true, after: 0, ended: 'well' },
 ];
 
-for (const { title, servers, offline = false, after, ended } of drains) {
+for (const { title, servers, renewed = false, offline = false, after, ended } of drains) {
   test(title, async () => {
     const store = storage();
     for (const server of servers) await announce(store.driver, server);
     const lease = collector(store);
     await lease.acquire(never);
     const outcome = watch(lease.drain({ drainTimeout: 60_000, offline, signal: never }));
-    await store.clock.advance(after);
+    for (let passed = 0; passed <= after; passed += 2_000) {
+      await store.clock.advance(Math.min(after - passed, 2_000));
+      if (renewed) for (const server of servers) await announce(store.driver, server);
+    }
     if (ended === 'waits') assert.equal(outcome.ended, undefined);
     else if (ended === 'well') assert.equal(outcome.ended, 'well');
     else assert.ok(outcome.ended instanceof ended, String(outcome.ended));

@@ -273,6 +273,26 @@ test('the announcement acknowledges a run with what is still in progress', async
   });
 });
 
+test('while a run waits for uploads their server renews its announcement, and only then', async () => {
+  const { lease, clock, driver, run } = await serverLease();
+  const announced = () => driver.files.get(`${SERVERS_ROOT}/server`)?.modifiedAt ?? 0;
+  (await lease.begin('open'))[Symbol.dispose]();
+  using upload = lease.enter('upload');
+  await clock.advance(20_000);
+  const before = announced();
+  await clock.advance(20_000);
+  assert.equal(announced(), before, 'no run asks');
+  await run({});
+  await clock.advance(20_000);
+  assert.ok(clock.now() - announced() <= 2_000);
+  upload[Symbol.dispose]();
+  lease.leave('upload');
+  await clock.advance(2_000);
+  const after = announced();
+  await clock.advance(6_000);
+  assert.equal(announced(), after, 'nothing is in progress');
+});
+
 test('refreshing an age never waits for a lease', async () => {
   const { lease, run } = await serverLease();
   await run({ phase: 'draining' });

@@ -108,6 +108,17 @@ describe('deleting a blob', () => {
     assert.ok(await stores.blobs.stat(other, digest));
   });
 
+  test('removes what collectors kept of its link as well, so that it does not come back', async () => {
+    const stores = world();
+    for (const run of ['run1', 'run2']) {
+      await pushBlob(stores, app, layer);
+      await moveToTrash(stores.driver, layerLinkPath(app, digest), run);
+    }
+    await stores.blobs.unlink(app, digest, openPermit);
+    assert.equal(await stores.blobs.stat(app, digest), undefined);
+    await assert.rejects(stores.blobs.unlink(app, digest, openPermit), { code: 'BLOB_UNKNOWN' });
+  });
+
   test('that is not there is BLOB_UNKNOWN', async () => {
     await assert.rejects(world().blobs.unlink(app, digest, openPermit), { code: 'BLOB_UNKNOWN' });
   });

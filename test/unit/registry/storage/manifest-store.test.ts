@@ -122,6 +122,14 @@ describe('a manifest', () => {
     assert.ok((await fresh.manifests.get(app, latest))?.bytes.equals(image));
   });
 
+  test('that is damaged on the disk is made whole by pushing it again', async () => {
+    const stores = await world();
+    const { digest } = await put(stores, image);
+    await stores.driver.putContent(blobDataPath(digest), Buffer.alloc(image.length));
+    await put(createStores(stores.driver), image);
+    assert.ok((await createStores(stores.driver).manifests.get(app, digest))?.bytes.equals(image));
+  });
+
   test('may be pushed again', async () => {
     const stores = await world();
     await put(stores, image, { tags: [latest] });
@@ -376,6 +384,16 @@ describe('deleting a manifest', () => {
     for (const unknown of [digest, nowhere]) {
       await assert.rejects(stores.manifests.delete(app, unknown, openPermit), { code: 'MANIFEST_UNKNOWN' });
     }
+  });
+
+  test('removes what a collector kept of it as well, so that it does not come back', async () => {
+    const stores = await world();
+    const { digest } = await put(stores, image);
+    await moveToTrash(stores.driver, revisionLinkPath(app, digest), 'run');
+    await put(stores, image, { tags: [latest] });
+    await stores.manifests.delete(app, digest, openPermit);
+    assert.equal(await stores.manifests.get(app, digest), undefined);
+    await assert.rejects(stores.manifests.delete(app, digest, openPermit), { code: 'MANIFEST_UNKNOWN' });
   });
 
   test('works when its bytes are lost', async () => {

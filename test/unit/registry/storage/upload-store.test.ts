@@ -253,6 +253,34 @@ describe('two requests for one upload at once', () => {
   });
 });
 
+describe('a request that found an upload which another one ends', () => {
+  for (const [how, end] of [
+    ['commits', (upload: Upload, bytes: Buffer) => upload.commit(digestOf(bytes), openPermit)],
+    ['loses', (upload: Upload) => assert.rejects(upload.commit(digestOf(bytesOf(1, 'x')), openPermit))],
+    ['cancels', (upload: Upload) => upload.cancel()],
+  ] as const) {
+    for (const [where, bytes] of [
+      ['in memory', small],
+      ['in a file', Buffer.concat([small, large])],
+    ] as const) {
+      test(`learns that it is over when that one ${how} it ${where}`, async () => {
+        const stores = startOn(new MemoryFileSystem());
+        const upload = await open(stores);
+        await append(upload, bytes);
+        // Found before, and held by the gate in the meantime.
+        const late = await stores.uploads.find(app, upload.id);
+        await end(upload, bytes);
+        await assert.rejects(append(late, bytesOf(10, 'late')), { code: 'BLOB_UPLOAD_UNKNOWN' });
+        const whole = digestOf(Buffer.concat([bytes, bytesOf(10, 'late')]));
+        await assert.rejects(late.commit(whole, openPermit), { code: 'BLOB_UPLOAD_UNKNOWN' });
+        await assert.rejects(stores.uploads.find(app, upload.id), { code: 'BLOB_UPLOAD_UNKNOWN' });
+        assert.equal(await stores.blobs.stat(app, whole), undefined);
+        assert.deepEqual(await uploadFolders(stores), []);
+      });
+    }
+  }
+});
+
 describe('after a restart', () => {
   test('an upload in a file goes on, and is read again for its digest', async () => {
     const files = new MemoryFileSystem();

@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { script } from './cluster.ts';
+import { killProcess } from './collector-process.ts';
+import { succeed } from './command.ts';
+import { HttpRegistry } from './http-registry.ts';
+
+/** A version of docker distribution. */
+export interface Distribution {
+  readonly title: string;
+  /** The path of its program. */
+  program(): Promise<string>;
+}
+
+export const distributions: readonly Distribution[] = [
+  { title: "Debian's docker-registry 2.8", program: async () => 'docker-registry' },
+  {
+    title: 'distribution 3.1',
+    program: async () => (await script('tools', ['distribution'])).trim(),
+  },
+];
+
+export interface DistributionPlace {
+  /** Where its configuration is written. */
+  readonly config: string;
+  /** `rootdirectory`. */
+  readonly storage: string;
+  /** Whose files it writes; ours unless said. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
+}
+
+const environment = { ...process.env, OTEL_TRACES_EXPORTER: 'none' };
+
+/** Starts it on a free port of the loopback address, with deletes on; it ends with the test. */
+export async function serveWithDistribution(
+  t: TestContext,
+  distribution: Distribution,
+  place: DistributionPlace,
+): Promise<HttpRegistry> {
+  writeConfig(place);
+  const child = spawn(await distribution.program(), ['serve', place.config], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: environment,
+    ...place.owner,
+  });
+  t.after(() => killProcess(child));
+  const lines: string[] = [];
+  const address = await new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      lines.push(line);
+      const found = /listening on (127\.0\.0\.1:\d+)/.exec(line)?.[1];
+      if (found !== undefined) resolve(found);
+    });
+    child.once('error', reject);
+    child.once('close', () => reject(new Error(lines.join('\n'))));
+  });
+  return new HttpRegistry(`http://${address}`);
+}
+
+/** Its garbage collection; returns what it printed. Throws when it fails. */
+export async function collectWithDistribution(
+  distribution: Distribution,
+  place: DistributionPlace,
+  options: readonly string[] = [],
+): Promise<string> {
+  writeConfig(place);
+  const program = await distribution.program();
+  return succeed(program, ['garbage-collect', ...options, place.config], {
+    environment: { OTEL_TRACES_EXPORTER: 'none' },
+  });
+}
+
+function writeConfig({ config, storage }: DistributionPlace): void {
+  const settings = {
+    version: 0.1,
+    storage: { filesystem: { rootdirectory: storage }, delete: { enabled: true } },
+    http: { addr: '127.0.0.1:0' },
+  };
+  writeFileSync(config, JSON.stringify(settings)); // which YAML takes in
+}
