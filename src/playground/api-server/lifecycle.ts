@@ -48,7 +48,8 @@ export class Lifecycle {
 
   /** Takes up what the store has, finishes what an earlier process began, and follows from then on. */
   async start(): Promise<void> {
-    for (const [name, definition] of this.#store.list(DEFINITIONS)) this.#kinds.define(name, definition);
+    for (const [name, definition] of this.#store.list(DEFINITIONS))
+      this.#kinds.define(name, definition, this.#store.revision);
     this.#store.watch(this.#store.revision, (change) => this.#follow(change));
     for (const name of FIRST_NAMESPACES) {
       if (this.#store.get(NAMESPACES, name) !== undefined) continue;
@@ -61,9 +62,9 @@ export class Lifecycle {
     }
   }
 
-  #follow({ resource, key, deleted, object }: Change): void {
+  #follow({ revision, resource, key, deleted, object }: Change): void {
     if (resource === DEFINITIONS) {
-      this.#kinds.define(key, deleted ? undefined : object);
+      this.#kinds.define(key, deleted ? undefined : object, revision);
       if (!deleted) void this.#accept(key, object).catch(ignoreRefusal);
     }
     if (!deleted) {

@@ -13,6 +13,8 @@ export interface ListOptions {
   readonly resourceVersion: string;
   readonly resourceVersionMatch: string;
   readonly isWatch: boolean;
+  /** A watch begins with all that is there, and says when that is over. */
+  readonly sendInitialEvents: boolean;
   readonly allowBookmarks: boolean;
   readonly timeoutSeconds: number | undefined;
 }
@@ -30,11 +32,13 @@ export function parseListOptions(kind: Kind, query: URLSearchParams): ListOption
   };
   const limit = integer(query, 'limit') ?? 0;
   const timeoutSeconds = integer(query, 'timeoutSeconds');
-  checkVersionMatch(options, isTrue('sendInitialEvents'));
+  const sendInitialEvents = isTrue('sendInitialEvents');
+  checkVersionMatch(options, sendInitialEvents);
   const byLabel = parseLabelSelector(labels);
   const byField = parseFieldSelector(kind, fields);
   return {
     ...options,
+    sendInitialEvents,
     limit,
     timeoutSeconds,
     allowBookmarks: isTrue('allowWatchBookmarks'),
@@ -61,13 +65,10 @@ function checkVersionMatch(
   const errors: FieldError[] = [];
   const forbid = (detail: string, field = path) => errors.push({ type: 'Forbidden', path: field, detail });
   if (sendInitialEvents) {
-    // As a server without this: clients then list and watch.
-    forbid(
-      isWatch
-        ? 'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled'
-        : 'sendInitialEvents is forbidden for list',
-      'sendInitialEvents',
-    );
+    if (!isWatch) forbid('sendInitialEvents is forbidden for list', 'sendInitialEvents');
+    else if (match !== 'NotOlderThan') {
+      forbid('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+    }
   } else if (match !== '') {
     if (isWatch) forbid('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
     else if (version === '') forbid('resourceVersionMatch is forbidden unless resourceVersion is provided');

@@ -36,15 +36,17 @@ export async function serveWatch(watch: Watch): Promise<void> {
   response.on('close', () => ended.abort());
   response.writeHead(200, { 'content-type': 'application/json' });
   response.flushHeaders();
-  const withInitial = version === 0;
+  const withInitial = version === 0 || options.sendInitialEvents;
   const start = withInitial ? store.revision : version;
   if (withInitial) {
     const all = { ...options, limit: 0, continue: '', resourceVersion: '', resourceVersionMatch: '' };
     for (const object of listPage(store, kind, request.namespace, all, 0).objects)
       stream.send('ADDED', object);
   }
+  if (options.sendInitialEvents && options.allowBookmarks) stream.bookmark(true);
   let stop = () => {};
   try {
+    if (start < (kind.since ?? 0)) throw new ForgottenError(kind.since ?? 0);
     stop = store.watch(start, (change) => {
       const event = eventOf(change, watch);
       if (event !== undefined && change.revision > start) stream.send(event.type, event.object);
@@ -128,12 +130,14 @@ class EventStream {
     else write();
   }
 
-  bookmark(): void {
-    if (this.#isStalled || this.#queue) return;
+  /** Tells the present revision. */
+  bookmark(isEndOfInitial = false): void {
     const { store, kind, form, response } = this.#watch;
+    if (this.#isStalled || this.#queue) return;
     const metadata = {
       resourceVersion: String(store.revision),
       ...(kind.custom ? {} : { creationTimestamp: null }),
+      ...(isEndOfInitial && { annotations: { 'k8s.io/initial-events-end': 'true' } }),
     };
     const object = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };
     const shown = form.as === 'Table' ? this.#text(object) : JSON.stringify(object);
