@@ -1,9 +1,9 @@
-# Each target sets up what it needs. A machine with Node 20 or newer and npm can run check, test, generate and bench;
-# e2e, image and (for now) demo also need Go, root and some Debian packages, and say which are missing.
+# Each target sets up what it needs. A machine with Node 20 or newer and npm can run demo, playground, check, test, generate and
+# bench; e2e and image also need Go, root and some Debian packages, and say which are missing.
 SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-.PHONY: help demo test e2e e2e-full check generate bench image setup
+.PHONY: help demo playground test e2e e2e-full check generate bench image setup
 
 help: ## Show this page
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -11,8 +11,11 @@ help: ## Show this page
 setup:
 	@scripts/setup
 
-demo: setup ## Show the main job, end to end, on a real Kubernetes on this machine
+demo: setup ## Show the main job, end to end, on a playground
 	@scripts/demo
+
+playground: setup ## Run Kubernetes as far as the operator needs it, and the operator, until Ctrl-C
+	@bin/stevedore playground
 
 test: setup ## Unit and integration tests (Node and npm suffice)
 	@scripts/run-tests 'test/unit/**/*.test.ts' 'test/integration/**/*.test.ts'

@@ -74,11 +74,6 @@ export async function startCluster(cluster: Cluster): Promise<void> {
   }
 }
 
-/** Takes the cluster down; nothing is left of it. */
-export async function stopCluster(): Promise<void> {
-  await script('kube', ['down']);
-}
-
 /** Builds the image if need be and imports it into the node; returns its name. */
 export async function loadImage(): Promise<string> {
   const [name, archive] = (await script('image', [])).trim().split('\n').slice(-2);

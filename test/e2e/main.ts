@@ -1,6 +1,6 @@
 /**
- * Brings the cluster up with the operator in it, runs the tests on it or tells the main job, and takes it down again. `scripts/e2e`
- * calls this when all it needs is there: `node test/e2e/main.ts demo|e2e|full [FILE...]`.
+ * Brings the cluster up with the operator in it and runs the tests on it. `scripts/e2e` calls this when all it needs is there, and takes
+ * the cluster down: `node test/e2e/main.ts e2e|full [FILE...]`.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,9 +13,7 @@ import {
   installChart,
   loadImage,
   startCluster,
-  stopCluster,
 } from './cluster.ts';
-import { mainJob } from './scenario.ts';
 import { step, tell } from './step.ts';
 
 const [mode, ...files] = process.argv.slice(2);
@@ -43,12 +41,6 @@ const preparation = [
     return `${pod} is ready, and kubectl explain knows Registry`;
   }),
 ];
-const end = step('Take everything down', async () => {
-  await stopCluster();
-  if (existsSync(cluster.state)) throw new Error(`${cluster.state} is still there`);
-  return 'nothing is left running';
-});
-
 /** What the cluster says about itself, for whoever reads a failure. */
 async function diagnose(): Promise<void> {
   if (!existsSync(cluster.kubeconfig)) return;
@@ -78,12 +70,6 @@ async function diagnose(): Promise<void> {
   }
 }
 
-async function demo(): Promise<void> {
-  // Inside the cluster's own folder, which goes with it.
-  const steps = [...preparation, ...mainJob(cluster, join(cluster.state, 'demo')), end];
-  await tell(steps, (text) => process.stdout.write(text));
-}
-
 async function tests(): Promise<void> {
   await tell(preparation, (text) => process.stdout.write(text));
   const patterns = ['test/e2e/*.test.ts', ...(mode === 'full' ? ['test/e2e/full/*.test.ts'] : [])];
@@ -98,7 +84,7 @@ async function tests(): Promise<void> {
 }
 
 try {
-  await (mode === 'demo' ? demo() : tests());
+  await tests();
 } catch (error) {
   await diagnose();
   console.error(error);
