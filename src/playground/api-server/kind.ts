@@ -70,8 +70,6 @@ export interface Kind {
   readonly schema: StructuralSchema;
   /** From a CustomResourceDefinition: defaults and all of validation are in the schema. */
   readonly custom: boolean;
-  /** Watches cannot begin before this revision: the kind was not served then. */
-  readonly since?: number;
   /** Whether there is a status subresource. */
   readonly status: boolean;
   /** Whether `metadata.generation` counts the changes of what is neither metadata nor, with the subresource, status. */

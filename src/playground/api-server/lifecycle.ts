@@ -48,23 +48,24 @@ export class Lifecycle {
 
   /** Takes up what the store has, finishes what an earlier process began, and follows from then on. */
   async start(): Promise<void> {
-    for (const [name, definition] of this.#store.list(DEFINITIONS))
-      this.#kinds.define(name, definition, this.#store.revision);
+    for (const [name, definition] of this.#store.list(DEFINITIONS)) this.#kinds.define(name, definition);
     this.#store.watch(this.#store.revision, (change) => this.#follow(change));
     for (const name of FIRST_NAMESPACES) {
       if (this.#store.get(NAMESPACES, name) !== undefined) continue;
       const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
       await this.#objects.create(kindOf(NAMESPACES), body, SERVER);
     }
+    // There is no history before the first client.
+    this.#store.forget();
     for (const resource of [NAMESPACES, DEFINITIONS]) {
       for (const [name, holder] of this.#store.list(resource))
         this.#emptyIfTerminating(resource, name, holder);
     }
   }
 
-  #follow({ revision, resource, key, deleted, object }: Change): void {
+  #follow({ resource, key, deleted, object }: Change): void {
     if (resource === DEFINITIONS) {
-      this.#kinds.define(key, deleted ? undefined : object, revision);
+      this.#kinds.define(key, deleted ? undefined : object);
       if (!deleted) void this.#accept(key, object).catch(ignoreRefusal);
     }
     if (!deleted) {

@@ -152,12 +152,12 @@ export class Store {
     return () => this.#watchers.delete(listener);
   }
 
-  /** Forgets older states, as etcd does every five minutes: lists that go back to one get 410. */
+  /** Forgets older states, as etcd does every five minutes: lists that go back to one are refused. */
   compact(): void {
     this.#compacted = this.#revision;
   }
 
-  /** Forgets all history, as an API server does that starts anew: who watches from an older revision must list again. */
+  /** Forgets all history up to now: who watches from an older revision must list again. */
   forget(): void {
     this.compact();
     this.#changes = [];

@@ -57,7 +57,7 @@ export interface ApiServer {
   admit(user: User): void;
   /** Forgets older states, as a real one does every five minutes: lists that go back to one get 410. */
   compact(): void;
-  /** Forgets all history, as a real one does when it starts: older watches get 410 too. */
+  /** Forgets all history, as at a start: older watches get 410 too. */
   forget(): void;
   /** Ends every connection, and when all that was answered is in the file. */
   close(): Promise<void>;

@@ -46,7 +46,6 @@ export async function serveWatch(watch: Watch): Promise<void> {
   if (options.sendInitialEvents && options.allowBookmarks) stream.bookmark(true);
   let stop = () => {};
   try {
-    if (start < (kind.since ?? 0)) throw new ForgottenError(kind.since ?? 0);
     stop = store.watch(start, (change) => {
       const event = eventOf(change, watch);
       if (event !== undefined && change.revision > start) stream.send(event.type, event.object);
@@ -136,7 +135,6 @@ class EventStream {
     if (this.#isStalled || this.#queue) return;
     const metadata = {
       resourceVersion: String(store.revision),
-      ...(kind.custom ? {} : { creationTimestamp: null }),
       ...(isEndOfInitial && { annotations: { 'k8s.io/initial-events-end': 'true' } }),
     };
     const object = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };

@@ -7,15 +7,10 @@ export class ServedKinds {
   readonly #custom = new Map<string, readonly Kind[]>();
   #kinds: readonly Kind[] = builtInKinds;
 
-  /** Takes a CustomResourceDefinition over; undefined when it is gone. `revision`: the present one. */
-  define(name: string, definition: JsonObject | undefined, revision: number): void {
-    const since = this.#custom.get(name)?.[0]?.since ?? revision;
+  /** Takes a CustomResourceDefinition over; undefined when it is gone. */
+  define(name: string, definition: JsonObject | undefined): void {
     if (definition === undefined) this.#custom.delete(name);
-    else
-      this.#custom.set(
-        name,
-        customKinds(definition).map((kind) => ({ ...kind, since })),
-      );
+    else this.#custom.set(name, customKinds(definition));
     this.#kinds = [...builtInKinds, ...[...this.#custom.values()].flat()];
   }
 
