@@ -21,7 +21,8 @@ export interface RolloutPlan {
 
 /** A number, or that percentage of `whole`. */
 function portionOf(value: unknown, whole: number, round: (value: number) => number): number {
-  const text = String(value ?? '25%');
+  if (typeof value === 'number') return value;
+  const text = typeof value === 'string' ? value : '25%';
   return text.endsWith('%') ? round((whole * Number(text.slice(0, -1))) / 100) : Number(text);
 }
 

@@ -102,9 +102,10 @@ export async function* readLog(
     yield show(line);
   }
   if (coming === undefined || first === undefined) return;
-  for (let next = await first; next.done !== true && left > 0; next = await coming.next()) {
+  for (let next = await first; next.done !== true; next = await coming.next()) {
     // A line that came while the file was read may have been in it.
     if (next.value.number > read) yield show(next.value.line);
+    if (left <= 0) return;
   }
 }
 

@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { isConflict, isNotFound } from '../../kube/api-error.ts';
@@ -9,9 +8,9 @@ import type { Stored } from '../../kube/object.ts';
 import { pods, type Pod } from '../../kube/resources.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
-import { ContainerLog, lastLines } from './container-log.ts';
-import { ContainerProcess, type ProcessExit, type Program } from './container-process.ts';
-import { containerEnvironment, expand, type Container } from './environment.ts';
+import type { Program } from './container-process.ts';
+import { ContainerRunner, type PodContext } from './container-runner.ts';
+import type { Container } from './environment.ts';
 import {
   isOver,
   podStatus,
@@ -19,7 +18,6 @@ import {
   type ContainerState,
   type PodStatus,
 } from './pod-status.ts';
-import { probeOnce, watchProbe, type Probe, type ProbeFailure } from './probe.ts';
 import { isProjected, makeVolume, type VolumeObjects } from './volumes.ts';
 
 /** What all pods of a node share. */
@@ -37,13 +35,7 @@ export interface PodTools {
   objects(namespace: string): VolumeObjects;
 }
 
-/** A container's restarts: at once, then after 10 s, 20 s and so on; anew when it has run for a while. */
-const BACKOFF = { firstMs: 10_000, longestMs: 300_000, resetMs: 600_000 };
 const VOLUME_RETRY_MS = 5_000;
-/** What is left for SIGTERM when preStop has taken the whole grace period. */
-const LEAST_GRACE_MS = 2_000;
-const LONGEST_MESSAGE = 4096;
-const MESSAGE_FROM_LOG = { lines: 80, bytes: 2048 };
 
 /** Runs one pod: from its volumes to the end of its processes, telling the API server how it goes. */
 export class PodWorker {
@@ -52,9 +44,7 @@ export class PodWorker {
   readonly finished: Promise<void>;
   readonly #tools: PodTools;
   readonly #folder: string;
-  readonly #records: readonly ContainerRecord[];
-  readonly #processes = new Map<string, ContainerProcess>();
-  readonly #logs = new Map<string, ContainerLog>();
+  readonly #runners: readonly ContainerRunner[];
   readonly #startTime: string;
   /** Aborted when nothing is to be started any more. */
   readonly #ending = new AbortController();
@@ -78,19 +68,24 @@ export class PodWorker {
     this.address = address;
     this.#folder = podFolder(tools.folder, pod.metadata.uid);
     this.#startTime = pod.status?.startTime ?? this.#time();
-    this.#records = (pod.spec?.containers ?? []).map((container) => recordOf(pod, container, this.#time()));
+    const context = this.#context();
+    this.#runners = (pod.spec?.containers ?? []).map(
+      (container) => new ContainerRunner(context, recordOf(pod, container, this.#time())),
+    );
     this.update(pod);
     this.finished = this.#run();
   }
 
   /** A newer state of its object. */
   update(pod: Stored<Pod>): void {
+    const isSame = isDeepStrictEqual(pod.spec, this.#pod.spec);
     this.#pod = pod;
     if (pod.metadata.deletionTimestamp !== undefined) {
       this.#end((pod.metadata.deletionGracePeriodSeconds ?? 0) * 1000);
       this.#deleted.resolve();
     }
-    this.refresh();
+    // Most updates are the status that this worker has written.
+    if (!isSame) this.refresh();
   }
 
   /** Something that it refers to has changed. */
@@ -116,16 +111,24 @@ export class PodWorker {
     await this.finished;
   }
 
-  /** The file of a container's log, and the log itself while its run goes on. */
-  log(
-    name: string,
-    previous: boolean,
-  ): { readonly path: string; readonly running: ContainerLog | undefined } {
-    const restarts =
-      (this.#records.find((record) => record.name === name)?.restartCount ?? 0) - Number(previous);
+  /** The file of a container's log, and the log itself while its run goes on; undefined when there is no such container. */
+  log(name: string, previous: boolean): ReturnType<ContainerRunner['log']> | undefined {
+    return this.#runners.find(({ record }) => record.name === name)?.log(previous);
+  }
+
+  #context(): PodContext {
     return {
-      path: this.#logPath(name, restarts),
-      running: previous ? undefined : this.#logs.get(name),
+      tools: this.#tools,
+      address: this.address,
+      folder: this.#folder,
+      pod: () => this.#pod,
+      volumes: () => this.#volumes ?? new Map<string, string>(),
+      ending: this.#ending.signal,
+      killing: this.#killing.signal,
+      grace: () => ({ milliseconds: this.#graceMs, withPreStop: !this.#isGone }),
+      tell: () => this.#tell(),
+      event: (...details) => this.#event(...details),
+      pause: (milliseconds) => this.#pause(milliseconds),
     };
   }
 
@@ -147,7 +150,7 @@ export class PodWorker {
     const deadline = this.#pod.spec?.activeDeadlineSeconds;
     if (deadline !== undefined) void this.#endAfter(deadline);
     await this.#prepareVolumes();
-    await Promise.all(this.#records.map((record) => this.#runContainer(record)));
+    await Promise.all(this.#runners.map((runner) => runner.run()));
     this.#ending.abort();
     this.#tell();
     await this.#telling;
@@ -212,269 +215,6 @@ export class PodWorker {
     return made;
   }
 
-  /** Runs a container until it is to be started no more. */
-  async #runContainer(record: ContainerRecord): Promise<void> {
-    // It ended before this node began.
-    if (record.state.terminated !== undefined) return;
-    let crashes = 0;
-    while (!this.#ending.signal.aborted) {
-      const container = this.#container(record.name);
-      if (!(await this.#hasImage(record, container))) continue;
-      const startedAt = this.#tools.clock.monotonic();
-      const prepared = await this.#prepareContainer(record, container);
-      if (prepared === undefined) continue;
-      const exitCode = await this.#runOnce(record, container, prepared);
-      const policy = this.#pod.spec?.restartPolicy;
-      if (policy === 'Never' || (policy === 'OnFailure' && exitCode === 0)) return;
-      if (this.#ending.signal.aborted) return;
-      if (this.#tools.clock.monotonic() - startedAt > BACKOFF.resetMs) crashes = 0;
-      await this.#backOff(record, crashes++);
-    }
-    if (record.state.waiting !== undefined && record.lastState.terminated !== undefined) {
-      record.state = record.lastState;
-    }
-  }
-
-  async #backOff(record: ContainerRecord, crashes: number): Promise<void> {
-    const { name, namespace, uid } = this.#pod.metadata;
-    if (crashes > 0) {
-      const pause = Math.min(BACKOFF.longestMs, BACKOFF.firstMs * 2 ** (crashes - 1));
-      const which = `container=${record.name} pod=${name}_${namespace}(${uid})`;
-      const message = `back-off ${goSeconds(pause)} restarting failed ${which}`;
-      record.lastState = record.state;
-      this.#wait(record, 'CrashLoopBackOff', message);
-      this.#event('Warning', 'BackOff', 'Restarting', `Back-off restarting failed ${which}`);
-      await this.#tools.clock.sleep(pause, this.#ending.signal).catch(() => undefined);
-      if (this.#ending.signal.aborted) return;
-    } else record.lastState = record.state;
-    record.restartCount += 1;
-  }
-
-  /** True when the image is here; otherwise waits a while, as for an image that cannot be pulled. */
-  async #hasImage(record: ContainerRecord, { image = '', imagePullPolicy }: Container): Promise<boolean> {
-    if (image === this.#tools.image) return true;
-    if (imagePullPolicy === 'Never') {
-      const message = `Container image "${image}" is not present with pull policy of Never`;
-      this.#wait(record, 'ErrImageNeverPull', message);
-      await this.#pause(BACKOFF.longestMs);
-      return false;
-    }
-    const why = `failed to pull image "${image}": this node pulls nothing, and runs ${this.#tools.image} alone`;
-    if (record.state.waiting?.reason !== 'ImagePullBackOff') {
-      this.#wait(record, 'ErrImagePull', why);
-      this.#event('Warning', 'Failed', 'Pulling', `Failed to pull image "${image}": ${why}`);
-      await this.#pause(BACKOFF.firstMs);
-    }
-    this.#wait(record, 'ImagePullBackOff', `Back-off pulling image "${image}": ErrImagePull: ${why}`);
-    await this.#pause(BACKOFF.longestMs);
-    return false;
-  }
-
-  async #prepareContainer(
-    record: ContainerRecord,
-    container: Container,
-  ): Promise<Readonly<Record<string, string>> | undefined> {
-    try {
-      const withAddress = {
-        ...this.#pod,
-        status: { ...this.#pod.status, podIP: this.address, hostIP: this.#tools.hostIP },
-      };
-      return containerEnvironment(
-        withAddress,
-        container,
-        this.#tools.objects(this.#pod.metadata.namespace ?? ''),
-      );
-    } catch (error) {
-      this.#wait(record, 'CreateContainerConfigError', messageOf(error));
-      this.#event('Warning', 'Failed', 'Creating', `Error: ${messageOf(error)}`);
-      await this.#pause(BACKOFF.firstMs);
-      return undefined;
-    }
-  }
-
-  /** One run, from its start to its end, with its probes; gives the exit code. */
-  async #runOnce(
-    record: ContainerRecord,
-    container: Container,
-    environment: Readonly<Record<string, string>>,
-  ): Promise<number> {
-    const { clock, program } = this.#tools;
-    const startedAt = this.#time();
-    const containerID = `stevedore://${randomUUID()}`;
-    record.containerID = containerID;
-    if (container.command !== undefined) {
-      const message = `exec: "${container.command[0] ?? ''}": executable file not found in $PATH: this node runs the image's own program alone`;
-      const failed = { exitCode: 128, reason: 'StartError', message };
-      record.state = { terminated: { ...failed, startedAt, finishedAt: startedAt, containerID } };
-      this.#event('Warning', 'Failed', 'Starting', `Error: ${message}`);
-      this.#tell();
-      return failed.exitCode;
-    }
-    const messageFile = join(this.#folder, `${record.name}.message`);
-    await writeFile(messageFile, '');
-    const logPath = this.#logPath(record.name, record.restartCount);
-    await rm(this.#logPath(record.name, record.restartCount - 2), { force: true });
-    const log = await ContainerLog.create(logPath, () => clock.now());
-    const process = new ContainerProcess({
-      program,
-      place: {
-        address: this.address,
-        mounts: [
-          ...this.#mounts(container),
-          { path: container.terminationMessagePath ?? '/dev/termination-log', target: messageFile },
-        ],
-        untouched: [program.folder, this.#tools.folder],
-      },
-      folder: this.#folder,
-      args: (container.args ?? []).map((argument) => expand(argument, environment)),
-      environment: {
-        PATH: '/usr/local/bin:/usr/bin:/bin',
-        HOSTNAME: this.#pod.metadata.name,
-        ...environment,
-      },
-      log,
-      clock,
-    });
-    this.#processes.set(record.name, process);
-    this.#logs.set(record.name, log);
-    record.state = { running: { startedAt } };
-    record.started = container.startupProbe === undefined;
-    record.ready = record.started && container.readinessProbe === undefined;
-    this.#event('Normal', 'Started', 'Starting', `Started container ${record.name}`);
-    this.#tell();
-
-    const exit = await this.#watchRun(record, container, process);
-    this.#processes.delete(record.name);
-    this.#logs.delete(record.name);
-    record.ready = false;
-    record.started = false;
-    record.state = {
-      terminated: {
-        ...exitState(exit),
-        ...(await this.#terminationMessage(container, exit, messageFile, logPath)),
-        startedAt,
-        finishedAt: this.#time(),
-        containerID,
-      },
-    };
-    this.#tell();
-    return exit.exitCode;
-  }
-
-  /** Resolves when the process has ended: by itself, by its liveness probe, or since the pod is to end. */
-  async #watchRun(
-    record: ContainerRecord,
-    container: Container,
-    process: ContainerProcess,
-  ): Promise<ProcessExit> {
-    const over = new AbortController();
-    const kill = (failure: ProbeFailure, which: string): void => {
-      const note = `Container ${record.name} failed ${which} probe, will be restarted: ${failure ?? ''}`;
-      this.#event('Normal', 'Killing', 'Stopping', note);
-      over.abort();
-      void this.#stopProcess(
-        container,
-        process,
-        (this.#pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000,
-      );
-    };
-    const watch = (
-      which: string,
-      probe: Probe,
-      verdict: (success: boolean, failure: ProbeFailure) => void,
-      signal: AbortSignal,
-    ): void => {
-      const failed = (failure: string): void => {
-        if (record.started || which !== 'Startup')
-          this.#event('Warning', 'Unhealthy', 'Probing', `${which} probe failed: ${failure}`);
-      };
-      const look = (asked: Probe): Promise<ProbeFailure> => probeOnce(asked, container, this.address);
-      void watchProbe({ probe, look, verdict, failed, clock: this.#tools.clock }, signal);
-    };
-    const begin = (): void => {
-      const { readinessProbe, livenessProbe } = container;
-      record.started = true;
-      if (readinessProbe === undefined) record.ready = true;
-      else {
-        watch('Readiness', readinessProbe, (success) => this.#setReady(record, success), over.signal);
-      }
-      if (livenessProbe !== undefined) {
-        watch(
-          'Liveness',
-          livenessProbe,
-          (success, failure) => void (success || kill(failure, 'liveness')),
-          over.signal,
-        );
-      }
-      this.#tell();
-    };
-    if (container.startupProbe === undefined) begin();
-    else {
-      const starting = new AbortController();
-      const decide = (success: boolean, failure: ProbeFailure): void => {
-        starting.abort();
-        if (success) begin();
-        else kill(failure, 'startup');
-      };
-      watch('Startup', container.startupProbe, decide, AbortSignal.any([starting.signal, over.signal]));
-    }
-    const end = (): void => {
-      this.#event('Normal', 'Killing', 'Stopping', `Stopping container ${record.name}`);
-      void this.#stopProcess(container, process, this.#graceMs);
-    };
-    if (this.#ending.signal.aborted) end();
-    else this.#ending.signal.addEventListener('abort', end, { once: true });
-    const exit = await process.exited;
-    this.#ending.signal.removeEventListener('abort', end);
-    over.abort();
-    return exit;
-  }
-
-  /** preStop, SIGTERM, SIGKILL, all within the grace period. */
-  async #stopProcess(container: Container, process: ContainerProcess, graceMs: number): Promise<void> {
-    const sleepMs = Math.min(graceMs, (container.lifecycle?.preStop?.sleep?.seconds ?? 0) * 1000);
-    if (sleepMs > 0 && !this.#isGone) {
-      await this.#tools.clock.sleep(sleepMs, this.#killing.signal).catch(() => undefined);
-    }
-    const left = this.#isGone ? graceMs : Math.max(LEAST_GRACE_MS, graceMs - sleepMs);
-    await process.stop(left, this.#killing.signal);
-  }
-
-  #setReady(record: ContainerRecord, ready: boolean): void {
-    if (record.ready === ready) return;
-    record.ready = ready;
-    this.#tell();
-  }
-
-  #mounts(container: Container) {
-    return (container.volumeMounts ?? []).flatMap(({ name, mountPath, subPath = '' }) => {
-      const folder = this.#volumes?.get(name);
-      return folder === undefined
-        ? []
-        : [{ path: mountPath.replace(/(?<=.)\/+$/, ''), target: join(folder, subPath) }];
-    });
-  }
-
-  async #terminationMessage(
-    container: Container,
-    { exitCode }: ProcessExit,
-    messageFile: string,
-    logPath: string,
-  ): Promise<{ readonly message?: string }> {
-    const written = (await readFile(messageFile).catch(() => Buffer.alloc(0)))
-      .subarray(0, LONGEST_MESSAGE)
-      .toString();
-    if (written !== '') return { message: written };
-    if (container.terminationMessagePolicy !== 'FallbackToLogsOnError' || exitCode === 0) return {};
-    const message = await lastLines(logPath, MESSAGE_FROM_LOG.lines, MESSAGE_FROM_LOG.bytes);
-    return message === '' ? {} : { message };
-  }
-
-  #wait(record: ContainerRecord, reason: string, message: string): void {
-    record.state = { waiting: { reason, message } };
-    this.#tell();
-  }
-
   /** Until the time is over, or something has changed. */
   async #pause(milliseconds: number): Promise<void> {
     const signal = AbortSignal.any([this.#ending.signal, this.#wake.signal]);
@@ -515,15 +255,19 @@ export class PodWorker {
 
   #status(): PodStatus {
     const known = { ...this.#pod, status: { ...this.#pod.status, ...this.#told } };
-    return podStatus(known, this.#records, {
-      now: this.#time(),
-      hostIP: this.#tools.hostIP,
-      podIP: this.address,
-      startTime: this.#startTime,
-      prepared: this.#volumes !== undefined,
-      failure: this.#failure,
-      ending: this.#ending.signal.aborted,
-    });
+    return podStatus(
+      known,
+      this.#runners.map(({ record }) => record),
+      {
+        now: this.#time(),
+        hostIP: this.#tools.hostIP,
+        podIP: this.address,
+        startTime: this.#startTime,
+        prepared: this.#volumes !== undefined,
+        failure: this.#failure,
+        ending: this.#ending.signal.aborted,
+      },
+    );
   }
 
   async #deleteObject(): Promise<void> {
@@ -533,16 +277,6 @@ export class PodWorker {
       .catch((error: unknown) => {
         if (!isConflict(error)) throw error;
       });
-  }
-
-  #container(name: string): Container {
-    const found = this.#pod.spec?.containers.find((container) => container.name === name);
-    if (found === undefined) throw new Error(`the pod has no container ${name} any more`);
-    return found;
-  }
-
-  #logPath(name: string, restarts: number): string {
-    return join(this.#folder, `${name}.${restarts}.log`);
   }
 
   #event(type: 'Normal' | 'Warning', reason: string, action: string, note: string): void {
@@ -597,17 +331,6 @@ function recordOf(pod: Pod, { name, image = '' }: Container, now: string): Conta
     lastState: lost.terminated === undefined ? lastState : lost,
     restartCount: restartCount + 1,
   };
-}
-
-function exitState({ exitCode, signal }: ProcessExit) {
-  const reason = exitCode === 0 ? 'Completed' : 'Error';
-  return { exitCode, reason, ...(signal !== undefined && { signal }) };
-}
-
-function goSeconds(milliseconds: number): string {
-  const seconds = milliseconds / 1000;
-  const minutes = Math.floor(seconds / 60);
-  return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds % 60}s`;
 }
 
 function messageOf(error: unknown): string {
