@@ -82,9 +82,14 @@ export class Store {
   }): Promise<Store> {
     const { log, lines } =
       options.path === undefined ? { log: noLog, lines: [] } : await openLog(options.path);
-    const store = new Store(log, lines, options);
-    if (lines.length > 1) await store.#rewrite();
-    return store;
+    try {
+      const store = new Store(log, lines, options);
+      if (lines.length > 1) await store.#rewrite();
+      return store;
+    } catch (error) {
+      await log.close();
+      throw error;
+    }
   }
 
   get revision(): number {
