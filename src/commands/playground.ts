@@ -1,5 +1,5 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Registry } from 'prom-client';
@@ -7,14 +7,22 @@ import packageFile from '../../package.json' with { type: 'json' };
 import { customResourceDefinition } from '../api/crd.ts';
 import { GROUP } from '../api/names.ts';
 import { resources } from '../api/resources.ts';
+import { createKubeClient } from '../kube/client.ts';
+import { createEventRecorder } from '../kube/event-recorder.ts';
+import { createKubeMetrics } from '../kube/metrics.ts';
+import { createTransport } from '../kube/transport.ts';
 import { operatorRules } from '../operator/rbac.ts';
 import type { Program } from '../playground/node/container-process.ts';
-import { startPlayground } from '../playground/playground.ts';
+import { startNode } from '../playground/node/node.ts';
+import { startPlayground, type PlaygroundOptions } from '../playground/playground.ts';
 import { FolderInUseError } from '../playground/state-folder.ts';
 import { systemClock } from '../process/clock.ts';
 import { createLogger } from '../process/logger.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 import { OPERATOR_LEASE } from './operator.ts';
+
+const SYSTEM_NAMESPACE = 'stevedore-system';
+const IMAGE = `localhost/stevedore:${packageFile.version}`;
 
 export const playground: Command = {
   summary: 'Run Kubernetes as far as the operator needs it, and the operator, on this machine, without root.',
@@ -30,12 +38,25 @@ export const playground: Command = {
       value: 'NUMBER',
       description: 'Of the API server (default: the one of the last time, or any that is free).',
     },
+    kubeconfig: {
+      type: 'string',
+      value: 'FILE',
+      description: 'Start a node alone, which joins the cluster of this kubeconfig.',
+    },
+    'node-name': {
+      type: 'string',
+      value: 'NAME',
+      description: 'Of the node that joins a cluster (default: the name of this machine).',
+    },
+    image: {
+      type: 'string',
+      value: 'IMAGE',
+      default: IMAGE,
+      description: `The image whose pods run this program (default ${IMAGE}).`,
+    },
   },
   run,
 };
-
-const SYSTEM_NAMESPACE = 'stevedore-system';
-const IMAGE = `localhost/stevedore:${packageFile.version}`;
 
 /** What the chart's leader-election.yaml allows. */
 const leaderElectionRules = [
@@ -53,67 +74,117 @@ const leaderElectionRules = [
   },
 ];
 
+interface Settings {
+  readonly folder: string;
+  readonly port: number | undefined;
+  readonly image: string;
+  /** Of the cluster that a node joins. */
+  readonly kubeconfig: string | undefined;
+  readonly nodeName: string;
+}
+
 async function run(invocation: Invocation): Promise<ExitCode> {
   const { stdout, stderr, signal } = invocation;
-  const { folder, port } = readSettings(invocation);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const logFile = join(folder, 'playground.log');
+  const settings = readSettings(invocation);
+  mkdirSync(settings.folder, { recursive: true, mode: 0o700 });
+  const logFile = join(settings.folder, 'playground.log');
   const log = createLogger({
     level: 'info',
     destination: { write: (line) => appendFileSync(logFile, line) },
   });
+  const shared = {
+    program: thisProgram(),
+    image: settings.image,
+    version: packageFile.version,
+    folder: settings.folder,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    metrics: new Registry(),
+  };
   const began = performance.now();
   const tell = (what: string): void => {
     stdout.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${what}\n`);
   };
   try {
-    const running = await startPlayground({
-      folder,
-      port,
-      program: thisProgram(),
-      image: IMAGE,
-      version: packageFile.version,
-      clock: systemClock,
-      random: Math.random,
-      log,
-      metrics: new Registry(),
-    });
-    try {
-      tell(`API server, controllers and node at ${running.url}`);
-      await running.runOperator({
-        namespace: SYSTEM_NAMESPACE,
-        account: 'stevedore',
-        lease: OPERATOR_LEASE,
-        rules: [...operatorRules, ...leaderElectionRules],
-        definitions: resources.map((resource) => customResourceDefinition(resource)),
-      });
-      tell('The operator works');
-      stdout.write(howTo(running.folder, running.kubeconfig));
-      await aborted(signal);
-      stdout.write('\nStopping. The state stays, and the next start goes on with it.\n');
-    } finally {
-      await running.stop();
-    }
+    await using running =
+      settings.kubeconfig === undefined
+        ? await startAll(shared, settings.port, tell)
+        : await joinCluster(shared, settings.kubeconfig, settings.nodeName, tell);
+    stdout.write(running.howTo);
+    await aborted(signal);
+    stdout.write('\nStopping. The state stays, and the next start goes on with it.\n');
     return 0;
   } catch (error) {
     if (signal.aborted) return 0;
-    if (error instanceof FolderInUseError || isTakenPort(error)) {
-      stderr.write(`stevedore playground: ${error.message}\n`);
-      return 1;
-    }
-    throw error;
+    if (!(error instanceof FolderInUseError) && !isTakenPort(error)) throw error;
+    stderr.write(`stevedore playground: ${error.message}\n`);
+    return 1;
   }
 }
 
-function readSettings({ values, positionals, environment }: Invocation) {
+type Shared = Omit<PlaygroundOptions, 'port'>;
+type Tell = (what: string) => void;
+
+async function startAll(shared: Shared, port: number | undefined, tell: Tell) {
+  const running = await startPlayground({ ...shared, port });
+  try {
+    tell(`API server, controllers and node at ${running.url}`);
+    await running.runOperator({
+      namespace: SYSTEM_NAMESPACE,
+      account: 'stevedore',
+      lease: OPERATOR_LEASE,
+      rules: [...operatorRules, ...leaderElectionRules],
+      definitions: resources.map((resource) => customResourceDefinition(resource)),
+    });
+    tell('The operator works');
+  } catch (error) {
+    await running.stop();
+    throw error;
+  }
+  return { howTo: howTo(running.folder, running.kubeconfig), [Symbol.asyncDispose]: () => running.stop() };
+}
+
+async function joinCluster(shared: Shared, kubeconfig: string, name: string, tell: Tell) {
+  // Only here, since it takes longer to load than a playground to start.
+  const { createCredentials, loadKubeConfig } = await import('../kube/credentials.ts');
+  const { clock, random, log, version } = shared;
+  const metrics = createKubeMetrics(shared.metrics);
+  const credentials = createCredentials({ load: () => loadKubeConfig(kubeconfig), clock });
+  const transport = createTransport({ credentials, clock, metrics, userAgent: `stevedore/${version}` });
+  const client = createKubeClient({ transport, fieldManager: 'stevedore-playground' });
+  const controller = `${GROUP}/playground`;
+  const events = createEventRecorder({ client, controller, instance: name, clock, random, log });
+  const node = startNode({ ...shared, client, events, metrics, name });
+  await node.ready;
+  tell(`The node ${name} has joined and runs pods of the image ${shared.image}`);
+  return {
+    howTo: `State, volumes and logs are in ${shared.folder}. Ctrl-C ends the node's processes; its object stays.\n`,
+    async [Symbol.asyncDispose]() {
+      await node.stop();
+      await transport.close();
+    },
+  };
+}
+
+function readSettings({ values, positionals, environment }: Invocation): Settings {
   if (positionals.length > 0) throw new UsageError(`unexpected argument '${positionals[0]}'`);
   const state = environment['XDG_STATE_HOME'] || join(environment['HOME'] ?? homedir(), '.local/state');
-  const folder = typeof values['state'] === 'string' ? values['state'] : join(state, 'stevedore/playground');
   const port = values['port'] === undefined ? undefined : Number(values['port']);
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new UsageError(`--port: '${String(values['port'])}' is not a number from 0 to 65535`);
   }
-  return { folder, port };
+  const text = (name: string): string | undefined => {
+    const value = values[name];
+    return typeof value === 'string' && value !== '' ? value : undefined;
+  };
+  return {
+    folder: text('state') ?? join(state, 'stevedore/playground'),
+    port,
+    image: text('image') ?? IMAGE,
+    kubeconfig: text('kubeconfig'),
+    nodeName: text('node-name') ?? hostname().toLowerCase(),
+  };
 }
 
 function isTakenPort(error: unknown): error is Error {
