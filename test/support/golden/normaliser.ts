@@ -1,3 +1,4 @@
+import { mergeBookmarks, reduceDiscovery, sortCauses, sortManagers } from './canonical.ts';
 import type { Answer, Json, JsonObject } from './scenario.ts';
 
 /**
@@ -27,11 +28,16 @@ export class Normaliser {
   readonly #placeholders = new Map<string, string>();
   readonly #taken = new Set<string>();
   readonly #next = new Map<string, number>();
+  readonly #nextInAnswer = new Map<string, number>();
   readonly #asked: string;
   readonly #prefixes: readonly string[];
 
-  /** `asked`: the text of all requests. `names`: values that are known before the first answer, with their placeholders. */
-  constructor(asked: string, names: ReadonlyMap<string, string>) {
+  /**
+   * `asked`: the text of all requests. `names`: values that are known before the first answer, with their placeholders.
+   * `isReplay`: what no recorded answer mentions gets a number that none has.
+   */
+  constructor(asked: string, names: ReadonlyMap<string, string>, isReplay: boolean) {
+    if (isReplay) for (const kind of ['uid', 'version']) this.#next.set(kind, 9_000);
     this.#asked = asked;
     this.#prefixes = [...asked.matchAll(/"generateName":"([^"]+)"/g)].map(([, prefix = '']) =>
       prefix.slice(0, 58),
@@ -41,9 +47,10 @@ export class Normaliser {
 
   /** Of an answer as it came, for comparing. `expected`, if known, gives first mentions their numbers. */
   normalise(answer: Answer, expected?: Answer): Answer {
-    if (expected?.body !== undefined && answer.body !== undefined)
-      this.#adopt(expected.body, answer.body, []);
-    for (const [index, event] of (answer.events ?? []).entries()) {
+    this.#nextInAnswer.clear();
+    this.#adopt(expected?.body ?? null, answer.body ?? null, []);
+    const events = answer.events && mergeBookmarks(answer.events);
+    for (const [index, event] of (events ?? []).entries()) {
       this.#adopt(expected?.events?.[index] ?? null, event, []);
     }
     this.#learnGeneratedNames(answer.body ?? null);
@@ -54,25 +61,24 @@ export class Normaliser {
         headers: this.#object(answer.headers, []) as Readonly<Record<string, string>>,
       }),
       ...(body !== undefined && { body: sortCauses(body) }),
-      ...(answer.events && { events: answer.events.map((event) => this.#value(event, [])) }),
+      ...(events && { events: events.map((event) => this.#value(event, [])) }),
     };
   }
 
   /** Binds what is at the place of a placeholder to it, so that one difference does not shift all later numbers. */
   #adopt(expected: Json, actual: Json, path: readonly string[]): void {
     if (typeof expected === 'string') {
-      const kind = /^<(uid|version|ip|port):\d+>$/.exec(expected)?.[1];
-      if (kind === undefined || (typeof actual !== 'string' && typeof actual !== 'number')) return;
-      const key = kind === 'version' ? `version ${actual}` : String(actual);
-      if (this.#kindAt(path, actual) === kind && !this.#placeholders.has(key) && !this.#taken.has(expected)) {
-        this.#bind(key, expected);
+      const [, kind = '', number = ''] = /^<([a-z]+):(\d+)>$/.exec(expected) ?? [];
+      // These are another at each mention, so it is enough to go on from there.
+      if (kind === 'list' || kind === 'continue') {
+        this.#next.set(kind, Math.min(Number(number) - 1, this.#nextInAnswer.get(kind) ?? Infinity));
+        this.#nextInAnswer.set(kind, this.#next.get(kind) ?? 0);
       }
-    } else if (
-      typeof expected === 'object' &&
-      typeof actual === 'object' &&
-      expected !== null &&
-      actual !== null
-    ) {
+      if (typeof actual !== 'string' && typeof actual !== 'number') return;
+      const isSame = this.#kindAt(path, actual) === kind || (kind === 'uid' && UUID.test(String(actual)));
+      const key = kind === 'version' ? `version ${actual}` : String(actual);
+      if (isSame && !this.#placeholders.has(key) && !this.#taken.has(expected)) this.#bind(key, expected);
+    } else if (isBranch(expected) && isBranch(actual)) {
       for (const [name, value] of Object.entries(actual)) {
         this.#adopt((expected as JsonObject)[name] ?? null, value, [...path, name]);
       }
@@ -94,7 +100,8 @@ export class Normaliser {
   #value(value: Json, path: readonly string[]): Json {
     const kind = this.#kindAt(path, value);
     if (kind === 'version' && typeof value === 'string') return this.#numbered('version', `version ${value}`);
-    if (kind === 'ip' || kind === 'port') return this.#numbered(kind, String(value));
+    if (kind === 'ip' || kind === 'port')
+      return this.#numbered(kind, JSON.stringify(value).replaceAll('"', ''));
     if (typeof value === 'string') return this.#text(value, path);
     if (Array.isArray(value))
       return value.map((item, index) => this.#value(item as Json, [...path, String(index)]));
@@ -129,7 +136,7 @@ export class Normaliser {
   /** From objects, and from the details of refusals, which don't have the prefix. */
   #learnGeneratedNames(value: Json): void {
     if (typeof value !== 'object' || value === null) return;
-    for (const [key, item] of Object.entries(value) as [string, Json][]) {
+    for (const [key, item] of Object.entries<Json>(value)) {
       if (key === 'name' && typeof item === 'string' && this.#isGenerated(item)) {
         this.#bind(item, `${item.slice(0, -5)}${this.#fresh('suffix')}`);
       }
@@ -183,6 +190,10 @@ export class Normaliser {
   }
 }
 
+function isBranch(value: Json): value is readonly Json[] | JsonObject {
+  return typeof value === 'object' && value !== null;
+}
+
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 const AGE = /^(\d+[smhd])+$/;
@@ -193,107 +204,10 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/(continue key is not valid: ).*$/g, '$1<reason>'],
   [/(Too large resource version: \d+, current: )\d+/g, '$1<version>'],
   [/(too old resource version: \d+ \()\d+\)/g, '$1<version>)'],
-  [/(Invalid value: )"\{"apiVersion".*\}": /g, '$1<object>: '],
-  [/(Invalid value: )"\{\\"apiVersion\\".*\}": /g, '$1<object>: '],
+  [/(Invalid value: )"\{\\?".*\}": /g, '$1<object>: '],
   [/\n@@ .*$/s, '\n<change>'],
   [/(accepted media types include: |only the following media types are accepted: ).*$/g, '$1<media types>'],
 ];
-
-/** Leaves out groups and resources that only one of the servers has. */
-function reduceDiscovery(body: Json): Json {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
-  const { kind, groups, resources, items } = body as Readonly<
-    Record<string, readonly JsonObject[] | undefined>
-  >;
-  if (typeof kind !== 'string' || !/^API(Group|Resource|GroupDiscovery)List$/.test(kind)) return body;
-  const ofGroups = groups?.filter(({ name }) => GROUPS.has(name));
-  const ofResources = resources?.filter(({ name }) => isOurs(name));
-  const ofItems = (items as readonly DiscoveredGroup[] | undefined)
-    ?.filter(({ metadata: { name } }) => GROUPS.has(name ?? ''))
-    .map((group) => ({
-      ...group,
-      versions: group.versions
-        .filter(({ version }) => version === 'v1' || version === 'v1alpha1')
-        .map((version) => ({
-          ...version,
-          resources: version.resources
-            .filter(({ resource }) => isOurs(resource))
-            .map((resource) => ({
-              ...resource,
-              ...(resource.subresources && {
-                subresources: resource.subresources.filter(({ subresource }) =>
-                  SUBRESOURCES.has(subresource),
-                ),
-              }),
-            })),
-        })),
-    }));
-  return {
-    ...(body as JsonObject),
-    ...(ofGroups && { groups: ofGroups }),
-    ...(ofResources && { resources: ofResources }),
-    ...(ofItems && { items: ofItems }),
-  } as unknown as Json;
-}
-
-interface DiscoveredGroup {
-  readonly metadata: { readonly name?: string };
-  readonly versions: readonly {
-    readonly version: string;
-    readonly resources: readonly {
-      readonly resource: string;
-      readonly subresources?: readonly { readonly subresource: string }[];
-    }[];
-  }[];
-}
-
-const GROUPS: ReadonlySet<Json | undefined> = new Set(
-  ['', 'apps', 'batch', 'policy', 'stevedore.dev'].concat(
-    ['apiextensions', 'coordination', 'discovery', 'events', 'networking'].map((name) => `${name}.k8s.io`),
-  ),
-);
-const RESOURCES: ReadonlySet<string> = new Set(
-  [
-    ['configmaps', 'events', 'namespaces', 'nodes', 'persistentvolumeclaims', 'pods', 'secrets', 'services'],
-    ['serviceaccounts', 'deployments', 'jobs', 'leases', 'endpointslices', 'poddisruptionbudgets'],
-    ['networkpolicies', 'ingresses', 'customresourcedefinitions', 'registries', 'registrygcs'],
-  ].flat(),
-);
-const SUBRESOURCES: ReadonlySet<string> = new Set(['status', 'scale']);
-
-function isOurs(name: Json | undefined): boolean {
-  const [resource = '', subresource = 'status'] = String(name).split('/');
-  return RESOURCES.has(resource) && SUBRESOURCES.has(subresource);
-}
-
-/** As the server does it for changes in one second. */
-function sortManagers(managers: readonly JsonObject[]): readonly JsonObject[] {
-  const key = (entry: JsonObject): string =>
-    JSON.stringify(['operation', 'manager', 'apiVersion', 'subresource'].map((name) => entry[name] ?? ''));
-  return managers.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
-}
-
-interface Invalid {
-  readonly message: string;
-  readonly details: { readonly causes: readonly { readonly field: string; readonly message: string }[] };
-}
-
-/** Of `X is invalid: [a, b]`, in the message and in the causes. */
-function sortCauses(body: Json): Json {
-  const { message, details } = (body ?? {}) as Partial<Invalid>;
-  if (message === undefined || details?.causes === undefined || details.causes.length < 2) return body;
-  const line = ({ field, message: text }: Invalid['details']['causes'][number]): string =>
-    `${field}: ${text}`;
-  const sorted = details.causes.toSorted((a, b) => (line(a) < line(b) ? -1 : 1));
-  const [start = ''] = message.split(' is invalid: [');
-  const rewritten = `${start} is invalid: [${sorted.map(line).join(', ')}]`;
-  if (rewritten.length !== message.length) return body;
-  return {
-    ...(body as JsonObject),
-    message: rewritten,
-    details: { ...details, causes: sorted },
-  } as unknown as Json;
-}
 
 function isCollection(object: JsonObject): boolean {
   return Array.isArray(object['items']) || object['kind'] === 'Table';

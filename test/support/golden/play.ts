@@ -1,6 +1,13 @@
 import { request, type Dispatcher } from 'undici';
 import { Normaliser } from './normaliser.ts';
-import type { Answer, Json, JsonObject, Scenario, Step } from './scenario.ts';
+import {
+  withoutAnswer,
+  type Answer,
+  type Json,
+  type JsonObject,
+  type Scenario,
+  type Step,
+} from './scenario.ts';
 import { administrate, until, type GoldenServer, type RawAnswer } from './server.ts';
 
 /** How long a watch may take to bring what it should, beside its own timeout. */
@@ -15,7 +22,7 @@ export async function play(
   scenario: Scenario,
   server: GoldenServer,
 ): Promise<readonly Answer[]> {
-  const requests = JSON.stringify(scenario.steps.map(({ answer: _, ...asked }) => asked));
+  const requests = JSON.stringify(scenario.steps.map(withoutAnswer));
   const suffix = Math.random().toString(36).slice(2, 7).padEnd(5, '0');
   const names = new Map([
     [`golden-${topic}-${suffix}-b`, '<other>'],
@@ -27,7 +34,11 @@ export async function play(
   }
   const places = new Map([...names].map(([name, placeholder]) => [placeholder, name]));
   const identities = await identitiesOf(scenario, server, places.get('<namespace>') ?? '');
-  const normaliser = new Normaliser(requests, names);
+  const normaliser = new Normaliser(
+    requests,
+    names,
+    scenario.steps.some(({ answer }) => answer !== undefined),
+  );
   const bodies = new Map<string, Json>();
   const answers: Answer[] = [];
   for (const step of scenario.steps) {
@@ -82,16 +93,15 @@ function resolve(step: Step, places: ReadonlyMap<string, string>, bodies: Readon
       const whole = new RegExp(`^${REFERENCE.source}$`).exec(value);
       return whole === null ? fill(value, String) : lookUp(whole[0], whole[1] ?? '', whole[2] ?? '');
     }
-    if (Array.isArray(value)) return value.map((item) => walk(item as Json));
+    if (Array.isArray(value)) return value.map((item: Json) => walk(item));
     if (typeof value !== 'object' || value === null) return value;
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [fill(key, String), walk(item as Json)]),
-    );
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [fill(key, String), walk(item)]));
   };
   return {
     ...step,
     request: fill(step.request, encodeURIComponent),
     ...(step.body !== undefined && { body: walk(step.body) }),
+    ...(step.meanwhile && { meanwhile: step.meanwhile.map((other) => resolve(other, places, bodies)) }),
   };
 }
 
@@ -107,7 +117,7 @@ async function ask(
     const isThere =
       typeof awaited === 'number'
         ? answer.status === awaited
-        : answer.status < 300 && JSON.stringify(answer.body).includes(awaited);
+        : answer.status < 300 && JSON.stringify([answer.body, answer.events]).includes(awaited);
     if (!isThere) answer = await askOnce(server, step, identity);
     return isThere;
   }, `${step.request} to answer ${awaited}`);
@@ -120,25 +130,33 @@ async function askOnce(
   identity: Readonly<Record<string, string>>,
 ): Promise<Answer> {
   const [method = '', target = ''] = step.request.split(' ');
-  const isText = typeof step.body === 'string';
   const response = await request(server.origin + target, {
-    // Also words that are no method are asked.
-    method: method as Dispatcher.HttpMethod,
+    // Undici's type has it that any text goes.
+    method,
     dispatcher: server.dispatcher,
     headers: {
       accept: 'application/json',
       'user-agent': 'golden/1',
-      ...(step.body !== undefined && !isText && { 'content-type': 'application/json' }),
+      ...(step.body !== undefined && typeof step.body !== 'string' && { 'content-type': 'application/json' }),
       ...identity,
       ...step.headers,
     },
-    body: step.body === undefined ? null : isText ? (step.body as string) : JSON.stringify(step.body),
+    body: bodyText(step.body),
   });
   const isWatch = /[?&]watch=(?!false|0)/.test(target) && response.statusCode === 200;
+  for (const other of step.meanwhile ?? []) {
+    const { status } = await askOnce(server, other, identity);
+    if (status >= 300) throw new Error(`${other.request} was answered with ${status}`);
+  }
   const text = isWatch
-    ? await readWatch(server, target, response.body, step.answer?.events?.length)
+    ? await readWatch(server, target, response.body, step.answer?.events?.filter(isChange).length)
     : await response.body.text();
   return answerOf({ status: response.statusCode, headers: response.headers, text }, isWatch);
+}
+
+function bodyText(body: Json | undefined): string | null {
+  if (body === undefined) return null;
+  return typeof body === 'string' ? body : JSON.stringify(body);
 }
 
 /**
@@ -173,6 +191,11 @@ async function readWatch(
     clearTimeout(stop);
   }
   return text;
+}
+
+/** Bookmarks come with time. */
+function isChange(event: Json): boolean {
+  return (event as JsonObject)['type'] !== 'BOOKMARK';
 }
 
 function answerOf(raw: RawAnswer, isWatch: boolean): Answer {

@@ -43,6 +43,8 @@ export interface Step {
   readonly headers?: Readonly<Record<string, string>>;
   /** Text is sent as it stands, anything else as JSON. */
   readonly body?: Json;
+  /** Of a watch: what is asked when it has begun, as the same account. */
+  readonly meanwhile?: readonly Step[];
   /** Asked again until the answer has this status, or this text in its body; only the last answer counts. */
   readonly until?: number | string;
   /** History is forgotten before this request, as etcd does by compaction. */
@@ -59,6 +61,12 @@ export interface Answer {
   readonly body?: Json;
   /** Of a watch, instead of a body. */
   readonly events?: readonly Json[];
+}
+
+/** What is asked. */
+export function withoutAnswer(step: Step): Step {
+  const { answer, ...asked } = step;
+  return answer === undefined ? step : asked;
 }
 
 export interface ScenarioFile {
@@ -78,7 +86,7 @@ export function readScenarios(): readonly ScenarioFile[] {
     .map((name) => {
       const path = join(folder, name);
       // Written by writeScenario, or by hand to be recorded; a wrong key fails there or in the first use.
-      const scenario = load(readFileSync(path, 'utf8')) as unknown as Scenario;
+      const scenario = load(readFileSync(path, 'utf8')) as Scenario;
       return { topic: name.replace(/\.yaml$/, ''), path, scenario };
     });
 }

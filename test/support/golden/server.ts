@@ -89,11 +89,11 @@ export async function install(server: GoldenServer, file: string): Promise<void>
   }
 }
 
-/** Asks again, up to ten seconds. Throws when it has not come by then. */
+/** Asks again, up to half a minute. Throws when it has not come by then. */
 export async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 30_000;
   while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`waited 10 s for ${what}`);
+    if (performance.now() > end) throw new Error(`waited 30 s for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

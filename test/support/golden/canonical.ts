@@ -1,0 +1,102 @@
+import type { Json, JsonObject } from './scenario.ts';
+
+/** Leaves out groups and resources that only one of the servers has. */
+export function reduceDiscovery(body: Json): Json {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  const { kind, groups, resources, items } = body as Readonly<
+    Record<string, readonly JsonObject[] | undefined>
+  >;
+  if (typeof kind !== 'string' || !/^API(Group|Resource|GroupDiscovery)List$/.test(kind)) return body;
+  const ofGroups = groups?.filter(({ name }) => GROUPS.has(name));
+  const ofResources = resources?.filter(({ name }) => isOurs(name));
+  const ofItems = (items as readonly DiscoveredGroup[] | undefined)
+    ?.filter(({ metadata: { name } }) => GROUPS.has(name ?? ''))
+    .map((group) => ({
+      ...group,
+      versions: group.versions
+        .filter(({ version }) => version === 'v1' || version === 'v1alpha1')
+        .map((version) => ({
+          ...version,
+          resources: version.resources
+            .filter(({ resource }) => isOurs(resource))
+            .map((resource) => ({
+              ...resource,
+              // Absent where the real server has but subresources that are not ours.
+              subresources: resource.subresources?.filter(({ subresource }) => SUBRESOURCES.has(subresource)),
+            }))
+            .map(({ subresources, ...resource }) => ({
+              ...resource,
+              ...(subresources !== undefined && subresources.length > 0 && { subresources }),
+            })),
+        })),
+    }));
+  const reduced = {
+    ...(ofGroups && { groups: ofGroups }),
+    ...(ofResources && { resources: ofResources }),
+    ...(ofItems && { items: ofItems }),
+  };
+  return Object.assign({}, body, reduced);
+}
+
+interface DiscoveredGroup {
+  readonly metadata: { readonly name?: string };
+  readonly versions: readonly {
+    readonly version: string;
+    readonly resources: readonly {
+      readonly resource: string;
+      readonly subresources?: readonly { readonly subresource: string }[];
+    }[];
+  }[];
+}
+
+const GROUPS: ReadonlySet<Json | undefined> = new Set(
+  ['', 'apps', 'batch', 'policy', 'stevedore.dev'].concat(
+    ['apiextensions', 'coordination', 'discovery', 'events', 'networking'].map((name) => `${name}.k8s.io`),
+  ),
+);
+const RESOURCES: ReadonlySet<string> = new Set(
+  [
+    ['configmaps', 'events', 'namespaces', 'nodes', 'persistentvolumeclaims', 'pods', 'secrets', 'services'],
+    ['serviceaccounts', 'deployments', 'jobs', 'leases', 'endpointslices', 'poddisruptionbudgets'],
+    ['networkpolicies', 'ingresses', 'customresourcedefinitions', 'registries', 'registrygcs'],
+  ].flat(),
+);
+const SUBRESOURCES: ReadonlySet<string> = new Set(['status', 'scale']);
+
+function isOurs(name: Json | undefined): boolean {
+  if (typeof name !== 'string') return false;
+  const [resource = '', subresource = 'status'] = name.split('/');
+  return RESOURCES.has(resource) && SUBRESOURCES.has(subresource);
+}
+
+/** Keeps the first of bookmarks in a row: how many come depends on the moment. */
+export function mergeBookmarks(events: readonly Json[]): readonly Json[] {
+  const isBookmark = (event: Json | undefined): boolean =>
+    (event as JsonObject | undefined)?.['type'] === 'BOOKMARK';
+  return events.filter((event, index) => !isBookmark(event) || !isBookmark(events[index - 1]));
+}
+
+/** As the server does it for changes in one second. */
+export function sortManagers(managers: readonly JsonObject[]): readonly JsonObject[] {
+  const key = (entry: JsonObject): string =>
+    JSON.stringify(['operation', 'manager', 'apiVersion', 'subresource'].map((name) => entry[name] ?? ''));
+  return managers.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+interface Invalid {
+  readonly message: string;
+  readonly details: { readonly causes: readonly { readonly field: string; readonly message: string }[] };
+}
+
+/** Of `X is invalid: [a, b]`, in the message and in the causes. */
+export function sortCauses(body: Json): Json {
+  const { message, details } = (body ?? {}) as Partial<Invalid>;
+  if (message === undefined || details?.causes === undefined || details.causes.length < 2) return body;
+  const line = ({ field, message: text }: Invalid['details']['causes'][number]): string =>
+    `${field}: ${text}`;
+  const sorted = details.causes.toSorted((a, b) => (line(a) < line(b) ? -1 : 1));
+  const [start = ''] = message.split(' is invalid: [');
+  const rewritten = `${start} is invalid: [${sorted.map(line).join(', ')}]`;
+  if (rewritten.length !== message.length) return body;
+  return Object.assign({}, body, { message: rewritten, details: { ...details, causes: sorted } });
+}
