@@ -1,9 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import { load, YAMLException } from 'js-yaml';
 import type { RequestInfo } from '../faults.ts';
-import { apiVersionOf, isJsonObject, type Json, type JsonObject, type Kind } from '../kind.ts';
+import {
+  apiVersionOf,
+  isJsonObject,
+  type Json,
+  type JsonObject,
+  type Kind,
+  type StructuralSchema,
+} from '../kind.ts';
 import type { PatchType } from '../objects.ts';
 import { builtInKinds } from '../kinds/built-in-kinds.ts';
+import { decodeProtobuf } from './protobuf.ts';
 import { badRequest, internal, noSuchResource, StatusError, unsupportedMediaType } from '../status-error.ts';
 
 /** A path below /api or /apis that names objects. */
@@ -46,7 +54,7 @@ function decode(part: string): string {
 const LARGEST_BODY = 3 << 20;
 
 /** @throws {StatusError} 413 */
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   // Chunks of a request are buffers when no encoding is set.
@@ -58,10 +66,11 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     }
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 const OBJECT_TYPES = ['application/json', 'application/yaml'];
+export const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 
 export interface Body {
   readonly object: JsonObject;
@@ -70,11 +79,11 @@ export interface Body {
 }
 
 /** The object in the body of a create or update. @throws {StatusError} 400, 415 */
-export function parseObject(text: string, contentType: string, kind: Kind): Body {
+export function parseObject(bytes: Buffer, contentType: string, kind: Kind): Body {
+  const text = bytes.toString();
   const type = contentType.split(';')[0]?.trim() ?? '';
-  if (type !== '' && !OBJECT_TYPES.includes(type)) {
-    throw unsupportedMediaType([...OBJECT_TYPES, 'application/vnd.kubernetes.protobuf']);
-  }
+  if (type === PROTOBUF && !kind.custom) return { object: parseProtobuf(kind.schema, bytes), duplicates: [] };
+  if (type !== '' && !OBJECT_TYPES.includes(type)) throw unsupportedMediaType([...OBJECT_TYPES, PROTOBUF]);
   const unrecognized = (why: string) =>
     badRequest(
       `the object provided is unrecognized (must be of type ${kind.kind}): ${why} (${excerpt(text)})`,
@@ -96,6 +105,16 @@ export function parseObject(text: string, contentType: string, kind: Kind): Body
   }
   checkKind(kind, object, text, unrecognized);
   return { object, duplicates: duplicateFields(text) };
+}
+
+/** @throws {StatusError} 400 */
+export function parseProtobuf(schema: StructuralSchema, bytes: Buffer): JsonObject {
+  try {
+    return decodeProtobuf(schema, bytes);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw badRequest(`the object provided is unrecognized: ${error.message}`);
+  }
 }
 
 /** As the API server shows what it could not read. */
@@ -155,7 +174,8 @@ function goName(kind: string, version: string, isInternal = false): string {
 }
 
 /** The object in the body of a patch. @throws {StatusError} 400 */
-export function parsePatch(text: string, type: PatchType): Body {
+export function parsePatch(bytes: Buffer, type: PatchType): Body {
+  const text = bytes.toString();
   const isYaml = type === 'apply';
   let value: Json;
   try {

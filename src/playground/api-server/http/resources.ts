@@ -291,7 +291,7 @@ async function serveBinding(exchange: Exchange, name: string): Promise<void> {
     duplicates: [],
   };
   // What a body says is looked at field by field.
-  const binding = JSON.parse(await readBody(message)) as JsonObject;
+  const binding = JSON.parse((await readBody(message)).toString()) as JsonObject;
   const node = text(resources.objects.get(kind, request.namespace, name), 'spec', 'nodeName');
   if (node !== '') {
     const why = `pod ${name} is already assigned to node "${node}"`;
@@ -331,7 +331,7 @@ async function serveScale(exchange: Exchange, name: string): Promise<void> {
         ...parseWriteOptions('UpdateOptions', query, agentOf(message), false),
         ...shared(exchange),
       };
-      const object = parseScale(await readBody(message));
+      const object = parseScale((await readBody(message)).toString());
       const change = { type: 'merge', body: patchOfScale(kind, scale, name, object), force: false } as const;
       return answer(
         (await resources.objects.patch(kind, name, change, 'scale', { ...options, duplicates: [] })).object,
@@ -380,7 +380,7 @@ async function objectBody({ kind, message }: Exchange): Promise<Body> {
 }
 
 async function optionalBody({ message }: Exchange): Promise<JsonObject | undefined> {
-  const content = await readBody(message);
+  const content = (await readBody(message)).toString();
   return content === '' ? undefined : parseDeleteOptions(content);
 }
 

@@ -7,7 +7,7 @@ import type { Clock } from '../../../process/clock.ts';
 import type { Logger } from '../../../process/logger.ts';
 import type { Faults, RequestInfo } from '../faults.ts';
 import type { JsonObject } from '../kind.ts';
-import { KUBERNETES_VERSION } from '../kinds/recorded.ts';
+import { definedSchema, KUBERNETES_VERSION } from '../kinds/recorded.ts';
 import { ServedKinds } from '../kinds/served-kinds.ts';
 import { Lifecycle } from '../lifecycle.ts';
 import { Objects } from '../objects.ts';
@@ -26,7 +26,7 @@ import {
 } from './discovery.ts';
 import { documentIndex, openApiDocument } from './openapi.ts';
 import { NoSuchPathError, serveResource, type PodLogs, type Resources } from './resources.ts';
-import { parsePath, readBody } from './request.ts';
+import { parsePath, parseProtobuf, PROTOBUF, readBody } from './request.ts';
 
 export interface ApiServerOptions {
   /** The file that keeps everything; its folder is there. Undefined: in memory alone. */
@@ -65,6 +65,7 @@ export interface ApiServer {
 
 const DEFAULT_WINDOW = 4096;
 const ANONYMOUS: User = { name: 'system:anonymous', token: '', rules: [] };
+const REVIEW_SCHEMA = definedSchema('io.k8s.api.authorization.v1.SelfSubjectAccessReview');
 const PUBLIC_PATHS = /^\/(healthz|livez|readyz|version)(\/|$)/;
 
 /** Starts an API server that serves the kinds of src/playground/api-server/kinds and every CustomResourceDefinition. */
@@ -122,8 +123,12 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   ): Promise<void> {
     const isReview = request.group === REVIEW.group && request.resource === REVIEW.resource;
     if (isReview && message.method === 'POST') {
+      const body = await readBody(message);
+      const isProtobuf = message.headers['content-type'] === PROTOBUF;
       // What a body says is looked at field by field.
-      const review = JSON.parse(await readBody(message)) as JsonObject;
+      const review = isProtobuf
+        ? parseProtobuf(REVIEW_SCHEMA, body)
+        : (JSON.parse(body.toString()) as JsonObject);
       return json(response, 201, reviewAccess(user, review));
     }
     authorize(user, request);
