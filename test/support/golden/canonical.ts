@@ -1,14 +1,15 @@
 import type { Json, JsonObject } from './scenario.ts';
 
-/** Leaves out groups and resources that only one of the servers has. */
+/** Leaves out groups and resources that only one of the servers has, and sorts those of a group, which come in no order. */
 export function reduceDiscovery(body: Json): Json {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  if ('paths' in body) return { paths: ourDocuments(body['paths'] as JsonObject) };
   const { kind, groups, resources, items } = body as Readonly<
     Record<string, readonly JsonObject[] | undefined>
   >;
   if (typeof kind !== 'string' || !/^API(Group|Resource|GroupDiscovery)List$/.test(kind)) return body;
   const ofGroups = groups?.filter(({ name }) => GROUPS.has(name));
-  const ofResources = resources?.filter(({ name }) => isOurs(name));
+  const ofResources = resources?.filter(({ name }) => isOurs(name)).toSorted(byKey(({ name }) => name));
   const ofItems = (items as readonly DiscoveredGroup[] | undefined)
     ?.filter(({ metadata: { name } }) => GROUPS.has(name ?? ''))
     .map((group) => ({
@@ -19,6 +20,7 @@ export function reduceDiscovery(body: Json): Json {
           ...version,
           resources: version.resources
             .filter(({ resource }) => isOurs(resource))
+            .toSorted(byKey(({ resource }) => resource))
             .map((resource) => ({
               ...resource,
               // Absent where the real server has but subresources that are not ours.
@@ -36,6 +38,13 @@ export function reduceDiscovery(body: Json): Json {
     ...(ofItems && { items: ofItems }),
   };
   return Object.assign({}, body, reduced);
+}
+
+/** Of the index of OpenAPI documents. */
+function ourDocuments(paths: JsonObject): JsonObject {
+  const isOurGroup = (path: string): boolean =>
+    path === 'api/v1' || GROUPS.has(/^apis\/([^/]+)\//.exec(path)?.[1] ?? '-');
+  return Object.fromEntries(Object.entries(paths).filter(([path]) => isOurGroup(path)));
 }
 
 interface DiscoveredGroup {
@@ -62,6 +71,10 @@ const RESOURCES: ReadonlySet<string> = new Set(
   ].flat(),
 );
 const SUBRESOURCES: ReadonlySet<string> = new Set(['status', 'scale']);
+
+function byKey<T>(key: (item: T) => Json | undefined): (a: T, b: T) => number {
+  return (a, b) => (JSON.stringify(key(a)) < JSON.stringify(key(b)) ? -1 : 1);
+}
 
 function isOurs(name: Json | undefined): boolean {
   if (typeof name !== 'string') return false;

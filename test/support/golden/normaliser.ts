@@ -12,6 +12,7 @@ import type { Answer, Json, JsonObject } from './scenario.ts';
  *   <time> <microtime>     a time that no request names
  *   <age>                  a cell of a Table with the time since
  *   <suffix:N>             what the server appended to a generateName
+ *   <hash>                 that of an OpenAPI document
  *   <address>              where the server listens
  *   <ip:N> <port:N>        a clusterIP, a nodePort
  *   <reason>               why a token for the next part is none
@@ -203,6 +204,7 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/(does not match the ResourceVersion in record \()\d+\)/g, '$1<version>)'],
   [/(continue key is not valid: ).*$/g, '$1<reason>'],
   [/(Too large resource version: \d+, current: )\d+/g, '$1<version>'],
+  [/(\?hash=)[0-9A-F]+$/g, '$1<hash>'],
   [/(too old resource version: \d+ \()\d+\)/g, '$1<version>)'],
   [/(Invalid value: )"\{\\?".*\}": /g, '$1<object>: '],
   [/\n@@ .*$/s, '\n<change>'],
