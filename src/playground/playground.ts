@@ -55,7 +55,7 @@ export interface Playground {
   stop(): Promise<void>;
 }
 
-export interface OperatorOptions {
+interface OperatorOptions {
   readonly namespace: string;
   /** Of the lease in that namespace, which it holds while it works. */
   readonly lease: string;

@@ -13,6 +13,15 @@ const began = performance.now();
 const playground = await startPlaygroundProcess(join(folder, 'state'));
 const seconds = ((performance.now() - began) / 1000).toFixed(1);
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    void playground.stop().then(async () => {
+      await rm(folder, { recursive: true, force: true });
+      process.exit(130);
+    });
+  });
+}
+
 const steps = [
   step('Start a playground: API server, controllers, a node, and the operator', async () => {
     const [place] = /https:\S+/.exec(playground.output()) ?? [];

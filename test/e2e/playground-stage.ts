@@ -1,7 +1,9 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { Registry as MetricsRegistry } from 'prom-client';
 import { createKubeClient } from '../../src/kube/client.ts';
 import { createCredentials, loadKubeConfig } from '../../src/kube/credentials.ts';
@@ -46,11 +48,14 @@ const types: readonly ResourceType<KubeObject>[] = [
   persistentVolumeClaims,
 ];
 
-/** Starts a playground and waits until the operator works. */
+/** Starts a playground and waits until the operator works. It ends when this process does, however that ends. */
 export async function startPlaygroundProcess(folder: string): Promise<PlaygroundProcess> {
-  const child = spawn(join(root, 'bin/stevedore'), ['playground', '--state', folder], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const preload = pathToFileURL(join(root, 'src/playground/node/inside-pod.ts'));
+  preload.searchParams.set('place', JSON.stringify({ address: '127.0.0.1', mounts: [], untouched: [] }));
+  const args = ['--import', preload.href, join(root, 'src/main.ts'), 'playground', '--state', folder];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
+  // By the options above.
+  assert.ok(child.stdout !== null);
   let output = '';
   const { promise: works, resolve, reject } = Promise.withResolvers<void>();
   child.stdout.on('data', (chunk: Buffer) => {

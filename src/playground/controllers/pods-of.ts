@@ -24,7 +24,7 @@ export async function podsOf(
 }
 
 /** As the `labelSelector` of a request. */
-export function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector = {}): string {
+function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector = {}): string {
   return [
     ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
     ...matchExpressions.map(({ key, operator, values = [] }) => {

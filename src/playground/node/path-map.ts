@@ -10,7 +10,7 @@ export interface PodPlace {
   readonly untouched: readonly string[];
 }
 
-export interface Mount {
+interface Mount {
   readonly path: string;
   readonly target: string;
 }

@@ -1,7 +1,7 @@
 import type { Pod } from '../../kube/resources.ts';
 
 export type PodStatus = NonNullable<Pod['status']>;
-export type ContainerStatus = NonNullable<PodStatus['containerStatuses']>[number];
+type ContainerStatus = NonNullable<PodStatus['containerStatuses']>[number];
 export type ContainerState = NonNullable<ContainerStatus['state']>;
 type Condition = NonNullable<PodStatus['conditions']>[number];
 

@@ -289,7 +289,7 @@ export class PodWorker {
 }
 
 /** The folder of a pod, which goes with it. */
-export function podFolder(root: string, uid: string): string {
+function podFolder(root: string, uid: string): string {
   return join(root, 'pods', uid);
 }
 

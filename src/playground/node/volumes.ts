@@ -6,11 +6,6 @@ import { projectFiles, type ProjectedFile } from './projected-folder.ts';
 
 type Volume = NonNullable<NonNullable<Pod['spec']>['volumes']>[number];
 
-/** The volume cannot be made now; the message is the kubelet's. */
-export class VolumeError extends Error {
-  override readonly name = 'VolumeError';
-}
-
 export interface VolumeObjects extends NamespaceObjects {
   claim(name: string): PersistentVolumeClaim | undefined;
 }
@@ -23,7 +18,7 @@ export interface VolumeFolders {
 
 /**
  * Makes a volume of a pod, or brings it up to date, and returns its folder.
- * @throws {VolumeError} when what it is made of is not there
+ * @throws {Error} when what it is made of is not there, in the words of the kubelet
  */
 export async function makeVolume(
   volume: Volume,
@@ -36,10 +31,10 @@ export async function makeVolume(
   if (persistentVolumeClaim !== undefined) {
     const { claimName } = persistentVolumeClaim;
     const claim = objects.claim(claimName);
-    if (claim === undefined) throw new VolumeError(`persistentvolumeclaim "${claimName}" not found`);
+    if (claim === undefined) throw new Error(`persistentvolumeclaim "${claimName}" not found`);
     const name = claim.spec?.volumeName;
     if (claim.status?.phase !== 'Bound' || name === undefined) {
-      throw new VolumeError(`PVC ${claimName} is not bound`);
+      throw new Error(`PVC ${claimName} is not bound`);
     }
     const folder = join(folders.claims, name);
     await mkdir(folder, { recursive: true });
@@ -50,7 +45,7 @@ export async function makeVolume(
     return own;
   }
   if (emptyDir === undefined) {
-    throw new VolumeError(
+    throw new Error(
       `this node has volumes of the kinds secret, configMap, emptyDir, hostPath and persistentVolumeClaim alone`,
     );
   }
@@ -72,7 +67,7 @@ function projectedFiles(volume: Volume, objects: NamespaceObjects): ReadonlyMap<
     secret === undefined ? configMapContent(objects.configMap(name)) : secretContent(objects.secret(name));
   if (content === undefined) {
     if (optional) return new Map();
-    throw new VolumeError(`${what} "${name}" not found`);
+    throw new Error(`${what} "${name}" not found`);
   }
   if (items === undefined) {
     return new Map([...content].map(([key, bytes]) => [key, { content: bytes, mode: defaultMode }]));
@@ -81,7 +76,7 @@ function projectedFiles(volume: Volume, objects: NamespaceObjects): ReadonlyMap<
     const bytes = content.get(key);
     if (bytes !== undefined) return [[path, { content: bytes, mode }] as const];
     if (optional) return [];
-    throw new VolumeError(`references non-existent ${what} key: ${key}`);
+    throw new Error(`references non-existent ${what} key: ${key}`);
   });
   return new Map(chosen);
 }
