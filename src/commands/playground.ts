@@ -113,7 +113,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
         : await joinCluster(shared, settings.kubeconfig, settings.nodeName, tell);
     stdout.write(running.howTo);
     await aborted(signal);
-    stdout.write('\nStopping. The state stays, and the next start goes on with it.\n');
+    stdout.write('\nStopping.\n');
     return 0;
   } catch (error) {
     if (signal.aborted) return 0;
@@ -204,28 +204,33 @@ function thisProgram(): Program {
 
 function howTo(folder: string, kubeconfig: string): string {
   return `
-In another terminal:
+In another terminal, a registry with two users on port 30500 of this machine:
 
   export KUBECONFIG=${kubeconfig}
   kubectl apply -f examples/registry-with-users.yaml
+  kubectl patch registry team --type=merge -p '{"spec":{"hostname":"localhost:30500"}}'
   kubectl wait registry/team --for=condition=Ready
-  kubectl get registries,pods
-
-Its name registry.example.com must lead to 127.0.0.1, by a line in /etc/hosts, or write localhost:30500 as the
-hostname of the Registry. The node port is on 127.0.0.1. Clients trust its certificate by this file:
-
   kubectl get configmap team-ca -o jsonpath='{.data.ca\\.crt}' > ca.crt
 
-  docker   sudo install -D ca.crt /etc/docker/certs.d/registry.example.com:30500/ca.crt
-           docker login -u alice registry.example.com:30500, then docker push as usual
-  skopeo   skopeo copy --dest-cert-dir=. --dest-creds=alice:change-me SOURCE docker://registry.example.com:30500/app
-  crane    SSL_CERT_FILE=ca.crt crane push IMAGE registry.example.com:30500/app, after crane auth login
+Images, by any client:
 
+  docker login -u alice -p change-me localhost:30500
+  docker push localhost:30500/app
+  skopeo copy --dest-cert-dir=. --dest-creds=alice:change-me docker-daemon:app:latest docker://localhost:30500/app
+  SSL_CERT_FILE=ca.crt crane auth login localhost:30500 -u alice -p change-me
+  SSL_CERT_FILE=ca.crt crane push app.tar localhost:30500/app
+
+  With another name than localhost, which must lead to 127.0.0.1, docker wants the authority too:
+  sudo install -D ca.crt /etc/docker/certs.d/NAME:30500/ca.crt
+
+Then:
+
+  kubectl logs -f deployment/team
   kubectl apply -f examples/registry-gc.yaml
-  kubectl annotate registrygc nightly ${GROUP}/run-at="$(date)"    collects garbage now
-  kubectl logs -f deployment/team                                  what the registry says
+  kubectl annotate registrygc nightly ${GROUP}/run-at="$(date)"
+  kubectl get registries,registrygcs,pods
 
-State, volumes and logs are in ${folder}. Ctrl-C stops everything.
+State, volumes and logs are in ${folder}. Ctrl-C stops everything; the next start goes on with it.
 `;
 }
 
