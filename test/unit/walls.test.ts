@@ -25,6 +25,7 @@ const reserved: readonly { readonly what: RegExp; readonly only: readonly string
   { what: /^node-forge/, only: ['pki'] },
   { what: /^undici/, only: ['kube'] },
   { what: /^pino/, only: ['process'] },
+  { what: /^@marcbachmann\/cel-js/, only: ['playground'] },
   // For the version.
   { what: /package\.json$/, only: ['commands'] },
   // No I/O in what must stay pure.

@@ -14,7 +14,7 @@ import {
   type Kind,
   type World,
 } from './kind.ts';
-import { rfc3339 } from './kinds/read.ts';
+import { items, object as fieldsOf, rfc3339 } from './kinds/read.ts';
 import { metadataErrors, metadataUpdateErrors, stringsOf } from './metadata.ts';
 import { DecodeError, decodeObject, textAt } from './schema/decode.ts';
 import { validateCustom } from './schema/validate.ts';
@@ -186,6 +186,29 @@ export class Objects {
       options,
     );
     return { object, created: false };
+  }
+
+  /** Gives a pod to a node, as a scheduler does: not a change of what is asked for, nor anybody's field. */
+  async bind(kind: Kind, name: string, node: string, options: Pick<WriteOptions, 'namespace' | 'dryRun'>) {
+    const pod = this.#latest(kind, options.namespace, name);
+    if (pod === undefined) throw notFound(kind, name);
+    const refuse = (why: string) => conflict({ ...kind, plural: 'pods/binding' }, name, `pod ${name} ${why}`);
+    const given = textAt(pod, 'spec', 'nodeName') ?? '';
+    if (metaOf(pod)['deletionTimestamp'] !== undefined)
+      throw refuse('is being deleted, cannot be assigned to a host');
+    if (given !== '') throw refuse(`is already assigned to node "${given}"`);
+    const condition = {
+      type: 'PodScheduled',
+      status: 'True',
+      lastProbeTime: null,
+      lastTransitionTime: this.#time(),
+    };
+    const others = items(pod, 'status', 'conditions').filter(({ type }) => type !== condition.type);
+    const object = withFields(pod, {
+      spec: { ...fieldsOf(pod, 'spec'), nodeName: node },
+      status: { ...fieldsOf(pod, 'status'), conditions: [...others, condition] },
+    });
+    if (!options.dryRun) await this.#store.put(resourceOf(kind), keyOf(options.namespace, name), object);
   }
 
   /** Removes what `delete` kept for being emptied first. */
@@ -651,7 +674,12 @@ function shownPatch(
 ): { readonly value: Json; readonly detail: string } {
   if (type !== 'strategic') return { value: JSON.stringify(after), detail: why };
   const prefix = why.startsWith('illegal base64') ? 'error decoding from json: ' : '';
-  return { value: goPlain(patch), detail: prefix + why };
+  // It goes another way into Go's types, with another complaint.
+  const other = /^json: cannot unmarshal (number|bool) into .* of type (string)$/.exec(why);
+  const detail = other
+    ? `cannot convert ${other[1]?.replace('number', 'int64')} to ${other[2]}`
+    : prefix + why;
+  return { value: goPlain(patch), detail };
 }
 
 function nameMismatch(given: string, name: string): StatusError {

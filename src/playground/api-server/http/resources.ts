@@ -18,7 +18,6 @@ import {
 import { parseScale, patchOfScale, scaleOf } from '../scale.ts';
 import {
   badRequest,
-  conflict,
   methodNotAllowed,
   noSuchResource,
   notFound,
@@ -131,6 +130,8 @@ async function serveCollection(exchange: Exchange): Promise<void> {
   if (message.method === 'DELETE' && canCreate && kind.kind !== 'Namespace')
     return deleteCollection(exchange);
   if (kind.custom && message.method === 'PUT') throw badRequest('name must be provided');
+  if (kind.custom && !['PATCH', 'DELETE', 'HEAD'].includes(message.method ?? ''))
+    throw notSupported(kind, '');
   throw methodNotAllowed();
 }
 
@@ -285,20 +286,11 @@ async function serveSubresource(exchange: Exchange, subresource: string, name: s
 /** Gives a pod to a node, as a scheduler does. */
 async function serveBinding(exchange: Exchange, name: string): Promise<void> {
   const { kind, request, query, message, resources } = exchange;
-  const options = {
-    ...parseWriteOptions('CreateOptions', query, agentOf(message), false),
-    ...shared(exchange),
-    duplicates: [],
-  };
+  const { dryRun } = parseWriteOptions('CreateOptions', query, agentOf(message), false);
   // What a body says is looked at field by field.
   const binding = JSON.parse((await readBody(message)).toString()) as JsonObject;
-  const node = text(resources.objects.get(kind, request.namespace, name), 'spec', 'nodeName');
-  if (node !== '') {
-    const why = `pod ${name} is already assigned to node "${node}"`;
-    throw conflict({ group: '', kind: 'Pod', plural: 'pods' }, name, why, 'pods/binding');
-  }
-  const body = { spec: { nodeName: text(binding, 'target', 'name') } };
-  await resources.objects.patch(kind, name, { type: 'merge', body, force: false }, undefined, options);
+  const { namespace } = request;
+  await resources.objects.bind(kind, name, text(binding, 'target', 'name'), { namespace, dryRun });
   send(
     exchange,
     201,
@@ -307,7 +299,7 @@ async function serveBinding(exchange: Exchange, name: string): Promise<void> {
 }
 
 function notSupported(kind: Kind, method: string): StatusError {
-  const verb = method === 'POST' ? 'create' : 'delete';
+  const verb = { POST: 'create', DELETE: 'delete' }[method] ?? '';
   const message = `${verb} is not supported on resources of kind "${qualified(kind)}"`;
   return new StatusError({
     code: 405,
@@ -350,6 +342,7 @@ async function serveScale(exchange: Exchange, name: string): Promise<void> {
 async function serveLog(exchange: Exchange, name: string): Promise<void> {
   const { kind, request, query, response, resources } = exchange;
   const pod = resources.objects.get(kind, request.namespace, name);
+  if (text(pod, 'spec', 'nodeName') === '') return void response.writeHead(204).end();
   if (resources.podLogs === undefined) throw badRequest('this server has no node that keeps logs');
   const ended = new AbortController();
   response.on('close', () => ended.abort());

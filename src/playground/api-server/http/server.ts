@@ -151,6 +151,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     if (/^\/(healthz|livez|readyz)$/.test(path)) return plain(response, 200, 'ok');
     const accept = message.headers.accept ?? '';
     const answer = documentAt(path, message.headers.host ?? '', accept);
+    if (answer === undefined && path.startsWith('/openapi/')) return void response.writeHead(404).end();
     if (answer === undefined) throw new NoSuchPathError();
     // As the API server, which is strict in one place and not in the other.
     if (message.method !== 'GET' && path !== '/apis') throw methodNotAllowed();
@@ -162,7 +163,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       return void response.end();
     }
     const isAggregated = (path === '/api' || path === '/apis') && wantsAggregated(accept);
-    json(response, 200, answer, isAggregated ? AGGREGATED_TYPE : 'application/json');
+    const type = path === '/openapi/v3' ? 'text/plain; charset=utf-8' : 'application/json';
+    json(response, 200, answer, isAggregated ? AGGREGATED_TYPE : type);
   }
 
   function documentAt(path: string, host: string, accept: string): JsonObject | undefined {

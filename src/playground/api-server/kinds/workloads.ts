@@ -276,7 +276,7 @@ const isNamed = (given: JsonObject, namespace: string, name: string): boolean =>
 const IMMUTABLE_SPEC =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
 
-/** What of a pod's spec no update may change. Its node is set by whoever runs it here. */
+/** What of a pod's spec no update may change. */
 function fixed(spec: JsonObject): JsonObject {
   const withoutImages = ['containers', 'initContainers'].reduce(
     (done, list) =>
@@ -286,7 +286,6 @@ function fixed(spec: JsonObject): JsonObject {
   return withFields(withoutImages, {
     activeDeadlineSeconds: undefined,
     tolerations: undefined,
-    nodeName: undefined,
   });
 }
 
