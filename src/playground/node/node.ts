@@ -9,7 +9,7 @@ import { runController } from '../../kube/controller.ts';
 import type { EventRecorder } from '../../kube/event-recorder.ts';
 import type { KubeMetrics } from '../../kube/metrics.ts';
 import { microTime } from '../../kube/micro-time.ts';
-import type { KubeObject, Stored } from '../../kube/object.ts';
+import { keyOf, type KubeObject, type Stored } from '../../kube/object.ts';
 import { listWatchSource, reflect } from '../../kube/reflector.ts';
 import {
   configMaps,
@@ -91,6 +91,8 @@ export function startNode(options: NodeOptions): PlaygroundNode {
 
   function work(pod: Stored<Pod>): void {
     const { uid } = pod.metadata;
+    // It may have gone while the first lists were awaited.
+    if (caches.pods.get(keyOf(pod))?.metadata.uid !== uid) return;
     const worker = workers.get(uid);
     if (worker !== undefined) worker.update(pod);
     else if (!signal.aborted) {

@@ -36,6 +36,8 @@ export interface PodTools {
 }
 
 const VOLUME_RETRY_MS = 5_000;
+/** After a request that failed. */
+const RETRY_MS = 1_000;
 
 /** Runs one pod: from its volumes to the end of its processes, telling the API server how it goes. */
 export class PodWorker {
@@ -55,6 +57,7 @@ export class PodWorker {
   #wake = new AbortController();
   #pod: Stored<Pod>;
   #volumes: ReadonlyMap<string, string> | undefined;
+  #updating: Promise<void> = Promise.resolve();
   #failure: { readonly reason: string; readonly message: string } | undefined;
   #isGone = false;
   #graceMs = 0;
@@ -92,7 +95,8 @@ export class PodWorker {
   refresh(): void {
     this.#wake.abort();
     this.#wake = new AbortController();
-    if (this.#volumes !== undefined && !this.#ending.signal.aborted) void this.#updateVolumes();
+    // One after another, so that what was read last is written last.
+    this.#updating = this.#updating.then(() => this.#updateVolumes());
   }
 
   /** Its object is gone: nobody waits for a grace period. */
@@ -138,7 +142,7 @@ export class PodWorker {
       if (!isOver(this.#pod.status?.phase)) await this.#runContainers();
       await this.#deleted.promise;
       await this.#telling;
-      if (!this.#isGone) await this.#deleteObject();
+      await this.#deleteObject();
     } catch (error) {
       log.error({ error, pod: this.#pod.metadata.name }, 'pod worker failed');
     }
@@ -189,6 +193,7 @@ export class PodWorker {
   }
 
   async #updateVolumes(): Promise<void> {
+    if (this.#volumes === undefined || this.#ending.signal.aborted) return;
     try {
       await this.#makeVolumes(isProjected);
     } catch (error) {
@@ -248,7 +253,7 @@ export class PodWorker {
         if (isNotFound(error) || isConflict(error)) return;
         log.warn({ error, pod: name }, 'pod status not written');
         this.#hasNews = true;
-        await clock.sleep(1000, this.#killing.signal).catch(() => undefined);
+        await clock.sleep(RETRY_MS, this.#killing.signal).catch(() => undefined);
       }
     }
   }
@@ -270,13 +275,21 @@ export class PodWorker {
     );
   }
 
+  /** Until it is gone: without this it would be there for ever. */
   async #deleteObject(): Promise<void> {
+    const { client, clock, log } = this.#tools;
     const { uid, name, namespace = '' } = this.#pod.metadata;
-    await this.#tools.client
-      .delete(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 })
-      .catch((error: unknown) => {
-        if (!isConflict(error)) throw error;
-      });
+    while (!this.#isGone) {
+      try {
+        await client.delete(pods, { namespace, name }, { uid, gracePeriodSeconds: 0 });
+        return;
+      } catch (error) {
+        // Another pod has the name by now.
+        if (isConflict(error)) return;
+        log.warn({ error, pod: name }, 'pod not deleted');
+        await clock.sleep(RETRY_MS, this.#killing.signal).catch(() => undefined);
+      }
+    }
   }
 
   #event(type: 'Normal' | 'Warning', reason: string, action: string, note: string): void {

@@ -4,7 +4,7 @@ import { Agent } from 'undici';
 import { ApiError } from '../../../src/kube/api-error.ts';
 import { createKubeClient, type WatchEvent } from '../../../src/kube/client.ts';
 import type { Credentials } from '../../../src/kube/credentials.ts';
-import { namespaces, secrets } from '../../../src/kube/resources.ts';
+import { namespaces, pods, secrets } from '../../../src/kube/resources.ts';
 import { createTransport } from '../../../src/kube/transport.ts';
 import { settle, TestClock } from '../../support/test-clock.ts';
 import { startStandIn, type CannedAnswer } from './http-stand-in.ts';
@@ -152,6 +152,30 @@ test('create, patch and delete send what the API expects of them', async (t) => 
     apiVersion: 'v1',
     kind: 'DeleteOptions',
     propagationPolicy: 'Background',
+    preconditions: { uid: 'u' },
+  });
+});
+
+test('a pod is given to a node, and removed at once when the node has ended it', async (t) => {
+  const { client, seen } = await clientOf(
+    t,
+    { status: 201, body: { kind: 'Status' } },
+    { body: { kind: 'Status' } },
+  );
+  await client.bindPod({ namespace: 'port', name: 'a' }, 'node-1');
+  await client.delete(pods, { namespace: 'port', name: 'a' }, { uid: 'u', gracePeriodSeconds: 0 });
+  assert.equal(seen[0]?.method, 'POST');
+  assert.equal(seen[0].path, '/prefix/api/v1/namespaces/port/pods/a/binding');
+  assert.deepEqual(seen[0].body, {
+    apiVersion: 'v1',
+    kind: 'Binding',
+    metadata: { namespace: 'port', name: 'a' },
+    target: { apiVersion: 'v1', kind: 'Node', name: 'node-1' },
+  });
+  assert.deepEqual(seen[1]?.body, {
+    apiVersion: 'v1',
+    kind: 'DeleteOptions',
+    gracePeriodSeconds: 0,
     preconditions: { uid: 'u' },
   });
 });
