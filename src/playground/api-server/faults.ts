@@ -33,7 +33,7 @@ export interface Faults {
   crash?(point: 'before' | 'after', write: { readonly resource: string; readonly key: string }): boolean;
 }
 
-export interface FaultAnswer {
+interface FaultAnswer {
   readonly code: 409 | 410 | 429 | 500 | 503;
   readonly retryAfterSeconds?: number;
 }

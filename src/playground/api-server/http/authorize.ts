@@ -4,7 +4,7 @@ import { text } from '../kinds/read.ts';
 import { forbidden } from '../status-error.ts';
 
 /** As in a Role. */
-export interface PolicyRule {
+interface PolicyRule {
   readonly apiGroups?: readonly string[];
   readonly resources?: readonly string[];
   readonly resourceNames?: readonly string[];
@@ -34,7 +34,7 @@ export function mayRead(user: User, path: string): boolean {
   return user.rules === 'all' || OPEN_PATHS.some((open) => path === open || path.startsWith(`${open}/`));
 }
 
-export function isAllowed(
+function isAllowed(
   user: User,
   request: Omit<RequestInfo, 'user' | 'version' | 'verb'> & { readonly verb: string },
 ): boolean {

@@ -230,7 +230,7 @@ function goJsonError(text: string, error: unknown): string {
 }
 
 /** Paths of fields that an object in JSON has twice. JSON.parse keeps the last without a word. */
-export function duplicateFields(text: string): readonly string[] {
+function duplicateFields(text: string): readonly string[] {
   const duplicates: string[] = [];
   const stack: { path: string; here: string; index: number; isList: boolean; readonly keys: Set<string> }[] =
     [];

@@ -11,7 +11,7 @@ export function since(time: Json | undefined, now: number): string {
 }
 
 /** Two units at most, fewer the longer it is. */
-export function humanDuration(milliseconds: number): string {
+function humanDuration(milliseconds: number): string {
   const seconds = Math.trunc(milliseconds / 1000);
   if (seconds < -1) return '<invalid>';
   if (seconds < 0) return '0s';

@@ -228,7 +228,7 @@ export function portNumberErrors(path: string, value: Json): readonly FieldError
   return [invalidValue(path, value, 'must be between 1 and 65535, inclusive')];
 }
 
-export function portNameProblems(name: string): readonly string[] {
+function portNameProblems(name: string): readonly string[] {
   return [
     ...(name.length > 15 ? ['must be no more than 15 characters'] : []),
     ...(/^[-a-z0-9]*$/.test(name)
