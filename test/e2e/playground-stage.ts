@@ -53,7 +53,10 @@ export async function startPlaygroundProcess(folder: string): Promise<Playground
   const preload = pathToFileURL(join(root, 'src/playground/node/inside-pod.ts'));
   preload.searchParams.set('place', JSON.stringify({ address: '127.0.0.1', mounts: [], untouched: [] }));
   const args = ['--import', preload.href, join(root, 'src/main.ts'), 'playground', '--state', folder];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+    detached: true,
+  });
   // By the options above.
   assert.ok(child.stdout !== null);
   let output = '';

@@ -58,6 +58,8 @@ export class ContainerProcess {
       cwd: folder,
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      // In a group of its own, so that Ctrl-C in a terminal ends the node alone, which then ends it in order.
+      detached: true,
     });
     this.exited = this.#follow(log);
   }
