@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -86,6 +86,13 @@ interface Settings {
 async function run(invocation: Invocation): Promise<ExitCode> {
   const { stdout, stderr, signal } = invocation;
   const settings = readSettings(invocation);
+  const program = thisProgram();
+  if (!existsSync(program.preload)) {
+    stderr.write(
+      'stevedore playground: this is a bundle of the program; a playground runs from a checkout\n',
+    );
+    return 1;
+  }
   mkdirSync(settings.folder, { recursive: true, mode: 0o700 });
   const logFile = join(settings.folder, 'playground.log');
   const log = createLogger({
@@ -93,7 +100,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     destination: { write: (line) => appendFileSync(logFile, line) },
   });
   const shared = {
-    program: thisProgram(),
+    program,
     image: settings.image,
     version: packageFile.version,
     folder: settings.folder,
