@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TEAM_NAMESPACE, type Cluster } from './cluster.ts';
+import { TEAM_NAMESPACE, volumeFolder, type Cluster } from './cluster.ts';
 import { compareLayouts, writeImageLayout, type ImageLayout } from './image-layout.ts';
 import {
   ask,
   crane,
   openRequest,
+  pathOf,
   servedCertificate,
   type OpenRequest,
   type RegistryPlace,
@@ -262,18 +263,9 @@ async function patch(cluster: Cluster, operations: readonly object[]): Promise<v
   ]);
 }
 
-/** Location may be a path or a whole URL. */
-function pathOf(location: string | undefined): string {
-  assert.ok(location !== undefined, 'there is no Location');
-  const url = new URL(location, 'https://registry');
-  return `${url.pathname}${url.search}`;
-}
-
-/** What the files on the volume of the Registry add up to. The node is this machine, and its volumes are folders. */
+/** What the files on the volume of the Registry add up to. */
 async function volumeBytes(cluster: Cluster): Promise<number> {
-  const volume = await cluster.field('persistentvolumeclaim/team', '.spec.volumeName');
-  assert.ok(volume !== undefined, 'the claim has no volume');
-  const folder = join(cluster.state, 'volumes', volume);
+  const folder = await volumeFolder(cluster, 'team');
   let bytes = 0;
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
