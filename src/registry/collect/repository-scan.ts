@@ -3,7 +3,7 @@ import { digestAlgorithm, digestOf, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
 import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
-import { readLink } from '../storage/links.ts';
+import { readLink, statIfThere } from '../storage/links.ts';
 import {
   blobDataPath,
   layerLinkPath,
@@ -57,10 +57,8 @@ export async function scanRepository(
     if (revision) revisions.set(digest, revision);
   }
   for (const digest of tags.values()) {
-    // A tag may point at a manifest whose link an earlier run took away; the tag makes it a root again.
-    if (revisions.has(digest) || !(await restoreFromTrash(driver, revisionLinkPath(repository, digest))))
-      continue;
-    const revision = await readRevision(driver, repository, digest, cache);
+    if (revisions.has(digest)) continue;
+    const revision = await findTagged(driver, repository, digest, cache);
     if (revision) revisions.set(digest, revision);
   }
   return { repository, revisions, tags, layers: await listDigests(driver, layersFolder(repository)) };
@@ -79,6 +77,23 @@ export async function canonicalBlobDigest(
   return readLink(driver, path);
 }
 
+/**
+ * The manifest of a tag that has no readable link. An earlier run may have taken the link away; the tag makes it a root
+ * again. One that is empty or damaged serves nobody, but pushing the image again mends it, so its content stays.
+ */
+async function findTagged(
+  driver: StorageDriver,
+  repository: RepositoryName,
+  digest: Digest,
+  cache: ReferenceCache,
+): Promise<Revision | undefined> {
+  const path = revisionLinkPath(repository, digest);
+  if (!(await statIfThere(driver, path)) && !(await restoreFromTrash(driver, path))) return undefined;
+  const revision = await readRevision(driver, repository, digest, cache);
+  if (revision !== undefined || digestAlgorithm(digest) !== 'sha256') return revision;
+  return { digest, canonical: digest, references: await readReferences(driver, repository, digest, cache) };
+}
+
 async function readRevision(
   driver: StorageDriver,
   repository: RepositoryName,
@@ -88,11 +103,20 @@ async function readRevision(
   // An empty link is what a crash of an old server left: absent, for every server.
   const canonical = await readLink(driver, revisionLinkPath(repository, digest));
   if (canonical === undefined) return undefined;
+  return { digest, canonical, references: await readReferences(driver, repository, canonical, cache) };
+}
+
+async function readReferences(
+  driver: StorageDriver,
+  repository: RepositoryName,
+  canonical: Digest,
+  cache: ReferenceCache,
+): Promise<References> {
   const known = cache.get(canonical);
-  if (known) return { digest, canonical, references: known };
+  if (known) return known;
   const references = referencesOf(await readManifest(driver, repository, canonical));
   cache.set(canonical, references);
-  return { digest, canonical, references };
+  return references;
 }
 
 async function readManifest(

@@ -10,6 +10,7 @@ import { runPath } from '../../../../src/registry/lease/run-files.ts';
 import {
   blobDataPath,
   layerLinkPath,
+  REPOSITORIES_ROOT,
   revisionLinkPath,
   SERVERS_ROOT,
   tagCurrentLinkPath,
@@ -308,6 +309,47 @@ test('a manifest that is damaged ends the run as well: what it needs is unknown'
   assert.ok(has(blobDataPath(layer)));
   assert.equal(report.result, 'Failed');
   assert.match(report.message, new RegExp(`${image} are damaged`));
+});
+
+for (const [title, link] of [
+  ['empty', ''],
+  ['damaged', 'sha256:12'],
+] as const) {
+  test(`a tag keeps its image although the link to the manifest is ${title}, as an old server leaves it`, async () => {
+    const { content, clock, collect, driver, has } = await registry();
+    const layer = await content.blob('layer');
+    const image = await content.image([layer]);
+    await content.tag('latest', image);
+    await driver.putContent(revisionLinkPath(app, image), Buffer.from(link));
+    await clock.advance(3 * HOUR);
+    assert.equal((await collect({ deleteUntagged: true })).message, 'nothing to delete');
+    assert.ok(has(blobDataPath(layer)) && has(blobDataPath(image)));
+  });
+}
+
+for (const name of ['Library/app', 'library/app.', `library/${'a'.repeat(300)}`, 'ünï/app']) {
+  test(`content under ${name.slice(0, 20)}, which is no repository name, ends the run: nothing can be told of it`, async () => {
+    const { clock, collect, driver, has } = await registry();
+    const layer = Buffer.from('layer');
+    await driver.putContent(blobDataPath(digestOf(layer)), layer);
+    const folder = `${REPOSITORIES_ROOT}/${name}/_manifests/revisions/sha256/${'a'.repeat(64)}`;
+    await driver.putContent(`${folder}/link`, Buffer.from(`sha256:${'a'.repeat(64)}`));
+    await clock.advance(3 * HOUR);
+    const report = await collect();
+    assert.equal(report.result, 'Failed', report.message);
+    assert.match(report.message, /^(Library|library.app\.|library.a+|ünï) is no name of a repository/);
+    assert.ok(has(blobDataPath(digestOf(layer))));
+  });
+}
+
+test('files and empty folders among the repositories do not matter', async () => {
+  const { content, clock, collect, driver } = await registry();
+  await content.blob('garbage');
+  await driver.putContent(`${REPOSITORIES_ROOT}/.DS_Store`, Buffer.from('x'));
+  await driver.putContent(`${REPOSITORIES_ROOT}/library/README`, Buffer.from('x'));
+  await driver.putContent(`${REPOSITORIES_ROOT}/LOST/found`, Buffer.from('x'));
+  await clock.advance(3 * HOUR);
+  assert.equal((await collect()).result, 'Succeeded');
 });
 
 test('a manifest of an old kind keeps all that it names', async () => {
