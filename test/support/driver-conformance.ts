@@ -151,6 +151,18 @@ export function testDriver(
       assert.equal((await driver.getContent('/blob/data')).toString(), 'first');
     });
 
+    check('anew what was to stay and went away before the rest became visible', async (driver) => {
+      for (const from of [false, true]) {
+        await driver.putContent('/blob/data', Buffer.from('bytes'));
+        await write(driver, '/upload/data', [Buffer.from('bytes')]);
+        const source = from ? { from: '/upload/data' } : { content: Buffer.from('bytes') };
+        await driver.publish([{ path: '/blob/data', keepExisting: true, ...source }], async () => {
+          await driver.move('/blob/data', '/trash/data').catch(() => undefined);
+        });
+        assert.equal((await driver.getContent('/blob/data')).toString(), 'bytes');
+      }
+    });
+
     check('over a file of the same size with other bytes, when all of them are at hand', async (driver) => {
       await driver.putContent('/blob/data', Buffer.alloc(5));
       await driver.publish([{ path: '/blob/data', content: Buffer.from('other'), keepExisting: true }]);
