@@ -19,6 +19,7 @@ import {
   trashPath,
   uploadFolder,
 } from '../../../../src/registry/storage/paths.ts';
+import { findLink } from '../../../../src/registry/storage/links.ts';
 import { restoreFromTrash } from '../../../../src/registry/storage/trash.ts';
 import { logSink } from '../../../support/log-sink.ts';
 import { MemoryDriver } from '../../../support/memory-driver.ts';
@@ -235,6 +236,31 @@ test('without a grace the bytes come back in the same run', async () => {
   assert.deepEqual([report.blobsDeleted, report.bytesReclaimed, report.bytesInTrash], [1, 7, 0]);
   assert.deepEqual(trash(), []);
 });
+
+for (const [title, grace, runs, operation, place] of [
+  ['that this run took', 0, 1, 'move', '/blobs/'],
+  ['that is being destroyed', 0, 1, 'delete', '/revisions/'],
+  ['that an earlier run took', 24 * HOUR, 2, 'delete', '/revisions/'],
+] as const) {
+  test(`a reader who asks for a manifest ${title} does not bring back a link to nothing`, async () => {
+    const { content, clock, collect, driver, has } = await registry();
+    const image = await content.image([await content.blob('layer')]);
+    await clock.advance(3 * HOUR);
+    let reads = 0;
+    driver.before = async (name, path) => {
+      if (name !== operation || !path.includes(place) || reads++ > 0) return;
+      await findLink(driver, revisionLinkPath(app, image), image);
+    };
+    for (let run = 1; run <= runs; run++) {
+      if (run > 1) await clock.advance(25 * HOUR);
+      const report = await collect({ deleteUntagged: true, trashGrace: grace });
+      assert.equal(report.result, 'Succeeded', report.message);
+    }
+    assert.ok(reads > 0 && !has(blobDataPath(image)));
+    assert.equal(has(revisionLinkPath(app, image)), false);
+    assert.equal((await collect({ deleteUntagged: true, trashGrace: grace })).result, 'Succeeded');
+  });
+}
 
 test('what a mark needs and an earlier run took comes back from the trash', async () => {
   const { content, clock, collect, driver, has } = await registry();
