@@ -66,10 +66,16 @@ export class Sweep {
 
   /** Links first, then data: at no moment does a link lead to data that is not there. */
   async moveAway(marked: Mark): Promise<void> {
-    await this.#inBatches(marked.manifestLinks, async (links) => {
-      for (const path of links) await this.#move(path, 0);
-      this.#manifests++;
-    });
+    // A step of its own for each link: a manifest may have been under a thousand tags. Its own link goes last.
+    const history = marked.manifestLinks.flatMap((links) => links.slice(0, -1));
+    await this.#inBatches(history, async (path) => void (await this.#move(path, 0)));
+    await this.#inBatches(
+      marked.manifestLinks.flatMap((links) => links.slice(-1)),
+      async (path) => {
+        await this.#move(path, 0);
+        this.#manifests++;
+      },
+    );
     await this.#inBatches(marked.links, async (path) => {
       if (await this.#move(path, 0)) this.#links++;
     });

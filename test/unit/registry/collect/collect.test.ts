@@ -170,6 +170,23 @@ test('a manifest that lost its tag goes with the entry in the history of the tag
   assert.equal(has(tagCurrentLinkPath(app, tagName('latest'))), true);
 });
 
+test('a manifest with a long history of tags goes in steps that are short on a slow store', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const image = await content.image([]);
+  const other = await content.image([], { config: '{"other":1}' });
+  for (let tag = 0; tag < 50; tag++) {
+    await content.tag(`v${tag}`, image);
+    await content.tag(`v${tag}`, other);
+  }
+  await clock.advance(3 * HOUR);
+  driver.before = (operation) => (operation === 'move' ? clock.sleep(200) : undefined);
+  const running = collect({ deleteUntagged: true });
+  await clock.advance(60_000);
+  const report = await running;
+  assert.equal(report.result, 'Succeeded', report.message);
+  assert.equal(has(revisionLinkPath(app, image)), false);
+});
+
 test('a manifest that stays by one of its digests stays by the other', async () => {
   const { content, clock, collect, driver, has } = await registry();
   const image = await content.image([]);
