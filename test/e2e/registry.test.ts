@@ -7,6 +7,7 @@ import { TEAM_NAMESPACE, assertNothingForbidden, connect, volumeFolder, type Clu
 import { succeed } from './command.ts';
 import { distributions, serveWithDistribution } from './distribution.ts';
 import { compareLayouts, writeImageLayout, writeProgramLayout, type ImageLayout } from './image-layout.ts';
+import { readyRegistry } from './ready-registry.ts';
 import { ask, crane, servedCertificate, type RegistryPlace, type User } from './registry-client.ts';
 import { step, testSteps } from './step.ts';
 import { waitFor } from './wait.ts';
@@ -85,18 +86,8 @@ function daysOf(t: Parameters<typeof serveWithDistribution>[0], cluster: Cluster
     ]);
     return uid;
   };
-  const waitUntilReady = async () => {
-    await cluster.kubectl([
-      'wait',
-      'registry/kept',
-      '--for=condition=Ready',
-      `--namespace=${TEAM_NAMESPACE}`,
-      '--timeout=60s',
-    ]);
-    const authority = await cluster.field('configmap/kept-ca', '.data.ca\\.crt');
-    assert.ok(authority !== undefined);
-    return { name: ADDRESS, address: ADDRESS, port: PORT, authority };
-  };
+  const waitUntilReady = () =>
+    readyRegistry(cluster, 'kept', { name: ADDRESS, address: ADDRESS, port: PORT });
 
   return [
     step(

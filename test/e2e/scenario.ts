@@ -4,6 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TEAM_NAMESPACE, volumeFolder, type Cluster } from './cluster.ts';
 import { compareLayouts, writeImageLayout, type ImageLayout } from './image-layout.ts';
+import { readyRegistry } from './ready-registry.ts';
 import {
   ask,
   crane,
@@ -82,18 +83,9 @@ export function mainJob(cluster: Cluster, folder: string): readonly Step[] {
     step('Apply a Registry with one user, and wait until it is ready', async () => {
       await cluster.apply(users([alice]));
       await cluster.apply(registry);
-      await cluster.kubectl([
-        'wait',
-        'registry/team',
-        '--for=condition=Ready',
-        `--namespace=${TEAM_NAMESPACE}`,
-        '--timeout=60s',
-      ]);
+      place = await readyRegistry(cluster, 'team', { name: NAME, address: '127.0.0.1', port: PORT });
       const url = await cluster.field('registry/team', '.status.url');
       assert.equal(url, `https://${NAME}:${PORT}`);
-      const authority = await cluster.field('configmap/team-ca', '.data.ca\\.crt');
-      assert.ok(authority !== undefined, 'there is no ConfigMap team-ca with a ca.crt');
-      place = { name: NAME, address: '127.0.0.1', port: PORT, authority };
       serverPod = await podOfRegistry();
       return `Ready at ${url}`;
     }),
