@@ -64,6 +64,22 @@ export class Sweep {
     });
   }
 
+  /**
+   * Destroys what lay in the trash before the mark, is not needed by it and has been there for the grace. Before anything
+   * is moved: folders of the trash take space too, and a store that is full has none.
+   */
+  async purgeExpired(
+    marked: Mark,
+    trash: readonly TrashEntry[],
+    options: { readonly trashGrace: number; readonly now: number },
+  ): Promise<void> {
+    this.#bytesInTrash = trash.reduce((sum, { size }) => sum + size, 0);
+    const expired = trash.filter(
+      (entry) => isExpired(entry, marked, options) || this.#isOldTwin(entry, options),
+    );
+    await this.#purge(marked, expired);
+  }
+
   /** Links first, then data: at no moment does a link lead to data that is not there. */
   async moveAway(marked: Mark): Promise<void> {
     // A step of its own for each link: a manifest may have been under a thousand tags. Its own link goes last.
@@ -84,22 +100,16 @@ export class Sweep {
     });
   }
 
+  /** Destroys what this run moved: the fence has held since the mark, so nobody was told that it is there. */
+  async purgeMoved(marked: Mark): Promise<void> {
+    await this.#purge(marked, this.#moved);
+  }
+
   /**
-   * Destroys what lay in the trash before the mark, is not needed by it and has been there for the grace. With no grace,
-   * what this run moved as well: the fence has held since the mark, so nobody was told that it is there.
-   * Links first, and those that readers bring back meanwhile once more: one that led to nothing would stop every later run.
+   * Links first, and those that readers bring back meanwhile once more: one that led to nothing would stop every later
+   * run.
    */
-  async purge(
-    marked: Mark,
-    trash: readonly TrashEntry[],
-    options: { readonly trashGrace: number; readonly now: number },
-  ): Promise<void> {
-    const expired = trash.filter(
-      (entry) => isExpired(entry, marked, options) || this.#isOldTwin(entry, options),
-    );
-    const gone = options.trashGrace === 0 ? [...expired, ...this.#moved] : expired;
-    const total = [...trash, ...this.#moved].reduce((sum, { size }) => sum + size, 0);
-    this.#bytesInTrash = total;
+  async #purge(marked: Mark, gone: readonly TrashEntry[]): Promise<void> {
     let links = gone.filter(({ path }) => !path.startsWith(BLOBS_ROOT));
     for (let round = 0; links.length > 0 && round < ROUNDS; round++) {
       const missed = await this.#destroy(links);
@@ -136,8 +146,10 @@ export class Sweep {
 
   async #move(path: string, size: number): Promise<boolean> {
     const moved = await moveToTrash(this.#driver, path, this.#run);
-    if (moved) this.#moved.push({ path, trashPath: trashPath(path, this.#run), size, trashedAt: 0 });
-    return moved;
+    if (!moved) return false;
+    this.#moved.push({ path, trashPath: trashPath(path, this.#run), size, trashedAt: 0 });
+    this.#bytesInTrash += size;
+    return true;
   }
 
   async #inBatches<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {

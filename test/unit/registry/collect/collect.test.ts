@@ -279,6 +279,22 @@ for (const [title, grace, runs, operation, place] of [
   });
 }
 
+test('a store too full to move anything gets back what is expired in the trash first', async () => {
+  const { content, clock, collect, trash, driver } = await registry();
+  await content.blob('garbage');
+  await clock.advance(3 * HOUR);
+  await collect();
+  await content.blob('more garbage');
+  await clock.advance(25 * HOUR);
+  driver.before = (operation) => {
+    if (operation === 'move') throw new Error('no space left');
+  };
+  const report = await collect();
+  assert.deepEqual([report.result, report.message], ['Failed', 'no space left']);
+  assert.ok(report.bytesReclaimed >= 'garbage'.length);
+  assert.deepEqual(trash(), []);
+});
+
 test('what a mark needs and an earlier run took comes back from the trash', async () => {
   const { content, clock, collect, driver, has } = await registry();
   const layer = await content.blob('layer');
