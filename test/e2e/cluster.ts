@@ -91,8 +91,12 @@ export async function loadImage(): Promise<string> {
   return name;
 }
 
-/** Installs the chart, or upgrades it, with this image, and waits until the operator is ready. */
-export async function installChart(cluster: Cluster, image: string): Promise<string> {
+/** Installs the chart, or upgrades it, with this image and these values, and waits until the operator is ready. Returns its pod. */
+export async function installChart(
+  cluster: Cluster,
+  image: string,
+  values: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const [repository, tag] = image.split(/:(?=[^/]*$)/);
   await helm(cluster, [
     'upgrade',
@@ -102,6 +106,7 @@ export async function installChart(cluster: Cluster, image: string): Promise<str
     '--wait',
     '--timeout=60s',
     `--set=image.repository=${repository},image.tag=${tag}`,
+    ...Object.entries(values).map(([name, value]) => `--set=${name}=${value}`),
   ]);
   return operatorPod(cluster);
 }
