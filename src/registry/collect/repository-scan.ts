@@ -29,6 +29,11 @@ export interface RepositoryScan {
   readonly repository: RepositoryName;
   readonly revisions: ReadonlyMap<Digest, Revision>;
   readonly tags: ReadonlyMap<Tag, Digest>;
+  /**
+   * Manifests whose link leads to no bytes and that no tag or index names: nobody can have them. A power cut in a push that
+   * was not acknowledged may leave such a link.
+   */
+  readonly dead: readonly Digest[];
   /** Digests with a `_layers` link. */
   readonly layers: readonly Digest[];
 }
@@ -39,6 +44,16 @@ export type ReferenceCache = Map<Digest, References>;
 /** A manifest that is linked but cannot be read, or is not what its digest says: its references are unknown, so nothing may be deleted. */
 class UnreadableManifestError extends Error {
   override readonly name = 'UnreadableManifestError';
+  /** Its bytes are nowhere, rather than there and wrong. */
+  readonly missing: boolean;
+
+  constructor(repository: RepositoryName, canonical: Digest, state: 'missing' | 'damaged') {
+    super(
+      `the bytes of manifest ${repository}@${canonical} are ${state}, so what it needs is unknown and nothing was ` +
+        `deleted. Push the image again, or delete the manifest by its digest`,
+    );
+    this.missing = state === 'missing';
+  }
 }
 
 /**
@@ -52,16 +67,29 @@ export async function scanRepository(
 ): Promise<RepositoryScan> {
   const tags = await readTags(driver, repository);
   const revisions = new Map<Digest, Revision>();
+  const withoutBytes = new Map<Digest, UnreadableManifestError>();
   for (const digest of await listDigests(driver, revisionsFolder(repository))) {
-    const revision = await readRevision(driver, repository, digest, cache);
-    if (revision) revisions.set(digest, revision);
+    try {
+      const revision = await readRevision(driver, repository, digest, cache);
+      if (revision) revisions.set(digest, revision);
+    } catch (error) {
+      if (!(error instanceof UnreadableManifestError) || !error.missing) throw error;
+      withoutBytes.set(digest, error);
+    }
   }
   for (const digest of tags.values()) {
     if (revisions.has(digest)) continue;
     const revision = await findTagged(driver, repository, digest, cache);
     if (revision) revisions.set(digest, revision);
   }
-  return { repository, revisions, tags, layers: await listDigests(driver, layersFolder(repository)) };
+  for (const { references } of revisions.values()) {
+    for (const child of references.manifests) {
+      const error = withoutBytes.get(child);
+      if (error) throw error;
+    }
+  }
+  const layers = await listDigests(driver, layersFolder(repository));
+  return { repository, revisions, tags, dead: [...withoutBytes.keys()], layers };
 }
 
 /** The digest under which a blob's bytes lie: its own for sha256, what its link says otherwise. */
@@ -126,10 +154,7 @@ async function readManifest(
 ): Promise<Uint8Array> {
   const bytes = await findManifest(driver, blobDataPath(canonical));
   if (bytes !== undefined && digestOf(bytes) === canonical) return bytes;
-  throw new UnreadableManifestError(
-    `the bytes of manifest ${repository}@${canonical} are ${bytes === undefined ? 'missing' : 'damaged'}, ` +
-      `so what it needs is unknown and nothing was deleted. Push the image again, or delete the manifest by its digest`,
-  );
+  throw new UnreadableManifestError(repository, canonical, bytes === undefined ? 'missing' : 'damaged');
 }
 
 async function findManifest(driver: StorageDriver, path: string): Promise<Uint8Array | undefined> {
