@@ -183,7 +183,7 @@ export function testDriver(
       await write(driver, '/upload/data', chunks.slice(0, 40));
       const writer = await driver.writer('/upload/data', { append: true });
       assert.equal(writer.size, Buffer.concat(chunks.slice(0, 40)).length);
-      for (const chunk of chunks.slice(40)) await writer.write(chunk);
+      for (const chunk of chunks.slice(40)) await writer.write(Buffer.from(chunk));
       assert.equal(writer.size, Buffer.concat(chunks).length);
       await writer.close();
       assert.ok((await readAll(await driver.read('/upload/data'))).equals(Buffer.concat(chunks)));
@@ -314,6 +314,7 @@ export function testDriver(
 
 async function write(driver: StorageDriver, path: string, chunks: readonly Buffer[]): Promise<void> {
   const writer = await driver.writer(path, { append: false });
-  for (const chunk of chunks) await writer.write(chunk);
+  // A writer keeps what it is given.
+  for (const chunk of chunks) await writer.write(Buffer.from(chunk));
   await writer.close();
 }
