@@ -78,13 +78,14 @@ export function toJson(report: Report): object {
 /** docs/benchmarks.md. */
 export function page(report: Report): string {
   const { machine, date, rounds } = report;
-  const titles = report.contenders.map(({ title }) => title);
+  const [ours, ...others] = report.contenders.map(({ title }) => title);
   return `<!-- Written by \`make bench\`. Do not edit. -->
 
 # Benchmarks
 
-${titles.join(' beside ')}, measured by \`make bench\` on ${date.toISOString().slice(0, 10)} in ${Math.round(report.seconds / 60)} minutes. The ratio is
-Stevedore's figure divided by the best of the others; figures are medians of ${rounds} rounds, with the lowest and the highest.
+${ours} beside ${others.join(' and ')}, measured on ${date.toISOString().slice(0, 10)} by \`make bench\`, which took ${Math.round(report.seconds / 60)} minutes.
+The ratio is Stevedore's figure divided by the best of the others. Figures are medians of ${rounds} rounds, with the lowest and the
+highest in parentheses.
 
 ${tables(report)}
 ## The machine
@@ -100,6 +101,7 @@ that the ratios say more than the figures.
   manifest by tag; ${report.imagesEach} of them are pushed, and each counts when its manifest is acknowledged.
 - Manifests and blobs are asked for again and again for a while, and what comes back is counted after a warm-up. Before that,
   each is fetched once and its digest checked; blobs are then in the page cache for every server.
+- Before the first push that counts, each server has taken a blob of 64 MiB, and before the small images some others.
 - Each round starts every server anew with an empty directory. The servers take turns in each row, and each round another one begins;
   what was written is brought to the disk before the next one pushes. Directories are deleted at the very end.
 - Processor time is that of the server's process (\`/proc/PID/stat\`).

@@ -27,6 +27,8 @@ interface RunOptions {
   readonly rounds: number;
   readonly load: Load;
   readonly folder: string;
+  /** On performance.now()'s clock: a round that would probably end after it is not begun. */
+  readonly deadline: number;
   readonly progress: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -41,7 +43,13 @@ export async function runRounds(options: RunOptions): Promise<Results> {
     options.contenders.map((contender): Result => ({ scenario, contender, measurements: [] })),
   );
   const floors: Floor[] = [];
+  const began = performance.now();
   for (let round = 0; round < options.rounds; round += 1) {
+    const now = performance.now();
+    if (round > 0 && now + (now - began) / round > options.deadline) {
+      options.progress(`no time for more than ${round} rounds`);
+      break;
+    }
     const folder = join(options.folder, `round-${round + 1}`);
     await mkdir(folder);
     await settle(folder);

@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 const REPOSITORY = 'bench/reads';
 /** Clients that ask for manifests and blobs at once. */
 const ASKING = 8;
-export const PUSHING_IMAGES = 8;
+const PUSHING_IMAGES = 8;
 
 /** What one measurement of one server gave. */
 export interface Measurement {
@@ -38,6 +38,9 @@ export interface Scenario {
 export interface Load {
   readonly blobs: readonly Blob[];
   readonly images: readonly Image[];
+  /** Pushed before those that count, because a server is slow at first. */
+  readonly warmUpBlobs: readonly Blob[];
+  readonly warmUpImages: readonly Image[];
   /** The image that is read over and over. */
   readonly read: Image;
   /** Milliseconds for which reads are counted. */
@@ -56,7 +59,15 @@ export function prepareLoad(options: {
   const { blobSize, window, warmUp } = options;
   const [read, ...images] = smallImages(options.images + 1);
   if (read === undefined) throw new Error('no image');
-  return { blobs: largeBlobs(5, blobSize), images, read, window, warmUp };
+  return {
+    blobs: largeBlobs(5, blobSize),
+    images,
+    warmUpBlobs: largeBlobs(1, blobSize / 4),
+    warmUpImages: smallImages(PUSHING_IMAGES * 4),
+    read,
+    window,
+    warmUp,
+  };
 }
 
 /** In the order in which they run: what is pushed first is read later. */
@@ -67,7 +78,10 @@ export const scenarios: readonly Scenario[] = [
     unit: 'MiB',
     rateGoal: 1.5,
     writes: true,
-    run: (server, load, signal) => pushBlobs(server, load.blobs.slice(0, 1), signal),
+    run: async (server, load, signal) => {
+      await pushBlobs(server, load.warmUpBlobs, signal);
+      return pushBlobs(server, load.blobs.slice(0, 1), signal);
+    },
   },
   {
     id: 'push-4',
@@ -146,16 +160,18 @@ async function pushBlobs(
 /** Each client pushes to a repository of its own. */
 async function pushImages(server: ServerProcess, load: Load, signal: AbortSignal): Promise<Measurement> {
   using clients = await openClients(server, PUSHING_IMAGES, signal);
-  let next = 0;
-  return await timed(server, async () => {
+  const push = async (images: readonly Image[]): Promise<number> => {
+    let next = 0;
     await clients.each(async (client, index) => {
-      while (next < load.images.length) {
+      while (next < images.length) {
         next += 1;
-        await client.pushImage(`bench/images-${index}`, at(load.images, next - 1));
+        await client.pushImage(`bench/images-${index}`, at(images, next - 1));
       }
     });
-    return load.images.length;
-  });
+    return images.length;
+  };
+  await push(load.warmUpImages);
+  return await timed(server, () => push(load.images));
 }
 
 async function getManifests(server: ServerProcess, load: Load, signal: AbortSignal): Promise<Measurement> {

@@ -85,8 +85,16 @@ function withoutReport(
     message:
       words === undefined || words === ''
         ? `The pod ended without a report: ${failure?.message ?? 'no reason given'}`.slice(0, LONGEST_MESSAGE)
-        : words.slice(-LONGEST_MESSAGE),
+        : lastWords(words).slice(-LONGEST_MESSAGE),
   };
+}
+
+/** The end of a log, for people: of a collector that was killed while it logged as usual, the last message. */
+function lastWords(log: string): string {
+  const message = /"message":"((?:[^"\\]|\\.)*)"\}$/.exec(log)?.[1];
+  return message === undefined
+    ? log
+    : `The collector ended without a report. The last that it logged: ${message}`;
 }
 
 function completionTime(job: Job): string | undefined {

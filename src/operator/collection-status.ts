@@ -62,6 +62,8 @@ function successNote(run: LastRun): string {
     bytesInTrash = 0,
     readOnlySeconds = 0,
   } = run;
-  const would = run.dryRun === true ? 'would delete' : 'deleted';
-  return `The run ${run.name} ${would} ${manifestsDeleted} manifests and ${blobsDeleted} blobs; ${bytesReclaimed} bytes came back, ${bytesInTrash} are in the trash. Writes were held for ${readOnlySeconds} s.`;
+  const what = `${manifestsDeleted} manifests and ${blobsDeleted} blobs`;
+  return run.dryRun === true
+    ? `The dry run ${run.name} would delete ${what}; ${bytesReclaimed} bytes would come back, ${bytesInTrash} would be in the trash.`
+    : `The run ${run.name} deleted ${what}; ${bytesReclaimed} bytes came back, ${bytesInTrash} are in the trash. Writes were held for ${readOnlySeconds} s.`;
 }

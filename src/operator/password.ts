@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Registry } from '../api/registry.ts';
 import { USE_CREDENTIALS, USE_LABEL } from '../api/names.ts';
 import type { Secret } from '../kube/resources.ts';
@@ -65,6 +66,7 @@ function passwordFlaw(password: Buffer): string | undefined {
   if (password.length > LONGEST_PASSWORD_BYTES) {
     return `a password of more than ${LONGEST_PASSWORD_BYTES} bytes, which bcrypt would cut`;
   }
+  if (!isUtf8(password)) return 'a password that is no UTF-8 text, which no client can send';
   if (password.includes(0)) return 'a password with a null byte, which no client can send';
   return undefined;
 }

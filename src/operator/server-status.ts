@@ -15,13 +15,26 @@ export const readServerStatus: ReadServerStatus = async (address) => {
       signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
       redirect: 'error',
     });
-    const text = await response.text();
-    return response.ok && text.length <= LONGEST_DOCUMENT ? parseStatusDocument(text) : undefined;
+    const text = await textUpTo(response, LONGEST_DOCUMENT);
+    return response.ok && text !== undefined ? parseStatusDocument(text) : undefined;
   } catch {
     // Not there, not reachable, too slow, or no registry server: all the same to who asks.
     return undefined;
   }
 };
+
+/** A body as text, undefined when it is longer than `most` bytes: whoever holds the pod's address may send without end. */
+export async function textUpTo(response: Response, most: number): Promise<string | undefined> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  // Leaving the loop cancels the rest.
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > most) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
 
 /** Reads the document as far as it fits; whoever holds the pod's address may answer anything. */
 export function parseStatusDocument(text: string): StatusDocument | undefined {

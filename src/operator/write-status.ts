@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { FIELD_MANAGER } from '../api/names.ts';
-import { isConflict } from '../kube/api-error.ts';
+import { isConflict, isNotFound } from '../kube/api-error.ts';
 import type { ResourceType } from '../kube/resources.ts';
 import type { Kube } from './apply-child.ts';
 import type { Condition } from './conditions.ts';
@@ -19,8 +19,8 @@ interface WithStatus {
 }
 
 /**
- * Writes the status when it says something new. `stale`: the object has changed since it was read, so that what
- * follows from it may be wrong; whoever changed it has caused another look.
+ * Writes the status when it says something new. `stale`: the object has changed since it was read, or is gone, so that
+ * what follows from it may be wrong; whoever changed it has caused another look.
  */
 export async function writeStatus(
   kube: Pick<Kube, 'apply'>,
@@ -38,7 +38,7 @@ export async function writeStatus(
     );
     return 'written';
   } catch (error) {
-    if (isConflict(error)) return 'stale';
+    if (isConflict(error) || isNotFound(error)) return 'stale';
     throw error;
   }
 }

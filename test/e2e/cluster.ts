@@ -14,6 +14,8 @@ const RELEASE = 'stevedore';
 export interface Cluster {
   /** The folder with what the cluster has on disk, as the nodes' `certs.d`. */
   readonly state: string;
+  /** The folder of the programs that it is made of. */
+  readonly bin: string;
   readonly kubeconfig: string;
   /** kubectl that must succeed; returns what it printed. */
   kubectl(args: readonly string[]): Promise<string>;
@@ -45,6 +47,7 @@ export async function clusterOfThisMachine(): Promise<Cluster> {
     succeed(join(bin, 'kubectl'), ['--kubeconfig', kubeconfig, ...args], options);
   return {
     state,
+    bin,
     kubeconfig,
     tryKubectl,
     kubectl: (args) => kubectl(args, { timeout: 180_000 }),
@@ -83,8 +86,12 @@ export async function loadImage(): Promise<string> {
   return name;
 }
 
-/** Installs the chart, or upgrades it, with this image, and waits until the operator is ready. */
-export async function installChart(cluster: Cluster, image: string): Promise<string> {
+/** Installs the chart, or upgrades it, with this image and these values, and waits until the operator is ready. Returns its pod. */
+export async function installChart(
+  cluster: Cluster,
+  image: string,
+  values: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const [repository, tag] = image.split(/:(?=[^/]*$)/);
   await helm(cluster, [
     'upgrade',
@@ -94,6 +101,7 @@ export async function installChart(cluster: Cluster, image: string): Promise<str
     '--wait',
     '--timeout=60s',
     `--set=image.repository=${repository},image.tag=${tag}`,
+    ...Object.entries(values).map(([name, value]) => `--set=${name}=${value}`),
   ]);
   return operatorPod(cluster);
 }
@@ -105,6 +113,32 @@ export async function helm(cluster: Cluster, args: readonly string[]): Promise<s
   return succeed(program, ['--kubeconfig', cluster.kubeconfig, '--namespace', SYSTEM_NAMESPACE, ...args], {
     timeout: 120_000,
   });
+}
+
+/** The folder of the volume of a claim: the node is this machine, and its volumes are folders. */
+export async function volumeFolder(
+  cluster: Cluster,
+  claim: string,
+  namespace = TEAM_NAMESPACE,
+): Promise<string> {
+  const volume = await cluster.field(`persistentvolumeclaim/${claim}`, '.spec.volumeName', namespace);
+  if (volume === undefined) throw new Error(`the claim ${claim} has no volume`);
+  return join(cluster.state, 'volumes', volume);
+}
+
+/** Throws when the API server refused the operator anything for lack of rights since its pod started. */
+export async function assertNothingForbidden(cluster: Cluster): Promise<void> {
+  const pod = (await operatorPod(cluster)).replace(/^pod\//, '');
+  const log = await cluster.kubectl(['logs', `--namespace=${SYSTEM_NAMESPACE}`, pod]);
+  const refusal = log.split('\n').find((line) => /forbidden/i.test(line));
+  if (refusal !== undefined) throw new Error(`the operator lacks a right: ${refusal}`);
+  const page = `/api/v1/namespaces/${SYSTEM_NAMESPACE}/pods/${pod}:8081/proxy/metrics`;
+  const metrics = await cluster.kubectl(['get', '--raw', page]);
+  const requests = metrics.split('\n').filter((line) => line.startsWith('rest_client_requests_total{'));
+  if (!requests.some((line) => line.includes('code="200"')))
+    throw new Error('the operator asked for nothing');
+  const refused = requests.filter((line) => /code="40[13]"/.test(line));
+  if (refused.length > 0) throw new Error(`requests of the operator were refused: ${refused.join('; ')}`);
 }
 
 /** The name of the operator's pod. */

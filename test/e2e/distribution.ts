@@ -27,8 +27,8 @@ export interface DistributionPlace {
   readonly config: string;
   /** `rootdirectory`. */
   readonly storage: string;
-  /** Whose files it writes; ours unless said. */
-  readonly owner?: { readonly uid: number; readonly gid: number };
+  /** Who runs it, and where; as we do unless said. */
+  readonly process?: { readonly uid: number; readonly gid: number; readonly cwd: string };
 }
 
 const environment = { ...process.env, OTEL_TRACES_EXPORTER: 'none' };
@@ -43,7 +43,7 @@ export async function serveWithDistribution(
   const child = spawn(await distribution.program(), ['serve', place.config], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: environment,
-    ...place.owner,
+    ...place.process,
   });
   t.after(() => killProcess(child));
   const lines: string[] = [];

@@ -13,7 +13,24 @@ export interface ImageLayout {
 }
 
 /** Writes an OCI layout with one image of `count` layers, each a tar with one file of `size` random bytes. */
-export async function writeImageLayout(folder: string, count: number, size: number): Promise<ImageLayout> {
+export function writeImageLayout(folder: string, count: number, size: number): Promise<ImageLayout> {
+  const layers = Array.from({ length: count }, (_, index) =>
+    tarWithOneFile(`layer-${index}`, randomBytes(size), 0o644),
+  );
+  return writeLayout(folder, layers, {});
+}
+
+/** Writes an OCI layout with an image that runs a program, which needs no other file. */
+export async function writeProgramLayout(folder: string, program: string): Promise<ImageLayout> {
+  const layer = tarWithOneFile('program', await readFile(program), 0o755);
+  return writeLayout(folder, [layer], { Entrypoint: ['/program'] });
+}
+
+async function writeLayout(
+  folder: string,
+  tars: readonly Buffer[],
+  settings: Readonly<Record<string, unknown>>,
+): Promise<ImageLayout> {
   const blobs = join(folder, 'blobs/sha256');
   await mkdir(blobs, { recursive: true });
   let total = 0;
@@ -25,15 +42,12 @@ export async function writeImageLayout(folder: string, count: number, size: numb
   };
 
   const layers = [];
-  for (let index = 0; index < count; index++) {
-    const layer = tarWithOneFile(`layer-${index}`, randomBytes(size));
-    layers.push(await put('application/vnd.oci.image.layer.v1.tar', layer));
-  }
+  for (const tar of tars) layers.push(await put('application/vnd.oci.image.layer.v1.tar', tar));
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
   const rootfs = { type: 'layers', diff_ids: layers.map((layer) => layer.digest) };
   const config = await put(
     'application/vnd.oci.image.config.v1+json',
-    Buffer.from(JSON.stringify({ architecture, os: 'linux', config: {}, rootfs })),
+    Buffer.from(JSON.stringify({ architecture, os: 'linux', config: settings, rootfs })),
   );
   const mediaType = 'application/vnd.oci.image.manifest.v1+json';
   const manifest = await put(
@@ -66,11 +80,11 @@ export async function compareLayouts(expected: string, actual: string): Promise<
 }
 
 /** A tar in the ustar format. */
-function tarWithOneFile(name: string, content: Buffer): Buffer {
+function tarWithOneFile(name: string, content: Buffer, mode: number): Buffer {
   const header = Buffer.alloc(512);
   const octal = (value: number, width: number) => value.toString(8).padStart(width - 1, '0') + '\0';
   header.write(name, 0);
-  header.write(octal(0o644, 8), 100);
+  header.write(octal(mode, 8), 100);
   header.write(octal(0, 8) + octal(0, 8), 108);
   header.write(octal(content.length, 12) + octal(0, 12), 124);
   header.write(' '.repeat(8) + '0', 148);

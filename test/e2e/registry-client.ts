@@ -101,6 +101,13 @@ export function openRequest(
   };
 }
 
+/** Path and query of a Location, which may be a whole URL. */
+export function pathOf(location: string | undefined): string {
+  if (location === undefined) throw new Error('there is no Location');
+  const url = new URL(location, 'https://registry');
+  return `${url.pathname}${url.search}`;
+}
+
 /** The certificate that is served to a client that asks for `name` and trusts the place's authority. Throws when it does not fit. */
 export function servedCertificate(place: RegistryPlace, name: string): Promise<PeerCertificate> {
   return new Promise((resolve, reject) => {

@@ -4,9 +4,11 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImageClient } from './image-client.ts';
 import { compareLayouts, writeImageLayout, type ImageLayout } from './image-layout.ts';
+import { readyRegistry } from './ready-registry.ts';
 import {
   ask,
   openRequest,
+  pathOf,
   servedCertificate,
   type OpenRequest,
   type RegistryPlace,
@@ -68,12 +70,9 @@ export function mainJob(stage: Stage, folder: string): readonly Step[] {
     step('Apply a Registry with one user, and wait until it is ready', async () => {
       await stage.apply(users([alice]));
       await stage.apply(registry(port));
-      await stage.ready('registry/team');
+      place = await readyRegistry(stage, 'team', { name: NAME, address: '127.0.0.1', port });
       const url = await stage.field('registry/team', '.status.url');
       assert.equal(url, `https://${NAME}:${port}`);
-      const authority = await stage.field('configmap/team-ca', '.data.ca\\.crt');
-      assert.ok(authority !== undefined, 'there is no ConfigMap team-ca with a ca.crt');
-      place = { name: NAME, address: '127.0.0.1', port, authority };
       images = stage.images(place, REPOSITORY, folder);
       serverPod = await stage.servers();
       return `Ready at ${url}`;
@@ -227,13 +226,6 @@ export function mainJob(stage: Stage, folder: string): readonly Step[] {
 
 const mebibytes = (bytes: number) => `${(bytes / MEBIBYTE).toFixed(1)} MiB`;
 const sha256 = (content: Buffer) => `sha256:${createHash('sha256').update(content).digest('hex')}`;
-
-/** Location may be a path or a whole URL. */
-function pathOf(location: string | undefined): string {
-  assert.ok(location !== undefined, 'there is no Location');
-  const url = new URL(location, 'https://registry');
-  return `${url.pathname}${url.search}`;
-}
 
 /** What the files on the volume of the Registry add up to. The node is this machine, and its volumes are folders. */
 async function volumeBytes(stage: Stage): Promise<number> {

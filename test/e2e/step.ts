@@ -1,3 +1,5 @@
+import type { TestContext } from 'node:test';
+
 /** One thing that is done and checked; what `run` returns is what was seen, in one line. It throws when that is not what should be. */
 export interface Step {
   readonly title: string;
@@ -26,4 +28,17 @@ export async function tell(steps: readonly Step[], write: (text: string) => void
     write(`       ${seconds.padStart(5)} s  ${outcome.seen}\n`);
   }
   write(`All ${steps.length} steps in ${((performance.now() - began) / 1000).toFixed(0)} s.\n`);
+}
+
+/** Runs the steps as tests of their own, one after another. Each builds on those before, so it stops at the first that fails. */
+export async function testSteps(t: TestContext, steps: readonly Step[]): Promise<void> {
+  let passed = true;
+  for (const { title, run } of steps) {
+    if (!passed) return;
+    passed = false;
+    await t.test(title, async (t) => {
+      t.diagnostic(await run());
+      passed = true;
+    });
+  }
 }

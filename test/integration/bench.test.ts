@@ -15,6 +15,7 @@ test('the measuring program gets a figure of our server in every scenario, and s
     rounds: 1,
     load: prepareLoad({ images: 8, blobSize: 3 * 1024 * 1024, window: 50, warmUp: 10 }),
     folder,
+    deadline: Number.POSITIVE_INFINITY,
     progress: () => {},
     signal: AbortSignal.timeout(60_000),
   });
@@ -38,6 +39,7 @@ test('a run that is stopped ends with the reason', async (t) => {
     rounds: 1,
     load: prepareLoad({ images: 1, blobSize: 1024, window: 60_000, warmUp: 10 }),
     folder,
+    deadline: Number.POSITIVE_INFINITY,
     progress: (line) => {
       // The next ones would go on for minutes.
       if (line.includes('small images')) setImmediate(() => stop.abort(new Error('enough')));

@@ -61,11 +61,11 @@ export async function pushBlob(
   return digest;
 }
 
-/** A request body that arrives in chunks. */
+/** A request body that arrives in chunks, each in memory of its own as from a socket: the store keeps it. */
 export function bodyOf(bytes: Buffer, chunkBytes = 64 * 1024): Readable {
   const chunks: Buffer[] = [];
   for (let start = 0; start < bytes.length; start += chunkBytes) {
-    chunks.push(bytes.subarray(start, start + chunkBytes));
+    chunks.push(Buffer.from(bytes.subarray(start, start + chunkBytes)));
   }
   return Readable.from(chunks, { objectMode: false });
 }

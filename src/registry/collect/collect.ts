@@ -110,8 +110,9 @@ class Collection {
       const now = await lease.storeNow();
       const marked = await this.#markNow(now);
       await sweep.restore(marked, trash);
+      await sweep.purgeExpired(marked, trash, { trashGrace: this.#options.trashGrace, now });
       await sweep.moveAway(marked);
-      await sweep.purge(marked, trash, { trashGrace: this.#options.trashGrace, now });
+      if (this.#options.trashGrace === 0) await sweep.purgeMoved(marked);
     } finally {
       this.#counts = sweep.counts();
       await lease.release();
@@ -130,11 +131,10 @@ class Collection {
   summary(): string {
     const { manifests, links, blobs, bytesReclaimed, bytesInTrash } = this.#counts;
     if (manifests + links + blobs + bytesReclaimed === 0) return 'nothing to delete';
-    const verb = this.#options.dryRun ? 'would delete' : 'deleted';
-    return (
-      `${verb} ${manifests} manifests, ${blobs} blobs and ${links} links; ` +
-      `${bytesReclaimed} bytes came back, ${bytesInTrash} bytes are in the trash`
-    );
+    const what = `${manifests} manifests, ${blobs} blobs and ${links} links`;
+    return this.#options.dryRun
+      ? `would delete ${what}; ${bytesReclaimed} bytes would come back, ${bytesInTrash} bytes would be in the trash`
+      : `deleted ${what}; ${bytesReclaimed} bytes came back, ${bytesInTrash} bytes are in the trash`;
   }
 
   report(result: CollectionResult, message: string): CollectionReport {

@@ -107,6 +107,7 @@ class Marking {
       if (!keep.has(digest)) this.#manifestLinks.push(await this.#linksOfManifest(scan.repository, digest));
     }
     await this.#danglingTags(scan);
+    for (const digest of scan.dead) await this.#deadLink(revisionLinkPath(scan.repository, digest));
     for (const digest of scan.layers) await this.#layer(scan.repository, digest);
   }
 
@@ -178,11 +179,13 @@ class Marking {
   /** A tag whose manifest is gone, as a refused push may leave it: nobody can pull it. */
   async #danglingTags({ repository, revisions, tags }: RepositoryScan): Promise<void> {
     for (const [tag, digest] of tags) {
-      if (revisions.has(digest)) continue;
-      const path = tagCurrentLinkPath(repository, tag);
-      const stat = await this.#stat(path);
-      if (stat && this.#isOld(stat.modifiedAt)) this.#links.push(path);
+      if (!revisions.has(digest)) await this.#deadLink(tagCurrentLinkPath(repository, tag));
     }
+  }
+
+  async #deadLink(path: string): Promise<void> {
+    const stat = await this.#stat(path);
+    if (stat && this.#isOld(stat.modifiedAt)) this.#links.push(path);
   }
 
   async #layer(repository: RepositoryName, digest: Digest): Promise<void> {

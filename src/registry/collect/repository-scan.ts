@@ -3,7 +3,7 @@ import { digestAlgorithm, digestOf, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
 import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
-import { readLink } from '../storage/links.ts';
+import { readLink, statIfThere } from '../storage/links.ts';
 import {
   blobDataPath,
   layerLinkPath,
@@ -29,6 +29,11 @@ export interface RepositoryScan {
   readonly repository: RepositoryName;
   readonly revisions: ReadonlyMap<Digest, Revision>;
   readonly tags: ReadonlyMap<Tag, Digest>;
+  /**
+   * Manifests whose link leads to no bytes and that no tag or index names: nobody can have them. A power cut in a push that
+   * was not acknowledged may leave such a link.
+   */
+  readonly dead: readonly Digest[];
   /** Digests with a `_layers` link. */
   readonly layers: readonly Digest[];
 }
@@ -39,6 +44,16 @@ export type ReferenceCache = Map<Digest, References>;
 /** A manifest that is linked but cannot be read, or is not what its digest says: its references are unknown, so nothing may be deleted. */
 class UnreadableManifestError extends Error {
   override readonly name = 'UnreadableManifestError';
+  /** Its bytes are nowhere, rather than there and wrong. */
+  readonly missing: boolean;
+
+  constructor(repository: RepositoryName, canonical: Digest, state: 'missing' | 'damaged') {
+    super(
+      `the bytes of manifest ${repository}@${canonical} are ${state}, so what it needs is unknown and nothing was ` +
+        `deleted. Push the image again, or delete the manifest by its digest`,
+    );
+    this.missing = state === 'missing';
+  }
 }
 
 /**
@@ -52,18 +67,29 @@ export async function scanRepository(
 ): Promise<RepositoryScan> {
   const tags = await readTags(driver, repository);
   const revisions = new Map<Digest, Revision>();
+  const withoutBytes = new Map<Digest, UnreadableManifestError>();
   for (const digest of await listDigests(driver, revisionsFolder(repository))) {
-    const revision = await readRevision(driver, repository, digest, cache);
-    if (revision) revisions.set(digest, revision);
+    try {
+      const revision = await readRevision(driver, repository, digest, cache);
+      if (revision) revisions.set(digest, revision);
+    } catch (error) {
+      if (!(error instanceof UnreadableManifestError) || !error.missing) throw error;
+      withoutBytes.set(digest, error);
+    }
   }
   for (const digest of tags.values()) {
-    // A tag may point at a manifest whose link an earlier run took away; the tag makes it a root again.
-    if (revisions.has(digest) || !(await restoreFromTrash(driver, revisionLinkPath(repository, digest))))
-      continue;
-    const revision = await readRevision(driver, repository, digest, cache);
+    if (revisions.has(digest)) continue;
+    const revision = await findTagged(driver, repository, digest, cache);
     if (revision) revisions.set(digest, revision);
   }
-  return { repository, revisions, tags, layers: await listDigests(driver, layersFolder(repository)) };
+  for (const { references } of revisions.values()) {
+    for (const child of references.manifests) {
+      const error = withoutBytes.get(child);
+      if (error) throw error;
+    }
+  }
+  const layers = await listDigests(driver, layersFolder(repository));
+  return { repository, revisions, tags, dead: [...withoutBytes.keys()], layers };
 }
 
 /** The digest under which a blob's bytes lie: its own for sha256, what its link says otherwise. */
@@ -79,6 +105,23 @@ export async function canonicalBlobDigest(
   return readLink(driver, path);
 }
 
+/**
+ * The manifest of a tag that has no readable link. An earlier run may have taken the link away; the tag makes it a root
+ * again. One that is empty or damaged serves nobody, but pushing the image again mends it, so its content stays.
+ */
+async function findTagged(
+  driver: StorageDriver,
+  repository: RepositoryName,
+  digest: Digest,
+  cache: ReferenceCache,
+): Promise<Revision | undefined> {
+  const path = revisionLinkPath(repository, digest);
+  if (!(await statIfThere(driver, path)) && !(await restoreFromTrash(driver, path))) return undefined;
+  const revision = await readRevision(driver, repository, digest, cache);
+  if (revision !== undefined || digestAlgorithm(digest) !== 'sha256') return revision;
+  return { digest, canonical: digest, references: await readReferences(driver, repository, digest, cache) };
+}
+
 async function readRevision(
   driver: StorageDriver,
   repository: RepositoryName,
@@ -88,11 +131,20 @@ async function readRevision(
   // An empty link is what a crash of an old server left: absent, for every server.
   const canonical = await readLink(driver, revisionLinkPath(repository, digest));
   if (canonical === undefined) return undefined;
+  return { digest, canonical, references: await readReferences(driver, repository, canonical, cache) };
+}
+
+async function readReferences(
+  driver: StorageDriver,
+  repository: RepositoryName,
+  canonical: Digest,
+  cache: ReferenceCache,
+): Promise<References> {
   const known = cache.get(canonical);
-  if (known) return { digest, canonical, references: known };
+  if (known) return known;
   const references = referencesOf(await readManifest(driver, repository, canonical));
   cache.set(canonical, references);
-  return { digest, canonical, references };
+  return references;
 }
 
 async function readManifest(
@@ -102,10 +154,7 @@ async function readManifest(
 ): Promise<Uint8Array> {
   const bytes = await findManifest(driver, blobDataPath(canonical));
   if (bytes !== undefined && digestOf(bytes) === canonical) return bytes;
-  throw new UnreadableManifestError(
-    `the bytes of manifest ${repository}@${canonical} are ${bytes === undefined ? 'missing' : 'damaged'}, ` +
-      `so what it needs is unknown and nothing was deleted. Push the image again, or delete the manifest by its digest`,
-  );
+  throw new UnreadableManifestError(repository, canonical, bytes === undefined ? 'missing' : 'damaged');
 }
 
 async function findManifest(driver: StorageDriver, path: string): Promise<Uint8Array | undefined> {

@@ -1,6 +1,6 @@
 import type { CollectorLease } from '../lease/collector-lease.ts';
 import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
-import { trashPath } from '../storage/paths.ts';
+import { BLOBS_ROOT, trashPath } from '../storage/paths.ts';
 import { moveToTrash, purge, restoreFromTrash, type TrashEntry } from '../storage/trash.ts';
 import { isExpired, type Mark } from './mark.ts';
 
@@ -14,6 +14,9 @@ export interface SweepCounts {
 
 /** How many operations are under way at once. Each checks the lease for itself. */
 const BATCH = 16;
+
+/** How often links are taken that readers bring back. */
+const ROUNDS = 3;
 
 /**
  * Takes away what a mark found, each step under the lease's fence. Nothing is destroyed at first: links and data are
@@ -61,12 +64,34 @@ export class Sweep {
     });
   }
 
+  /**
+   * Destroys what lay in the trash before the mark, is not needed by it and has been there for the grace. Before anything
+   * is moved: folders of the trash take space too, and a store that is full has none.
+   */
+  async purgeExpired(
+    marked: Mark,
+    trash: readonly TrashEntry[],
+    options: { readonly trashGrace: number; readonly now: number },
+  ): Promise<void> {
+    this.#bytesInTrash = trash.reduce((sum, { size }) => sum + size, 0);
+    const expired = trash.filter(
+      (entry) => isExpired(entry, marked, options) || this.#isOldTwin(entry, options),
+    );
+    await this.#purge(marked, expired);
+  }
+
   /** Links first, then data: at no moment does a link lead to data that is not there. */
   async moveAway(marked: Mark): Promise<void> {
-    await this.#inBatches(marked.manifestLinks, async (links) => {
-      for (const path of links) await this.#move(path, 0);
-      this.#manifests++;
-    });
+    // A step of its own for each link: a manifest may have been under a thousand tags. Its own link goes last.
+    const history = marked.manifestLinks.flatMap((links) => links.slice(0, -1));
+    await this.#inBatches(history, async (path) => void (await this.#move(path, 0)));
+    await this.#inBatches(
+      marked.manifestLinks.flatMap((links) => links.slice(-1)),
+      async (path) => {
+        await this.#move(path, 0);
+        this.#manifests++;
+      },
+    );
     await this.#inBatches(marked.links, async (path) => {
       if (await this.#move(path, 0)) this.#links++;
     });
@@ -75,25 +100,44 @@ export class Sweep {
     });
   }
 
+  /** Destroys what this run moved: the fence has held since the mark, so nobody was told that it is there. */
+  async purgeMoved(marked: Mark): Promise<void> {
+    await this.#purge(marked, this.#moved);
+  }
+
   /**
-   * Destroys what lay in the trash before the mark, is not needed by it and has been there for the grace. With no grace,
-   * what this run moved as well: the fence has held since the mark, so nobody was told that it is there.
+   * Links first, and those that readers bring back meanwhile once more: one that led to nothing would stop every later
+   * run.
    */
-  async purge(
-    marked: Mark,
-    trash: readonly TrashEntry[],
-    options: { readonly trashGrace: number; readonly now: number },
-  ): Promise<void> {
-    const expired = trash.filter(
-      (entry) => isExpired(entry, marked, options) || this.#isOldTwin(entry, options),
-    );
-    const gone = options.trashGrace === 0 ? [...expired, ...this.#moved] : expired;
-    const total = [...trash, ...this.#moved].reduce((sum, { size }) => sum + size, 0);
-    this.#bytesInTrash = total;
-    await this.#inBatches(gone, async (entry) => {
+  async #purge(marked: Mark, gone: readonly TrashEntry[]): Promise<void> {
+    let links = gone.filter(({ path }) => !path.startsWith(BLOBS_ROOT));
+    for (let round = 0; links.length > 0 && round < ROUNDS; round++) {
+      const missed = await this.#destroy(links);
+      links = await this.#moveBack(missed.filter(({ path }) => !marked.needed.has(path)));
+    }
+    await this.#destroy(gone.filter(({ path }) => path.startsWith(BLOBS_ROOT)));
+  }
+
+  /** @returns those that were not in the trash any more. */
+  async #destroy(entries: readonly TrashEntry[]): Promise<TrashEntry[]> {
+    const missed: TrashEntry[] = [];
+    await this.#inBatches(entries, async (entry) => {
       if (await purge(this.#driver, entry)) this.#bytesReclaimed += entry.size;
+      else missed.push(entry);
       this.#bytesInTrash -= entry.size;
     });
+    return missed;
+  }
+
+  /** By way of the trash, since a step without an answer may not destroy what somebody pushes later. */
+  async #moveBack(entries: readonly TrashEntry[]): Promise<TrashEntry[]> {
+    const moved: TrashEntry[] = [];
+    await this.#inBatches(entries, async ({ path, size }) => {
+      if (!(await moveToTrash(this.#driver, path, this.#run))) return;
+      moved.push({ path, trashPath: trashPath(path, this.#run), size, trashedAt: 0 });
+      this.#bytesInTrash += size;
+    });
+    return moved;
   }
 
   #isOldTwin(entry: TrashEntry, options: { readonly trashGrace: number; readonly now: number }): boolean {
@@ -102,8 +146,10 @@ export class Sweep {
 
   async #move(path: string, size: number): Promise<boolean> {
     const moved = await moveToTrash(this.#driver, path, this.#run);
-    if (moved) this.#moved.push({ path, trashPath: trashPath(path, this.#run), size, trashedAt: 0 });
-    return moved;
+    if (!moved) return false;
+    this.#moved.push({ path, trashPath: trashPath(path, this.#run), size, trashedAt: 0 });
+    this.#bytesInTrash += size;
+    return true;
   }
 
   async #inBatches<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {

@@ -30,8 +30,14 @@ export async function postUpload(
   }
   const upload = await context.uploads.open(repository, { ...(algorithm && { algorithm }) }, permit);
   if (whole === undefined) return answerUpload(exchange, 202, upload, repository, context);
-  await append(exchange, upload, permit, repository, context);
-  await upload.commit(whole, permit);
+  try {
+    await append(exchange, upload, permit, repository, context);
+    await upload.commit(whole, permit);
+  } catch (error) {
+    // The client was never told of the upload, so nobody could go on with it or give it up.
+    await upload.discard();
+    throw error;
+  }
   answerBlobCreated(exchange, context, repository, whole);
 }
 

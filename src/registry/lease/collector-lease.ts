@@ -5,7 +5,7 @@ import { PathNotFoundError } from '../storage/driver.ts';
 import { RUNS_ROOT, SERVERS_ROOT } from '../storage/paths.ts';
 import { decodeAnnouncement, type Announcement } from './announcement.ts';
 import { elapsedForHolder, momentOf, type Moment } from './elapsed.ts';
-import { LeaseWatch } from './lease-watch.ts';
+import { LeaseWatch, type Look } from './lease-watch.ts';
 import type { LeaseParameters } from './parameters.ts';
 import { listNames, modifiedAtIfThere, readIfThere, runPath, writeRun } from './run-files.ts';
 import type { RunRecord } from './run-record.ts';
@@ -84,7 +84,7 @@ export class CollectorLease {
     // Long enough to outlive a collector that died.
     const giveUpAt = clock.monotonic() + parameters.duration + parameters.margin;
     for (let attempt = 1; ; attempt++) {
-      if ((await this.#watch.look()).live.length === 0) {
+      if ((await this.#lookForOthers()).live.length === 0) {
         // Under a name of its own: a run that said `done` is over for everybody who saw it.
         const run = attempt === 1 ? this.#deps.run : `${this.#deps.run}-${attempt}`;
         await this.#write({ run, phase: 'draining' });
@@ -199,6 +199,19 @@ export class CollectorLease {
       this.#renewed !== undefined &&
       elapsedForHolder(clock, this.#renewed) < parameters.duration - parameters.margin
     );
+  }
+
+  /**
+   * One that died before this process began to look is told by the store's stamps, so that it need not be watched until it
+   * lapses. Our own stamp is on a record that is over from the start: nobody waits for it.
+   */
+  async #lookForOthers(): Promise<Look> {
+    const look = await this.#watch.look();
+    if (look.live.length === 0) return look;
+    const run = `${this.#deps.run}-look`;
+    await writeRun(this.#deps.driver, { ...this.#record, run, phase: 'done' });
+    const { modifiedAt } = await this.#deps.driver.stat(runPath(run));
+    return this.#watch.look(modifiedAt);
   }
 
   async #renewUntilEnded(): Promise<void> {

@@ -37,13 +37,13 @@ export class LeaseWatch {
   async look(storeNow?: number): Promise<Look> {
     const began = momentOf(this.#clock);
     const records = await readRuns(this.#driver, this.#observer);
-    const unseen = records.filter(({ run, phase }) => phase !== 'done' && this.#observer.isNew(run));
+    const unfinished = records.filter(({ phase }) => phase !== 'done');
     const ages =
-      storeNow === undefined || unseen.length === 0
+      storeNow === undefined || unfinished.length === 0
         ? new Map<string, number>()
         : await runAges(
             this.#driver,
-            unseen.map(({ run }) => run),
+            unfinished.map(({ run }) => run),
             storeNow,
             this.#parameters.margin,
           );

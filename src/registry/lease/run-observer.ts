@@ -4,6 +4,8 @@ interface Observed {
   readonly record: RunRecord;
   /** Monotonic milliseconds when this record was first seen. */
   readonly since: number;
+  /** Whether it has been seen to change: then this process knows better than the store how old it is. */
+  readonly watched: boolean;
 }
 
 /**
@@ -16,8 +18,8 @@ export class RunObserver {
   /**
    * Takes in a complete list of the runs.
    * @param monotonic milliseconds, taken after the files were read.
-   * @param ages by run, how long ago the store says its file changed, in milliseconds, where that is known: on the first
-   * sight of a run it tells a dead one at once, so that who has not been looking need not wait.
+   * @param ages by run, how long ago the store says its file changed, in milliseconds, where that is known: of a run that
+   * was not seen to change yet it tells a dead one at once, so that who has not been looking need not wait.
    */
   observe(
     records: readonly RunRecord[],
@@ -28,9 +30,11 @@ export class RunObserver {
     for (const run of this.#observed.keys()) if (!present.has(run)) this.#observed.delete(run);
     for (const record of records) {
       const before = this.#observed.get(record.run);
-      if (before !== undefined && sameRecord(before.record, record)) continue;
-      const age = before === undefined ? Math.max(0, ages.get(record.run) ?? 0) : 0;
-      this.#observed.set(record.run, { record, since: monotonic - age });
+      const changed = before !== undefined && !sameRecord(before.record, record);
+      const watched = changed || before?.watched === true;
+      const since = changed || before === undefined ? monotonic : before.since;
+      const atMost = watched ? since : monotonic - (ages.get(record.run) ?? 0);
+      this.#observed.set(record.run, { record, since: Math.min(since, atMost), watched });
     }
   }
 
@@ -45,11 +49,6 @@ export class RunObserver {
   finished(run: string): RunRecord | undefined {
     const record = this.#observed.get(run)?.record;
     return record?.phase === 'done' ? record : undefined;
-  }
-
-  /** True until a run has been seen for the first time. */
-  isNew(run: string): boolean {
-    return !this.#observed.has(run);
   }
 }
 

@@ -4,6 +4,7 @@ import type { StatusDocument } from '../../contract/status-document.ts';
 import { RegistryError } from '../errors.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Announcer } from './announcer.ts';
+import { elapsedForHolder } from './elapsed.ts';
 import { LeaseWatch, type Look } from './lease-watch.ts';
 import { OpenUploads } from './open-uploads.ts';
 import { leaseParameters, type LeaseParameters } from './parameters.ts';
@@ -45,6 +46,8 @@ export class ServerLease implements WriteGate, UploadActivity {
   /** The announcement of the other state is on its way: nobody may begin to write before it has landed. */
   #turning: Promise<void> | undefined;
   #loop: Promise<void> | undefined;
+  /** Counts how often the server turned to writing, so that one loop at a time goes on. */
+  #period = 0;
   #readOnlySince: number | undefined;
 
   constructor(deps: ServerLeaseDependencies) {
@@ -140,11 +143,17 @@ export class ServerLease implements WriteGate, UploadActivity {
     let ended = false;
     return {
       check: async () => {
-        if (this.#watch.permission()) return;
-        const { live } = await this.#look();
-        if (live.length === 0) return;
-        if (kind === 'upload' && live.every(({ phase }) => phase === 'draining')) return;
-        throw heldTooLong(live.map(({ phase }) => phase));
+        // A look that others began may be too old by the time it ends; then one of our own decides.
+        for (const fresh of [false, true]) {
+          if (this.#watch.permission()) return;
+          const { live, began } = await this.#look({ fresh });
+          if (live.length === 0) continue;
+          if (kind !== 'upload' || live.some(({ phase }) => phase !== 'draining')) {
+            throw heldTooLong(live.map(({ phase }) => phase));
+          }
+          if (elapsedForHolder(this.#clock, began) < this.#parameters.permission) return;
+        }
+        if (!this.#watch.permission()) throw heldTooLong(this.#watch.live().map(({ phase }) => phase));
       },
       validate: async () => {
         const { live, runs } = await this.#look({ fresh: true });
@@ -204,10 +213,10 @@ export class ServerLease implements WriteGate, UploadActivity {
   }
 
   async #becomeWriting(): Promise<void> {
+    this.#loop = this.#lookWhileWriting(++this.#period);
     const storeNow = await this.#announcer.announce(this.#facts('writing'));
     await this.#look(storeNow === undefined ? {} : { storeNow });
     this.#state = 'writing';
-    this.#loop = this.#lookWhileWriting();
   }
 
   async #becomeIdle(): Promise<void> {
@@ -218,13 +227,18 @@ export class ServerLease implements WriteGate, UploadActivity {
   }
 
   /** Looks every 2 s until there was nothing to write for a while, then says so. */
-  async #lookWhileWriting(): Promise<void> {
-    while (this.#state === 'writing') {
+  async #lookWhileWriting(period: number): Promise<void> {
+    while (this.#period === period) {
       try {
         await this.#clock.sleep(this.#parameters.lookEvery, this.#stop.signal);
-        await this.#look();
-        if (this.#isIdle()) await this.#turn(this.#becomeIdle());
-        else await this.#acknowledge();
+        if (this.#turning || this.#period !== period) continue;
+        if (this.#state === 'writing') await this.#look();
+        // Idle already: the store failed in the middle of a turn, and what is announced may be wrong.
+        if (this.#state === 'idle' || this.#isIdle()) {
+          await this.#turn(this.#becomeIdle());
+          return;
+        }
+        await this.#acknowledge();
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         this.#log.warn({ error }, 'the read-only lease cannot be read; writes wait until it can');

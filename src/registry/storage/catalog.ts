@@ -16,9 +16,22 @@ export async function listRepositories(
   return repositories;
 }
 
-/** All repositories, sorted bytewise. */
+/** Something lies where a repository would, under a name that none can have. */
+class UnknownRepositoryError extends Error {
+  override readonly name = 'UnknownRepositoryError';
+}
+
+/**
+ * All repositories, sorted bytewise.
+ * @throws UnknownRepositoryError when there is content under a name that is none: a collector must not pass it over.
+ */
 export function walkRepositories(driver: StorageDriver): AsyncIterable<RepositoryName> {
-  return walk(driver, '', '');
+  return walk(driver, '', '', async (path) => {
+    if (!(await holdsContent(driver, `${REPOSITORIES_ROOT}/${path}`))) return;
+    throw new UnknownRepositoryError(
+      `${path} is no name of a repository, so what it needs is unknown and nothing was deleted. Rename or remove it`,
+    );
+  });
 }
 
 /** Whether something was pushed here once. An upload in progress alone makes no repository. */
@@ -31,8 +44,17 @@ export async function repositoryExists(driver: StorageDriver, repository: Reposi
  * are not neighbours in bytewise order: `a-b` lies between `a` and `a/b`. So a name stands in the queue twice, once for
  * itself and once, with a slash, for what is below it.
  */
-async function* walk(driver: StorageDriver, prefix: string, last: string): AsyncGenerator<RepositoryName> {
+async function* walk(
+  driver: StorageDriver,
+  prefix: string,
+  last: string,
+  unknown?: (path: string) => Promise<void>,
+): AsyncGenerator<RepositoryName> {
   const names = await listIfThere(driver, `${REPOSITORIES_ROOT}/${prefix}`.replace(/\/$/, ''));
+  for (const name of unknown === undefined ? [] : names) {
+    if (!OWN_FOLDERS.has(name) && parseRepositoryName(prefix + name) === undefined)
+      await unknown?.(prefix + name);
+  }
   const queue = names
     .map((name) => prefix + name)
     .filter((path) => parseRepositoryName(path) !== undefined)
@@ -41,12 +63,22 @@ async function* walk(driver: StorageDriver, prefix: string, last: string): Async
     .sort((a, b) => (a < b ? -1 : 1));
   for (const entry of queue) {
     if (entry.endsWith('/')) {
-      yield* walk(driver, entry, last);
+      yield* walk(driver, entry, last, unknown);
       continue;
     }
     const repository = parseRepositoryName(entry);
     if (repository !== undefined && (await repositoryExists(driver, repository))) yield repository;
   }
+}
+
+/** What a repository keeps in its folder beside the repositories below it. */
+const OWN_FOLDERS: ReadonlySet<string> = new Set(['_manifests', '_layers', '_uploads']);
+
+async function holdsContent(driver: StorageDriver, folder: string): Promise<boolean> {
+  const names = await listIfThere(driver, folder);
+  if (isRepository(names)) return true;
+  for (const name of names) if (await holdsContent(driver, `${folder}/${name}`)) return true;
+  return false;
 }
 
 function isRepository(names: readonly string[]): boolean {

@@ -78,7 +78,7 @@ export interface FileWriter {
   /** Bytes in the file, those that were there when it was opened and those still on their way included. */
   readonly size: number;
   /**
-   * Takes bytes, which must not change afterwards. A promise asks to wait before more is given (backpressure); it says
+   * Takes bytes for good: the caller must not look at them afterwards. A promise asks to wait before more is given (backpressure); it says
    * nothing about durability. @throws what an earlier write met.
    */
   write(chunk: Uint8Array): Promise<void> | undefined;

@@ -143,11 +143,11 @@ export class ManifestStore {
   async #writeTag(write: ManifestWrite, tag: Tag): Promise<void> {
     const { repository, digest, permit } = write;
     const previous = await this.#tags.resolve(repository, tag);
-    await this.#tags.set(repository, tag, digest, permit);
+    const stamp = await this.#tags.set(repository, tag, digest, permit);
     try {
       await this.#validate(write);
     } catch (error) {
-      await this.#tags.putBack(repository, tag, { previous, own: digest });
+      await this.#tags.putBack(repository, tag, { previous, own: digest, stamp });
       throw error;
     }
   }

@@ -51,8 +51,16 @@ export class TagStore {
     return tags;
   }
 
-  /** Points a tag at a manifest. The index entry comes first, as distribution writes it. */
-  async set(repository: RepositoryName, tag: Tag, digest: Digest, permit: WritePermit): Promise<void> {
+  /**
+   * Points a tag at a manifest. The index entry comes first, as distribution writes it.
+   * @returns the stamp of the link, by which `putBack` knows it.
+   */
+  async set(
+    repository: RepositoryName,
+    tag: Tag,
+    digest: Digest,
+    permit: WritePermit,
+  ): Promise<number | undefined> {
     const content = linkContent(digest);
     await this.#driver.publish(
       [
@@ -61,18 +69,25 @@ export class TagStore {
       ],
       () => permit.check(),
     );
+    return this.#stamp(repository, tag);
   }
 
   /**
-   * Takes back a `set` that was refused: the tag points at `previous` again, or is gone. Leaves alone a tag that points
-   * elsewhere by now.
+   * Takes back a `set` that was refused: the tag points at `previous` again, or is gone. Leaves alone a tag that somebody
+   * else has set by now, be it to the same: that may have been acknowledged.
+   * @param change.stamp what `set` returned.
    */
   async putBack(
     repository: RepositoryName,
     tag: Tag,
-    change: { readonly previous: Digest | undefined; readonly own: Digest },
+    change: {
+      readonly previous: Digest | undefined;
+      readonly own: Digest;
+      readonly stamp: number | undefined;
+    },
   ): Promise<void> {
-    if (change.previous === change.own || (await this.resolve(repository, tag)) !== change.own) return;
+    if (change.previous === change.own || (await this.#stamp(repository, tag)) !== change.stamp) return;
+    if ((await this.resolve(repository, tag)) !== change.own) return;
     if (change.previous === undefined) await this.#deleteIfThere(tagFolder(repository, tag));
     else await this.#driver.putContent(tagCurrentLinkPath(repository, tag), linkContent(change.previous));
   }
@@ -84,6 +99,10 @@ export class TagStore {
     }
     await permit.check();
     await this.#deleteIfThere(tagFolder(repository, tag));
+  }
+
+  async #stamp(repository: RepositoryName, tag: Tag): Promise<number | undefined> {
+    return (await statIfThere(this.#driver, tagCurrentLinkPath(repository, tag)))?.modifiedAt;
   }
 
   async #deleteIfThere(path: string): Promise<void> {

@@ -222,6 +222,11 @@ export class Upload {
     await this.#end();
   }
 
+  /** As `cancel`, for an upload that failed: does nothing when it is over already. */
+  async discard(): Promise<void> {
+    if (!this.#over) await this.cancel();
+  }
+
   /** @returns the sha256 digest of the bytes. */
   async #verify(digest: Digest): Promise<Digest> {
     const canonical = await this.#content.digest('sha256');

@@ -1,7 +1,12 @@
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { converse, type Call } from '../../support/protocol.ts';
 import { startTestRegistry } from '../../support/test-registry.ts';
+import { waitFor } from '../../support/wait-for.ts';
 
 const content = 'The quick brown fox jumps over the lazy dog.';
 const digest = digestOf(Buffer.from(content));
@@ -278,4 +283,19 @@ test('blobs: with deletes off a delete is 405 and says how to turn them on', asy
     },
     pulled,
   ]);
+});
+
+test('a single POST that is cut off leaves nothing, since nobody knows the upload', async (t) => {
+  const { url, folder } = await startTestRegistry(t);
+  const uploads = join(folder, 'storage/docker/registry/v2/repositories/a/_uploads');
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  t.after(() => socket.destroy());
+  await once(socket, 'connect');
+  socket.write(
+    `POST /v2/a/blobs/uploads/?digest=${digest} HTTP/1.1\r\nHost: r\r\nContent-Length: 9000000\r\n\r\n`,
+  );
+  socket.write(Buffer.alloc(1_000_000));
+  await waitFor(() => existsSync(uploads) && readdirSync(uploads).length === 1);
+  socket.destroy();
+  await waitFor(() => readdirSync(uploads).length === 0);
 });

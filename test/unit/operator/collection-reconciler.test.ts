@@ -353,6 +353,13 @@ for (const { name, type, message, reason, result, says } of [
     result: 'Failed',
     says: /^Error: disk full$/,
   },
+  {
+    name: 'the end of a log, killed in the middle',
+    type: 'Failed',
+    message: '{"level":"info","message":"taken"}\n{"level":"info","run":"1","message":"marking"}\n',
+    result: 'Failed',
+    says: /^The collector ended without a report\. The last that it logged: marking$/,
+  },
   { name: 'nothing at all', type: 'Failed', message: undefined, result: 'Failed', says: /without a report/ },
   {
     name: 'a report that was cut',

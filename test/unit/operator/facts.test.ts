@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { toConditions, type Finding } from '../../../src/operator/conditions.ts';
 import { conditionsPage, conditionTypes, reasons } from '../../../src/operator/reasons.ts';
 import { podProblem, rolloutOf, serverAddress } from '../../../src/operator/rollout.ts';
-import { parseStatusDocument } from '../../../src/operator/server-status.ts';
+import { parseStatusDocument, textUpTo } from '../../../src/operator/server-status.ts';
 import { deployment, pod, readyDeployment, readyPod } from './resource-builders.ts';
 
 const finding = (status: Finding['status'], message = ''): Finding => ({
@@ -149,4 +149,22 @@ test('the page of conditions has every type, and every reason under each of its 
   for (const [reason, { of }] of Object.entries(reasons)) {
     assert.equal(page.split(`| \`${reason}\``).length - 1, of.length, reason);
   }
+});
+
+test('an answer is read as far as a document may be long, whatever a pod goes on to send', async () => {
+  let sent = 0;
+  let cancelled = false;
+  const endless = new ReadableStream<Uint8Array>({
+    pull: (controller) => {
+      sent += 1000;
+      controller.enqueue(new Uint8Array(1000).fill(0x20));
+    },
+    cancel: () => {
+      cancelled = true;
+    },
+  });
+  assert.equal(await textUpTo(new Response(endless), 10_000), undefined);
+  assert.ok(cancelled && sent <= 13_000, `${sent} bytes were read`);
+  assert.equal(await textUpTo(new Response('{"ä":1}'), 10_000), '{"ä":1}');
+  assert.equal(await textUpTo(new Response(null), 10_000), '');
 });

@@ -60,3 +60,15 @@ for (const [name, content, expected] of cases) {
     }
   });
 }
+
+test('a Secret with bytes that are no UTF-8 is PasswordUnusable: no client can send them', () => {
+  const [first] =
+    registry({ spec: { auth: { htpasswd: { users: [user('alice')] } } } }).spec.auth?.htpasswd.users ?? [];
+  assert.ok(first);
+  const secret = passwordSecret('alice', {});
+  const found = passwordOf(first, {
+    ...secret,
+    data: { password: Buffer.from([0xe4, 0x62]).toString('base64') },
+  });
+  assert.equal('problem' in found && found.problem.reason, 'PasswordUnusable');
+});

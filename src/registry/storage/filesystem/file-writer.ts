@@ -85,7 +85,10 @@ export class FilesystemWriter implements FileWriter {
     this.#position += bytes;
     this.#inFlight.add(start);
     this.#file.write(chunks, start).then(
-      () => this.#ended(start, bytes),
+      () => {
+        for (const chunk of chunks) free(chunk);
+        this.#ended(start, bytes);
+      },
       (error: unknown) => {
         this.#whole = Math.min(this.#whole ?? start, start);
         this.#fail(error);
@@ -132,5 +135,19 @@ export class FilesystemWriter implements FileWriter {
     return new Promise((resolve) => {
       this.#wake = resolve;
     });
+  }
+}
+
+/** Smaller ones may be parts of a buffer that others use as well. */
+const OWN_BUFFER = 8 * 1024;
+
+/**
+ * Gives the memory of a chunk back at once. Left to the garbage collector, each chunk of a body counts as memory outside of
+ * its heap, and it marks the whole heap again and again during a push: a third of the processor time.
+ */
+function free(chunk: Uint8Array): void {
+  const { buffer } = chunk;
+  if (buffer instanceof ArrayBuffer && chunk.length > OWN_BUFFER && chunk.length === buffer.byteLength) {
+    buffer.transfer(0);
   }
 }

@@ -95,19 +95,24 @@ class FilesystemDriver implements StorageDriver {
   }
 
   async publish(files: readonly PublishedFile[], beforeVisible?: () => Promise<void>): Promise<void> {
-    const prepared: Prepared[] = [];
-    try {
-      for (const file of files) prepared.push(this.#prepare(file));
-      await this.#attemptAsync(files, () => Promise.all(prepared.map(({ synced }) => synced)));
-      await beforeVisible?.();
-      for (const file of prepared) this.#show(file);
-    } catch (error) {
-      await Promise.allSettled(prepared.map(({ synced }) => synced));
-      for (const file of prepared) this.#discard(file);
-      throw error;
+    for (let tries = 1; ; tries++) {
+      const prepared: Prepared[] = [];
+      try {
+        for (const file of files) prepared.push(this.#prepare(file));
+        await this.#attemptAsync(files, () => Promise.all(prepared.map(({ synced }) => synced)));
+        await beforeVisible?.();
+        if (tries < TRIES && prepared.some((file) => this.#wentAway(file))) {
+          for (const file of prepared) this.#discard(file);
+          continue;
+        }
+        for (const file of prepared) this.#show(file);
+      } catch (error) {
+        await Promise.allSettled(prepared.map(({ synced }) => synced));
+        for (const file of prepared) this.#discard(file);
+        throw error;
+      }
+      return this.#settle(prepared.map(({ place }) => place));
     }
-    const places = prepared.map(({ place }) => place);
-    await this.#settle(places);
   }
 
   async read(path: string, range: ByteRange = { start: 0 }): Promise<AsyncIterable<Uint8Array>> {
@@ -225,6 +230,18 @@ class FilesystemDriver implements StorageDriver {
     this.#attempt(this.#pathOf(from), () =>
       this.#inDirectory(place, (target) => this.#files.rename(from, target)),
     );
+  }
+
+  /** Whether a collector took what was to stay, since it was looked at. */
+  #wentAway({ place, source, temporary }: Prepared): boolean {
+    if (source !== undefined || temporary !== undefined) return false;
+    try {
+      this.#files.stat(place);
+      return false;
+    } catch (error) {
+      if (isNotFound(error)) return true;
+      throw error;
+    }
   }
 
   #discard({ temporary }: Prepared): void {

@@ -10,6 +10,7 @@ import { runPath } from '../../../../src/registry/lease/run-files.ts';
 import {
   blobDataPath,
   layerLinkPath,
+  REPOSITORIES_ROOT,
   revisionLinkPath,
   SERVERS_ROOT,
   tagCurrentLinkPath,
@@ -18,6 +19,7 @@ import {
   trashPath,
   uploadFolder,
 } from '../../../../src/registry/storage/paths.ts';
+import { findLink } from '../../../../src/registry/storage/links.ts';
 import { restoreFromTrash } from '../../../../src/registry/storage/trash.ts';
 import { logSink } from '../../../support/log-sink.ts';
 import { MemoryDriver } from '../../../support/memory-driver.ts';
@@ -168,6 +170,23 @@ test('a manifest that lost its tag goes with the entry in the history of the tag
   assert.equal(has(tagCurrentLinkPath(app, tagName('latest'))), true);
 });
 
+test('a manifest with a long history of tags goes in steps that are short on a slow store', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const image = await content.image([]);
+  const other = await content.image([], { config: '{"other":1}' });
+  for (let tag = 0; tag < 50; tag++) {
+    await content.tag(`v${tag}`, image);
+    await content.tag(`v${tag}`, other);
+  }
+  await clock.advance(3 * HOUR);
+  driver.before = (operation) => (operation === 'move' ? clock.sleep(200) : undefined);
+  const running = collect({ deleteUntagged: true });
+  await clock.advance(60_000);
+  const report = await running;
+  assert.equal(report.result, 'Succeeded', report.message);
+  assert.equal(has(revisionLinkPath(app, image)), false);
+});
+
 test('a manifest that stays by one of its digests stays by the other', async () => {
   const { content, clock, collect, driver, has } = await registry();
   const image = await content.image([]);
@@ -235,6 +254,47 @@ test('without a grace the bytes come back in the same run', async () => {
   assert.deepEqual(trash(), []);
 });
 
+for (const [title, grace, runs, operation, place] of [
+  ['that this run took', 0, 1, 'move', '/blobs/'],
+  ['that is being destroyed', 0, 1, 'delete', '/revisions/'],
+  ['that an earlier run took', 24 * HOUR, 2, 'delete', '/revisions/'],
+] as const) {
+  test(`a reader who asks for a manifest ${title} does not bring back a link to nothing`, async () => {
+    const { content, clock, collect, driver, has } = await registry();
+    const image = await content.image([await content.blob('layer')]);
+    await clock.advance(3 * HOUR);
+    let reads = 0;
+    driver.before = async (name, path) => {
+      if (name !== operation || !path.includes(place) || reads++ > 0) return;
+      await findLink(driver, revisionLinkPath(app, image), image);
+    };
+    for (let run = 1; run <= runs; run++) {
+      if (run > 1) await clock.advance(25 * HOUR);
+      const report = await collect({ deleteUntagged: true, trashGrace: grace });
+      assert.equal(report.result, 'Succeeded', report.message);
+    }
+    assert.ok(reads > 0 && !has(blobDataPath(image)));
+    assert.equal(has(revisionLinkPath(app, image)), false);
+    assert.equal((await collect({ deleteUntagged: true, trashGrace: grace })).result, 'Succeeded');
+  });
+}
+
+test('a store too full to move anything gets back what is expired in the trash first', async () => {
+  const { content, clock, collect, trash, driver } = await registry();
+  await content.blob('garbage');
+  await clock.advance(3 * HOUR);
+  await collect();
+  await content.blob('more garbage');
+  await clock.advance(25 * HOUR);
+  driver.before = (operation) => {
+    if (operation === 'move') throw new Error('no space left');
+  };
+  const report = await collect();
+  assert.deepEqual([report.result, report.message], ['Failed', 'no space left']);
+  assert.ok(report.bytesReclaimed >= 'garbage'.length);
+  assert.deepEqual(trash(), []);
+});
+
 test('what a mark needs and an earlier run took comes back from the trash', async () => {
   const { content, clock, collect, driver, has } = await registry();
   const layer = await content.blob('layer');
@@ -285,16 +345,33 @@ test('a run with nothing to delete takes no lease', async () => {
   );
 });
 
-test('a manifest that cannot be read ends the run before anything is deleted', async () => {
+for (const [title, reach] of [
+  ['that a tag names', (content: RegistryContent, image: Digest) => content.tag('latest', image)],
+  ['that an index lists', (content: RegistryContent, image: Digest) => content.index([image])],
+] as const) {
+  test(`a manifest without its bytes ${title} ends the run before anything is deleted`, async () => {
+    const { content, clock, collect, driver, has } = await registry();
+    const garbage = await content.blob('garbage');
+    const broken = await content.image([]);
+    await reach(content, broken);
+    driver.files.delete(blobDataPath(broken));
+    await clock.advance(3 * HOUR);
+    const report = await collect();
+    assert.equal(report.result, 'Failed');
+    assert.match(report.message, new RegExp(broken));
+    assert.ok(has(blobDataPath(garbage)));
+  });
+}
+
+test('a link to a manifest without its bytes, as a power cut may leave it, goes with the garbage', async () => {
   const { content, clock, collect, driver, has } = await registry();
   const garbage = await content.blob('garbage');
   const broken = await content.image([]);
   driver.files.delete(blobDataPath(broken));
   await clock.advance(3 * HOUR);
   const report = await collect();
-  assert.equal(report.result, 'Failed');
-  assert.match(report.message, new RegExp(broken));
-  assert.ok(has(blobDataPath(garbage)));
+  assert.equal(report.result, 'Succeeded', report.message);
+  assert.ok(!has(revisionLinkPath(app, broken)) && !has(blobDataPath(garbage)));
 });
 
 test('a manifest that is damaged ends the run as well: what it needs is unknown', async () => {
@@ -308,6 +385,47 @@ test('a manifest that is damaged ends the run as well: what it needs is unknown'
   assert.ok(has(blobDataPath(layer)));
   assert.equal(report.result, 'Failed');
   assert.match(report.message, new RegExp(`${image} are damaged`));
+});
+
+for (const [title, link] of [
+  ['empty', ''],
+  ['damaged', 'sha256:12'],
+] as const) {
+  test(`a tag keeps its image although the link to the manifest is ${title}, as an old server leaves it`, async () => {
+    const { content, clock, collect, driver, has } = await registry();
+    const layer = await content.blob('layer');
+    const image = await content.image([layer]);
+    await content.tag('latest', image);
+    await driver.putContent(revisionLinkPath(app, image), Buffer.from(link));
+    await clock.advance(3 * HOUR);
+    assert.equal((await collect({ deleteUntagged: true })).message, 'nothing to delete');
+    assert.ok(has(blobDataPath(layer)) && has(blobDataPath(image)));
+  });
+}
+
+for (const name of ['Library/app', 'library/app.', `library/${'a'.repeat(300)}`, 'ünï/app']) {
+  test(`content under ${name.slice(0, 20)}, which is no repository name, ends the run: nothing can be told of it`, async () => {
+    const { clock, collect, driver, has } = await registry();
+    const layer = Buffer.from('layer');
+    await driver.putContent(blobDataPath(digestOf(layer)), layer);
+    const folder = `${REPOSITORIES_ROOT}/${name}/_manifests/revisions/sha256/${'a'.repeat(64)}`;
+    await driver.putContent(`${folder}/link`, Buffer.from(`sha256:${'a'.repeat(64)}`));
+    await clock.advance(3 * HOUR);
+    const report = await collect();
+    assert.equal(report.result, 'Failed', report.message);
+    assert.match(report.message, /^(Library|library.app\.|library.a+|ünï) is no name of a repository/);
+    assert.ok(has(blobDataPath(digestOf(layer))));
+  });
+}
+
+test('files and empty folders among the repositories do not matter', async () => {
+  const { content, clock, collect, driver } = await registry();
+  await content.blob('garbage');
+  await driver.putContent(`${REPOSITORIES_ROOT}/.DS_Store`, Buffer.from('x'));
+  await driver.putContent(`${REPOSITORIES_ROOT}/library/README`, Buffer.from('x'));
+  await driver.putContent(`${REPOSITORIES_ROOT}/LOST/found`, Buffer.from('x'));
+  await clock.advance(3 * HOUR);
+  assert.equal((await collect()).result, 'Succeeded');
 });
 
 test('a manifest of an old kind keeps all that it names', async () => {

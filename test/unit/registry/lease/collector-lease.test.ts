@@ -194,6 +194,29 @@ test('a dead collector is succeeded when its lease has lapsed', async () => {
   await next.release();
 });
 
+test('a collector that died before another began keeps that one waiting no longer than the store says', async () => {
+  const store = storage();
+  const dead = collector(store, 'dead');
+  await dead.acquire(never);
+  store.driver.before = (operation, path) => {
+    if (operation === 'putContent' && path === runPath('dead')) throw new Error('dead');
+  };
+  await store.clock.advance(50_000);
+  const soon = collector(store, 'soon');
+  const first = watch(soon.acquire(never));
+  await store.clock.advance(5_000);
+  assert.equal(first.ended, undefined, 'the margin is not over');
+  await store.clock.advance(10_000);
+  assert.equal(first.ended, 'well');
+  await soon.release();
+  await store.clock.advance(3600_000);
+  const later = collector(store, 'later');
+  const taken = watch(later.acquire(never));
+  await store.clock.advance(0);
+  assert.equal(taken.ended, 'well', 'the record of the dead one is still there');
+  await later.release();
+});
+
 const drains: readonly {
   readonly title: string;
   readonly servers: readonly Partial<Announcement>[];

@@ -71,6 +71,15 @@ const cases: readonly {
     live: ['a'],
   },
   {
+    title: 'an age of the store counts for a run that was seen, and not seen to change',
+    seen: [
+      { at: 0, records: [draining] },
+      { at: 1_000, records: [draining], age: 45_000 },
+    ],
+    at: 1_000,
+    live: [],
+  },
+  {
     title: 'a negative age (a store whose clock stepped back) is taken for none',
     seen: [{ at: 0, records: [draining], age: -9_000_000 }],
     at: 45_000,

@@ -5,7 +5,7 @@ import { runPath, writeRun } from '../../../../src/registry/lease/run-files.ts';
 import type { RunRecord } from '../../../../src/registry/lease/run-record.ts';
 import { ServerLease } from '../../../../src/registry/lease/server-lease.ts';
 import { RegistryError } from '../../../../src/registry/errors.ts';
-import { SERVERS_ROOT } from '../../../../src/registry/storage/paths.ts';
+import { RUNS_ROOT, SERVERS_ROOT } from '../../../../src/registry/storage/paths.ts';
 import { logSink } from '../../../support/log-sink.ts';
 import { MemoryDriver } from '../../../support/memory-driver.ts';
 import { settle, TestClock } from '../../../support/test-clock.ts';
@@ -178,6 +178,17 @@ test('a server that has not been looking takes the age of a dead lease from the 
   await permit.check();
 });
 
+test('it does so as well when its state was asked for before', async () => {
+  const { lease, clock, run } = await serverLease();
+  await run({ phase: 'marking' });
+  await clock.advance(61_000);
+  await lease.state();
+  const begun = outcomeOf(lease.begin('manifest'));
+  await settle();
+  assert.ok(begun.value);
+  assert.deepEqual(await lease.state(), { active: false });
+});
+
 test('a wall clock that jumps makes no lease of others end early', async () => {
   const { lease, clock, run } = await serverLease();
   (await lease.begin('manifest'))[Symbol.dispose]();
@@ -205,6 +216,39 @@ test('a write that began before a run drains may go on until its permission laps
   await permit.check();
   await clock.advance(1_500);
   await assert.rejects(permit.check(), RegistryError);
+});
+
+test('a look that took longer than a permission lasts lets nobody write', async () => {
+  for (const [kind, before] of [
+    ['manifest', undefined],
+    ['upload', 'draining'],
+  ] as const) {
+    const { lease, clock, driver, run } = await serverLease();
+    if (before) await run({ phase: before });
+    using permit = await lease.begin(kind);
+    const stalled = Promise.withResolvers<void>();
+    const getContent = driver.getContent.bind(driver);
+    const list = driver.list.bind(driver);
+    driver.list = async (path) => {
+      const names = await list(path).catch(() => []);
+      if (!before) await stalled.promise;
+      return names;
+    };
+    driver.getContent = async (path) => {
+      const content = await getContent(path);
+      await stalled.promise;
+      return content;
+    };
+    await clock.advance(11_000);
+    const checked = outcomeOf(permit.check());
+    await run({ phase: 'marking' });
+    await clock.advance(11_000);
+    Object.assign(driver, { list, getContent });
+    stalled.resolve();
+    await settle();
+    assertRefused(checked.error, 'GarbageCollectionMarking');
+    await lease.stop();
+  }
 });
 
 test('validation finds nothing new when no run came', async () => {
@@ -333,6 +377,34 @@ test('a server can stop when its announcement is gone already', async () => {
   driver.files.clear();
   await lease.stop();
 });
+
+for (const [title, operation, path] of [
+  ['idle', 'putContent', `${SERVERS_ROOT}/server`],
+  ['writing', 'list', RUNS_ROOT],
+] as const) {
+  test(`a server that could not turn ${title} says idle when the store works again`, async () => {
+    const { lease, driver, clock, announcement } = await serverLease();
+    const fail = (): void => {
+      driver.before = (name, at) => {
+        if (name === operation && at === path) throw new Error('no answer');
+      };
+    };
+    if (title === 'writing') {
+      fail();
+      await assert.rejects(lease.begin('manifest'));
+    } else {
+      (await lease.begin('manifest'))[Symbol.dispose]();
+      fail();
+    }
+    await clock.advance(20_000);
+    driver.before = () => {};
+    await clock.advance(2_000);
+    assert.equal(announcement().state, 'idle');
+    using permit = await lease.begin('manifest');
+    await permit.check();
+    assert.equal(announcement().state, 'writing');
+  });
+}
 
 test('a store that cannot be read refuses writes and they go on when it can', async () => {
   const { lease, driver, clock } = await serverLease();

@@ -36,8 +36,8 @@ const image = imageManifest({ digest: digestOf(config) }, [{ digest: digestOf(la
 const nowhere = digestOf(bytesOf(1, 'nowhere'));
 
 /** Stores with the blobs of `image` in them. */
-async function world(): Promise<Stores> {
-  const files = new MemoryFileSystem();
+async function world(options: { readonly now?: () => number } = {}): Promise<Stores> {
+  const files = new MemoryFileSystem(options);
   const stores = createStores(createFilesystemDriver({ root: '/data', files, log: logSink().log }));
   await pushBlob(stores, app, config);
   await pushBlob(stores, app, layer);
@@ -296,6 +296,21 @@ describe('a collector during a push of a manifest', () => {
     );
     await assert.rejects(put(stores, image, { tags: [latest] }, second), { message: 'marking' });
     assert.equal(await stores.tags.resolve(app, latest), theirs.digest);
+  });
+
+  test('leaves a tag alone that somebody else has set to the same since', async () => {
+    let ticks = 0;
+    const stores = await world({ now: () => ++ticks });
+    const second = permit(
+      async () => 'unchanged',
+      async () => {
+        // Acknowledged, for its own validation found nothing.
+        await put(stores, image, { tags: [latest] });
+        return refuse();
+      },
+    );
+    await assert.rejects(put(stores, image, { tags: [latest] }, second), { message: 'marking' });
+    assert.equal(await stores.tags.resolve(app, latest), digestOf(image));
   });
 
   for (const [when, before] of [

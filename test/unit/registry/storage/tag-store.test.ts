@@ -104,22 +104,22 @@ describe('taking a tag back', () => {
   test('restores what it said before', async () => {
     const { tags } = stores();
     await tags.set(app, latest, first, openPermit);
-    await tags.set(app, latest, second, openPermit);
-    await tags.putBack(app, latest, { previous: first, own: second });
+    const stamp = await tags.set(app, latest, second, openPermit);
+    await tags.putBack(app, latest, { previous: first, own: second, stamp });
     assert.equal(await tags.resolve(app, latest), first);
   });
 
   test('removes one that was new', async () => {
     const { tags } = stores();
-    await tags.set(app, latest, first, openPermit);
-    await tags.putBack(app, latest, { previous: undefined, own: first });
+    const stamp = await tags.set(app, latest, first, openPermit);
+    await tags.putBack(app, latest, { previous: undefined, own: first, stamp });
     assert.deepEqual(await tags.resolve(app, latest), undefined);
   });
 
   test('leaves what somebody else has set meanwhile', async () => {
     const { tags } = stores();
-    await tags.set(app, latest, second, openPermit);
-    await tags.putBack(app, latest, { previous: undefined, own: first });
+    const stamp = await tags.set(app, latest, second, openPermit);
+    await tags.putBack(app, latest, { previous: undefined, own: first, stamp });
     assert.equal(await tags.resolve(app, latest), second);
   });
 });

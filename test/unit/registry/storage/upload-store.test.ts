@@ -44,7 +44,7 @@ async function uploadFolders(stores: Stores): Promise<readonly string[]> {
 /** A body whose client goes away after `bytes`. */
 function cutOff(bytes: Buffer): Readable {
   const body = new PassThrough();
-  body.write(bytes, () => body.destroy());
+  body.write(Buffer.from(bytes), () => body.destroy());
   return body;
 }
 

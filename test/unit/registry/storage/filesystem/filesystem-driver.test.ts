@@ -127,13 +127,13 @@ describe('what goes wrong in a file system', () => {
   test('ends a writer, and the file is cut off where it is whole', async () => {
     const writer = await driver.writer('/upload/data', { append: false });
     const chunk = bytesOf(512 * 1024, 'chunk');
-    for (let count = 0; count < 4; count++) await writer.write(chunk);
+    for (let count = 0; count < 4; count++) await writer.write(Buffer.from(chunk));
     const error = await failingWith('write', 'ENOSPC', async () => {
-      for (let count = 0; count < 8; count++) await writer.write(chunk);
+      for (let count = 0; count < 8; count++) await writer.write(Buffer.from(chunk));
       await writer.close();
     });
     assert.ok(error instanceof RegistryError && error.code === 'UNAVAILABLE');
-    await assert.rejects(async () => writer.write(chunk), RegistryError);
+    await assert.rejects(async () => writer.write(Buffer.from(chunk)), RegistryError);
     await writer.close().catch(() => {});
     const found = await readAll(await driver.read('/upload/data'));
     assert.equal(found.length % chunk.length, 0);
