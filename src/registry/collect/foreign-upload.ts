@@ -1,7 +1,7 @@
 import type { RepositoryName } from '../../oci/repository-name.ts';
-import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import { listIfThere, statIfThere } from '../storage/if-there.ts';
 import { uploadFolder, uploadsFolder } from '../storage/paths.ts';
-import { listIfThere } from './repository-scan.ts';
 
 /** Something that knows no lease, such as docker distribution, is writing to the storage. */
 class ForeignUploadError extends Error {
@@ -33,17 +33,7 @@ export async function assertNoForeignUpload(
 
 async function lastChange(driver: StorageDriver, folder: string): Promise<number | undefined> {
   const paths = [folder, `${folder}/data`, `${folder}/startedat`];
-  const dates = await Promise.all(
-    paths.map((path) =>
-      driver.stat(path).then(
-        ({ modifiedAt }) => modifiedAt,
-        (error: unknown) => {
-          if (error instanceof PathNotFoundError) return undefined;
-          throw error;
-        },
-      ),
-    ),
-  );
+  const dates = await Promise.all(paths.map(async (path) => (await statIfThere(driver, path))?.modifiedAt));
   const known = dates.filter((date) => date !== undefined);
   return known.length === 0 ? undefined : Math.max(...known);
 }

@@ -1,8 +1,9 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag } from '../../oci/tag.ts';
-import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
+import type { StorageDriver } from '../storage/driver.ts';
 import { walkRepositories } from '../storage/catalog.ts';
+import { listIfThere, statIfThere } from '../storage/if-there.ts';
 import {
   BLOBS_ROOT,
   blobDataPath,
@@ -17,7 +18,6 @@ import { assertNoForeignUpload } from './foreign-upload.ts';
 import { manifestsToKeep } from './keep.ts';
 import {
   canonicalBlobDigest,
-  listIfThere,
   scanRepository,
   type ReferenceCache,
   type RepositoryScan,
@@ -119,11 +119,13 @@ class Marking {
         this.#blobs++;
         const path = `${root}/${prefix}/${hex}/data`;
         if (this.#needed.has(path)) continue;
-        const stat = await this.#stat(path);
+        const stat = await statIfThere(this.#driver, path);
         if (stat === undefined) continue;
         // The canonical digest of the path; only its links' dates are asked for.
         const links = this.#linksTo.get(`sha256:${hex}` as Digest) ?? [];
-        const dates = await Promise.all(links.map(async (link) => (await this.#stat(link))?.modifiedAt ?? 0));
+        const dates = await Promise.all(
+          links.map(async (link) => (await statIfThere(this.#driver, link))?.modifiedAt ?? 0),
+        );
         if (this.#isOld(Math.max(stat.modifiedAt, ...dates)))
           this.#unreferenced.push({ path, size: stat.size });
       }
@@ -158,7 +160,7 @@ class Marking {
     const young = new Set<Digest>();
     if (!this.#options.deleteUntagged) return young;
     for (const digest of revisions.keys()) {
-      const stat = await this.#stat(revisionLinkPath(repository, digest));
+      const stat = await statIfThere(this.#driver, revisionLinkPath(repository, digest));
       if (stat === undefined || !this.#isOld(stat.modifiedAt)) young.add(digest);
     }
     return young;
@@ -171,7 +173,7 @@ class Marking {
       const tag = parseTag(name);
       if (tag === undefined) continue;
       const link = tagIndexLinkPath(repository, tag, digest);
-      if (await this.#stat(link)) links.push(link);
+      if (await statIfThere(this.#driver, link)) links.push(link);
     }
     return [...links, revisionLinkPath(repository, digest)];
   }
@@ -184,7 +186,7 @@ class Marking {
   }
 
   async #deadLink(path: string): Promise<void> {
-    const stat = await this.#stat(path);
+    const stat = await statIfThere(this.#driver, path);
     if (stat && this.#isOld(stat.modifiedAt)) this.#links.push(path);
   }
 
@@ -193,20 +195,11 @@ class Marking {
     const canonical = await canonicalBlobDigest(this.#driver, repository, digest);
     if (canonical) this.#linksTo.set(canonical, [...(this.#linksTo.get(canonical) ?? []), path]);
     if (this.#needed.has(path)) return;
-    const stat = await this.#stat(path);
+    const stat = await statIfThere(this.#driver, path);
     if (stat && this.#isOld(stat.modifiedAt)) this.#links.push(path);
   }
 
   #isOld(modifiedAt: number): boolean {
     return this.#options.now - modifiedAt >= this.#options.minimumAge;
-  }
-
-  async #stat(path: string): Promise<{ size: number; modifiedAt: number } | undefined> {
-    try {
-      return await this.#driver.stat(path);
-    } catch (error) {
-      if (error instanceof PathNotFoundError) return undefined;
-      throw error;
-    }
   }
 }

@@ -2,8 +2,9 @@ import type { Digest } from '../../oci/digest.ts';
 import { digestAlgorithm, digestOf, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
-import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
-import { readLink, statIfThere } from '../storage/links.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import { listIfThere, readIfThere, statIfThere } from '../storage/if-there.ts';
+import { readLink } from '../storage/links.ts';
 import {
   blobDataPath,
   layerLinkPath,
@@ -158,11 +159,8 @@ async function readManifest(
 }
 
 async function findManifest(driver: StorageDriver, path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await driver.getContent(path);
-  } catch (error) {
-    if (!(error instanceof PathNotFoundError)) throw error;
-  }
+  const bytes = await readIfThere(driver, path);
+  if (bytes !== undefined) return bytes;
   return (await restoreFromTrash(driver, path)) ? driver.getContent(path) : undefined;
 }
 
@@ -187,13 +185,4 @@ async function listDigests(driver: StorageDriver, folder: string): Promise<Diges
     }
   }
   return digests;
-}
-
-export async function listIfThere(driver: StorageDriver, folder: string): Promise<readonly string[]> {
-  try {
-    return await driver.list(folder);
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return [];
-    throw error;
-  }
 }

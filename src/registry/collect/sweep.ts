@@ -1,5 +1,6 @@
 import type { CollectorLease } from '../lease/collector-lease.ts';
-import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import { statIfThere } from '../storage/if-there.ts';
 import { BLOBS_ROOT, trashPath } from '../storage/paths.ts';
 import { moveToTrash, purge, restoreFromTrash, type TrashEntry } from '../storage/trash.ts';
 import { isExpired, type Mark } from './mark.ts';
@@ -59,7 +60,7 @@ export class Sweep {
   async restore(marked: Mark, trash: readonly TrashEntry[]): Promise<void> {
     const needed = trash.filter(({ path }) => marked.needed.has(path));
     await this.#inBatches(needed, async ({ path, trashPath: twin }) => {
-      if (await this.#exists(path)) this.#twins.add(twin);
+      if (await statIfThere(this.#driver, path)) this.#twins.add(twin);
       else await restoreFromTrash(this.#driver, path);
     });
   }
@@ -158,16 +159,6 @@ export class Sweep {
       await Promise.all(
         items.slice(start, start + BATCH).map((item) => this.#lease.fenced(() => action(item))),
       );
-    }
-  }
-
-  async #exists(path: string): Promise<boolean> {
-    try {
-      await this.#driver.stat(path);
-      return true;
-    } catch (error) {
-      if (error instanceof PathNotFoundError) return false;
-      throw error;
     }
   }
 }

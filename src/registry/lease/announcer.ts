@@ -1,4 +1,5 @@
-import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
+import type { StorageDriver } from '../storage/driver.ts';
+import { deleteIfThere } from '../storage/if-there.ts';
 import { SERVERS_ROOT } from '../storage/paths.ts';
 import { encodeAnnouncement, type Announcement } from './announcement.ts';
 import { modifiedAtIfThere } from './run-files.ts';
@@ -42,11 +43,7 @@ export class Announcer {
   withdraw(): Promise<void> {
     return this.#inOrder(async () => {
       this.#written = undefined;
-      try {
-        await this.#driver.delete(this.#path);
-      } catch (error) {
-        if (!(error instanceof PathNotFoundError)) throw error;
-      }
+      await deleteIfThere(this.#driver, this.#path);
     });
   }
 

@@ -1,13 +1,13 @@
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { PathNotFoundError } from '../storage/driver.ts';
+import { deleteIfThere, readIfThere } from '../storage/if-there.ts';
 import { RUNS_ROOT, SERVERS_ROOT } from '../storage/paths.ts';
 import { decodeAnnouncement, type Announcement } from './announcement.ts';
 import { elapsedForHolder, momentOf, type Moment } from './elapsed.ts';
 import { LeaseWatch, type Look } from './lease-watch.ts';
 import type { LeaseParameters } from './parameters.ts';
-import { listNames, modifiedAtIfThere, readIfThere, runPath, writeRun } from './run-files.ts';
+import { listNames, modifiedAtIfThere, runPath, writeRun } from './run-files.ts';
 import type { RunRecord } from './run-record.ts';
 import { Silence } from './silence.ts';
 
@@ -295,12 +295,4 @@ export class CollectorLease {
 /** A file that cannot be understood is a server that writes and does not answer. */
 function unreadable(server: string): Announcement {
   return { server, state: 'writing', runs: [], writes: 0, uploads: 0 };
-}
-
-async function deleteIfThere(driver: StorageDriver, path: string): Promise<void> {
-  try {
-    await driver.delete(path);
-  } catch (error) {
-    if (!(error instanceof PathNotFoundError)) throw error;
-  }
 }

@@ -1,5 +1,5 @@
 import type { StorageDriver } from '../storage/driver.ts';
-import { PathNotFoundError } from '../storage/driver.ts';
+import { listIfThere, readIfThere, statIfThere } from '../storage/if-there.ts';
 import { RUNS_ROOT } from '../storage/paths.ts';
 import { leaseParameters } from './parameters.ts';
 import type { RunObserver } from './run-observer.ts';
@@ -48,28 +48,9 @@ export async function runAges(
 
 /** Names in a folder, without the temporary files of writes in progress; none when there is no folder. */
 export async function listNames(driver: StorageDriver, folder: string): Promise<readonly string[]> {
-  try {
-    return (await driver.list(folder)).filter((name) => !name.endsWith('.tmp'));
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return [];
-    throw error;
-  }
-}
-
-export async function readIfThere(driver: StorageDriver, path: string): Promise<Buffer | undefined> {
-  try {
-    return await driver.getContent(path);
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return undefined;
-    throw error;
-  }
+  return (await listIfThere(driver, folder)).filter((name) => !name.endsWith('.tmp'));
 }
 
 export async function modifiedAtIfThere(driver: StorageDriver, path: string): Promise<number | undefined> {
-  try {
-    return (await driver.stat(path)).modifiedAt;
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return undefined;
-    throw error;
-  }
+  return (await statIfThere(driver, path))?.modifiedAt;
 }

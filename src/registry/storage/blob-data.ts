@@ -1,6 +1,6 @@
 import { type Digest } from '../../oci/digest.ts';
-import { PathNotFoundError, type StorageDriver } from './driver.ts';
-import { statIfThere } from './links.ts';
+import type { StorageDriver } from './driver.ts';
+import { readIfThere, statIfThere } from './if-there.ts';
 import { blobDataPath } from './paths.ts';
 import { restoreFromTrash } from './trash.ts';
 
@@ -18,10 +18,5 @@ export async function findBlobData(driver: StorageDriver, canonical: Digest): Pr
 /** The whole data of a small blob, such as a manifest. */
 export async function readBlobData(driver: StorageDriver, canonical: Digest): Promise<Buffer | undefined> {
   if ((await findBlobData(driver, canonical)) === undefined) return undefined;
-  try {
-    return await driver.getContent(blobDataPath(canonical));
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return undefined;
-    throw error;
-  }
+  return readIfThere(driver, blobDataPath(canonical));
 }

@@ -1,5 +1,6 @@
 import { parseRepositoryName, type RepositoryName } from '../../oci/repository-name.ts';
-import { PathNotFoundError, type StorageDriver } from './driver.ts';
+import type { StorageDriver } from './driver.ts';
+import { listIfThere } from './if-there.ts';
 import { REPOSITORIES_ROOT, repositoryFolder } from './paths.ts';
 
 /** At most `limit` repositories behind `last`, sorted bytewise. */
@@ -83,13 +84,4 @@ async function holdsContent(driver: StorageDriver, folder: string): Promise<bool
 
 function isRepository(names: readonly string[]): boolean {
   return names.includes('_manifests') || names.includes('_layers');
-}
-
-async function listIfThere(driver: StorageDriver, folder: string): Promise<readonly string[]> {
-  try {
-    return await driver.list(folder);
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return [];
-    throw error;
-  }
 }

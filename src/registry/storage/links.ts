@@ -1,15 +1,12 @@
 import { digestAlgorithm, parseDigest, type Digest } from '../../oci/digest.ts';
-import { PathNotFoundError, type FileStat, type StorageDriver } from './driver.ts';
+import type { StorageDriver } from './driver.ts';
+import { readIfThere, statIfThere } from './if-there.ts';
 import { restoreFromTrash } from './trash.ts';
 
 /** Reads a link file. One that is empty or malformed is absent: old servers left such files after a crash. */
 export async function readLink(driver: StorageDriver, path: string): Promise<Digest | undefined> {
-  try {
-    return parseDigest((await driver.getContent(path)).toString('latin1').trim());
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return undefined;
-    throw error;
-  }
+  const content = await readIfThere(driver, path);
+  return content && parseDigest(content.toString('latin1').trim());
 }
 
 /** The content of a link file: the digest and nothing else, as distribution writes it. */
@@ -47,13 +44,4 @@ async function lookAtLink(
   const canonical = known ? digest : await readLink(driver, path);
   if (canonical === undefined || digestAlgorithm(canonical) !== 'sha256') return undefined;
   return { canonical, linkedAt: stat.modifiedAt };
-}
-
-export async function statIfThere(driver: StorageDriver, path: string): Promise<FileStat | undefined> {
-  try {
-    return await driver.stat(path);
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return undefined;
-    throw error;
-  }
 }

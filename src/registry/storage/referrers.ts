@@ -3,7 +3,8 @@ import { digestAlgorithm, digestHex, parseDigest, type Digest } from '../../oci/
 import { parseManifest, type Descriptor, type Manifest } from '../../oci/manifest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
-import { PathNotFoundError, type StorageDriver } from './driver.ts';
+import type { StorageDriver } from './driver.ts';
+import { listIfThere } from './if-there.ts';
 import { findLink, type FoundLink } from './links.ts';
 import type { ManifestContents } from './manifest-content.ts';
 import { revisionLinkPath, revisionsFolder } from './paths.ts';
@@ -64,13 +65,8 @@ export class Referrers {
 
   /** Revisions by sha256; one that was pushed by another digest has a link there as well. */
   async #revisions(repository: RepositoryName): Promise<Digest[]> {
-    try {
-      const names = await this.#driver.list(`${revisionsFolder(repository)}/sha256`);
-      return names.flatMap((hex) => parseDigest(`sha256:${hex}`) ?? []);
-    } catch (error) {
-      if (error instanceof PathNotFoundError) return [];
-      throw error;
-    }
+    const names = await listIfThere(this.#driver, `${revisionsFolder(repository)}/sha256`);
+    return names.flatMap((hex) => parseDigest(`sha256:${hex}`) ?? []);
   }
 
   async #referrer(digest: Digest): Promise<Referrer | undefined> {

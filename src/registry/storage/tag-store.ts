@@ -5,7 +5,8 @@ import { RegistryError } from '../errors.ts';
 import type { WritePermit } from '../lease/write-gate.ts';
 import { repositoryExists } from './catalog.ts';
 import { PathNotFoundError, type StorageDriver } from './driver.ts';
-import { linkContent, readLink, statIfThere } from './links.ts';
+import { statIfThere } from './if-there.ts';
+import { linkContent, readLink } from './links.ts';
 import { tagCurrentLinkPath, tagFolder, tagIndexLinkPath, tagsFolder } from './paths.ts';
 
 /** Tags looked at before others get a turn: a look is synchronous on a local disk. */

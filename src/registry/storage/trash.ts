@@ -1,4 +1,5 @@
-import { PathNotFoundError, type StorageDriver } from './driver.ts';
+import type { StorageDriver } from './driver.ts';
+import { deleteIfThere, listIfThere, moveIfThere, statIfThere } from './if-there.ts';
 import { TRASH_ROOT, trashPath } from './paths.ts';
 
 /** Something that a collector took away, and where it came from. */
@@ -14,7 +15,7 @@ export interface TrashEntry {
 
 /** @returns whether it was there to be moved. */
 export async function moveToTrash(driver: StorageDriver, path: string, run: string): Promise<boolean> {
-  const moved = await ifThere(() => driver.move(path, trashPath(path, run)));
+  const moved = await moveIfThere(driver, path, trashPath(path, run));
   await driver.removeIfEmpty(parent(path));
   return moved;
 }
@@ -26,13 +27,10 @@ export async function moveToTrash(driver: StorageDriver, path: string, run: stri
  */
 export async function restoreFromTrash(driver: StorageDriver, path: string): Promise<boolean> {
   const folder = `${TRASH_ROOT}${path}`;
-  let runs: readonly string[] = [];
-  await ifThere(async () => {
-    runs = await driver.list(folder);
-  });
+  const runs = await listIfThere(driver, folder);
   for (const run of runs) {
     // Another server may have been faster; then the next look at the path finds it there.
-    if (await ifThere(() => driver.move(`${folder}/${run}`, path))) {
+    if (await moveIfThere(driver, `${folder}/${run}`, path)) {
       await driver.removeIfEmpty(folder);
       return true;
     }
@@ -42,16 +40,12 @@ export async function restoreFromTrash(driver: StorageDriver, path: string): Pro
 
 /** Destroys what collectors took from `path`, so that a link which a user deletes does not come back. */
 export async function forgetTrash(driver: StorageDriver, path: string): Promise<void> {
-  await ifThere(() => driver.delete(`${TRASH_ROOT}${path}`));
+  await deleteIfThere(driver, `${TRASH_ROOT}${path}`);
 }
 
 /** All that lies in the trash. */
 export async function* listTrash(driver: StorageDriver, folder = TRASH_ROOT): AsyncIterable<TrashEntry> {
-  let names: readonly string[] = [];
-  await ifThere(async () => {
-    names = await driver.list(folder);
-  });
-  for (const name of names) {
+  for (const name of await listIfThere(driver, folder)) {
     const path = `${folder}/${name}`;
     const stat = await statIfThere(driver, path);
     if (stat?.isDirectory) {
@@ -66,43 +60,12 @@ export async function* listTrash(driver: StorageDriver, folder = TRASH_ROOT): As
 
 /** Destroys an entry, and the folders that are empty without it. */
 export async function purge(driver: StorageDriver, entry: TrashEntry): Promise<boolean> {
-  const purged = await ifThere(() => driver.delete(entry.trashPath));
+  const purged = await deleteIfThere(driver, entry.trashPath);
   for (let folder = parent(entry.trashPath); folder !== TRASH_ROOT; folder = parent(folder)) {
-    if ((await namesIn(driver, folder)) > 0) break;
+    if ((await listIfThere(driver, folder)).length > 0) break;
     await driver.removeIfEmpty(folder);
   }
   return purged;
-}
-
-async function namesIn(driver: StorageDriver, folder: string): Promise<number> {
-  let count = 0;
-  await ifThere(async () => {
-    count = (await driver.list(folder)).length;
-  });
-  return count;
-}
-
-async function statIfThere(
-  driver: StorageDriver,
-  path: string,
-): Promise<Awaited<ReturnType<StorageDriver['stat']>> | undefined> {
-  try {
-    return await driver.stat(path);
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return undefined;
-    throw error;
-  }
-}
-
-/** @returns false when what the action needs is not there. */
-async function ifThere(action: () => Promise<void>): Promise<boolean> {
-  try {
-    await action();
-    return true;
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return false;
-    throw error;
-  }
 }
 
 function parent(path: string): string {

@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { finishDigest, type Digest, type DigestAlgorithm } from '../../oci/digest.ts';
 import type { FileWriter, StorageDriver } from './driver.ts';
-import { statIfThere } from './links.ts';
+import { statIfThere } from './if-there.ts';
 import { receiveBody } from './receive-body.ts';
 
 /** An upload up to this size, in bytes, stays in memory: most configs and manifests' small layers never need a file. */
