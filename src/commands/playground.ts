@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
+import { accessSync, appendFileSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -93,7 +93,13 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     );
     return 1;
   }
-  mkdirSync(settings.folder, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(settings.folder, { recursive: true, mode: 0o700 });
+    accessSync(settings.folder, constants.W_OK);
+  } catch (error) {
+    stderr.write(`stevedore playground: the state folder cannot be written: ${messageOf(error)}\n`);
+    return 1;
+  }
   const logFile = join(settings.folder, 'playground.log');
   const log = createLogger({
     level: 'info',
@@ -117,7 +123,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     await using running =
       settings.kubeconfig === undefined
         ? await startAll(shared, settings.port, tell)
-        : await joinCluster(shared, settings.kubeconfig, settings.nodeName, tell);
+        : await joinCluster(shared, settings.kubeconfig, settings.nodeName, tell, signal);
     stdout.write(running.howTo);
     await aborted(signal);
     stdout.write('\nStopping.\n');
@@ -152,10 +158,22 @@ async function startAll(shared: Shared, port: number | undefined, tell: Tell) {
   return { howTo: howTo(running.folder, running.kubeconfig), [Symbol.asyncDispose]: () => running.stop() };
 }
 
-async function joinCluster(shared: Shared, kubeconfig: string, name: string, tell: Tell) {
+/** @throws {UsageError} when the kubeconfig cannot be used; the signal's reason when it is aborted before the node is there */
+async function joinCluster(
+  shared: Shared,
+  kubeconfig: string,
+  name: string,
+  tell: Tell,
+  signal: AbortSignal,
+) {
   // Only here, since it takes longer to load than a playground to start.
   const { createCredentials, loadKubeConfig } = await import('../kube/credentials.ts');
   const { clock, random, log, version } = shared;
+  try {
+    loadKubeConfig(kubeconfig);
+  } catch (error) {
+    throw new UsageError(`--kubeconfig: ${messageOf(error)}`);
+  }
   const metrics = createKubeMetrics(shared.metrics);
   const credentials = createCredentials({ load: () => loadKubeConfig(kubeconfig), clock });
   const transport = createTransport({ credentials, clock, metrics, userAgent: `stevedore/${version}` });
@@ -163,7 +181,13 @@ async function joinCluster(shared: Shared, kubeconfig: string, name: string, tel
   const controller = `${GROUP}/playground`;
   const events = createEventRecorder({ client, controller, instance: name, clock, random, log });
   const node = startNode({ ...shared, client, events, metrics, name });
-  await node.ready;
+  tell(`Joining the cluster of ${kubeconfig}; the log is in ${shared.folder}`);
+  await Promise.race([node.ready, aborted(signal)]);
+  if (signal.aborted) {
+    await node.stop();
+    await transport.close();
+    signal.throwIfAborted();
+  }
   tell(`The node ${name} has joined and runs pods of the image ${shared.image}`);
   return {
     howTo: `State, volumes and logs are in ${shared.folder}. Ctrl-C ends the node's processes; its object stays.\n`,
@@ -181,6 +205,9 @@ function readSettings({ values, positionals, environment }: Invocation): Setting
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new UsageError(`--port: '${String(values['port'])}' is not a number from 0 to 65535`);
   }
+  if (port !== undefined && values['kubeconfig'] !== undefined) {
+    throw new UsageError("--port is of the playground's own API server; with --kubeconfig there is none");
+  }
   const text = (name: string): string | undefined => {
     const value = values[name];
     return typeof value === 'string' && value !== '' ? value : undefined;
@@ -192,6 +219,10 @@ function readSettings({ values, positionals, environment }: Invocation): Setting
     kubeconfig: text('kubeconfig'),
     nodeName: text('node-name') ?? hostname().toLowerCase(),
   };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function isTakenPort(error: unknown): error is Error {
@@ -222,6 +253,7 @@ In another terminal, a registry with two users on port 30500 of this machine:
 Images, by any client:
 
   docker login -u alice -p change-me localhost:30500
+  docker tag app localhost:30500/app
   docker push localhost:30500/app
   skopeo copy --dest-cert-dir=. --dest-creds=alice:change-me docker-daemon:app:latest docker://localhost:30500/app
   SSL_CERT_FILE=ca.crt crane auth login localhost:30500 -u alice -p change-me

@@ -221,6 +221,7 @@ export const service: Partial<Kind> = {
   prepare: (given, old, world) =>
     changed(given, ['spec'], (spec) => {
       checkAddress(given, world);
+      checkNodePorts(given, world);
       return allocated(object(spec), old && object(old, 'spec'), world);
     }),
   validate: (given, old) => {
@@ -320,6 +321,26 @@ function checkAddress(given: JsonObject, { serviceNetwork }: World): void {
   const detail = `failed to allocate IP ${address}: the provided network does not match the current range`;
   const error = invalidValue('spec.clusterIPs', at(given, 'spec', 'clusterIPs') ?? [address], detail);
   throw invalid({ group: '', kind: 'Service' }, text(given, 'metadata', 'name'), [error]);
+}
+
+/** @throws {StatusError} 422 where a port of the nodes is asked for that another Service has */
+function checkNodePorts(given: JsonObject, world: World): void {
+  const key = (service: JsonObject) =>
+    `${text(service, 'metadata', 'namespace')}/${text(service, 'metadata', 'name')}`;
+  const taken = new Set(
+    world
+      .objects('/services')
+      .filter((other) => key(other) !== key(given))
+      .flatMap((other) => items(other, 'spec', 'ports').map((port) => count(port, 'nodePort'))),
+  );
+  const errors = items(given, 'spec', 'ports').flatMap((port, index) => {
+    const nodePort = count(port, 'nodePort');
+    if (nodePort === 0 || !taken.has(nodePort)) return [];
+    const path = `spec.ports[${index}].nodePort`;
+    return [invalidValue(path, nodePort, 'provided port is already allocated')];
+  });
+  if (errors.length > 0)
+    throw invalid({ group: '', kind: 'Service' }, text(given, 'metadata', 'name'), errors);
 }
 
 const numberOf = (address: string): number =>

@@ -255,3 +255,17 @@ test('a user may do what the rules say and nothing else', async () => {
   });
   await assert.rejects(reader.apply(configMaps, { metadata: { namespace, name: 'c' } }), { status: 403 });
 });
+
+test('a port of the nodes belongs to one Service', async () => {
+  await using started = await startTestServer();
+  const { client } = started;
+  const spec = { type: 'NodePort', ports: [{ port: 5000, nodePort: 30500 }] } as const;
+  const first = { namespace, name: 'first' };
+  await client.create(services, { metadata: first, spec });
+  await client.patch(services, first, { metadata: { labels: { a: 'b' } } });
+  await assert.rejects(client.create(services, { metadata: { namespace, name: 'second' }, spec }), {
+    status: 422,
+    message:
+      'Service "second" is invalid: spec.ports[0].nodePort: Invalid value: 30500: provided port is already allocated',
+  });
+});
