@@ -145,19 +145,19 @@ export async function assertNothingForbidden(cluster: Cluster): Promise<void> {
   if (refusal !== undefined) throw new Error(`the operator lacks a right: ${refusal}`);
 }
 
-/** The name of the operator's pod. */
+/** The operator's pod, as `pod/NAME`: not one that is on its way out, which may run for a while. */
 export async function operatorPod(cluster: Cluster): Promise<string> {
-  const pods = await cluster.kubectl([
+  const list = await cluster.kubectl([
     'get',
     'pods',
     `--namespace=${SYSTEM_NAMESPACE}`,
     '--selector=app.kubernetes.io/component=operator',
     '--field-selector=status.phase=Running',
-    '--output=name',
+    '--output=jsonpath={range .items[*]}{.metadata.name} {.metadata.deletionTimestamp}{"\\n"}{end}',
   ]);
-  const [pod] = pods.trim().split('\n');
-  if (pod === undefined || pod === '') throw new Error('no pod of the operator runs');
-  return pod;
+  const [pod] = list.split('\n').flatMap((line) => /^(\S+) $/.exec(line)?.[1] ?? []);
+  if (pod === undefined) throw new Error('no pod of the operator runs');
+  return `pod/${pod}`;
 }
 
 /** Runs one of the project's scripts; returns what it printed. The longest builds the image. */
