@@ -13,7 +13,7 @@ import { GROUP } from '../src/api/names.ts';
 import { referencePage } from '../src/api/reference-page.ts';
 import type { ResourceDefinition } from '../src/api/resource.ts';
 import { resources } from '../src/api/resources.ts';
-import { configurationPage } from '../src/contract/configuration-page.ts';
+import { configurationPage } from '../src/contract/config/reference-page.ts';
 import { operatorRules } from '../src/operator/rbac.ts';
 import { conditionsPage } from '../src/operator/reasons.ts';
 

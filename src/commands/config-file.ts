@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { access, constants, readFile } from 'node:fs/promises';
-import { parseConfig, type Config, type ConfigFile, type ConfigProblem } from '../contract/config.ts';
-import { CONFIG_PATH_VARIABLE } from '../contract/config-environment.ts';
+import { parseConfig, type Config, type ConfigFile, type ConfigProblem } from '../contract/config/config.ts';
+import { CONFIG_PATH_VARIABLE } from '../contract/config/environment.ts';
 import { UsageError, type Invocation } from './command.ts';
 
 export interface LoadedConfig {

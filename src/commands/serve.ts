@@ -1,6 +1,6 @@
 import { Registry, collectDefaultMetrics } from 'prom-client';
 import packageFile from '../../package.json' with { type: 'json' };
-import type { Config } from '../contract/config.ts';
+import type { Config } from '../contract/config/config.ts';
 import { systemClock } from '../process/clock.ts';
 import { textLines } from '../process/log-text.ts';
 import { createLogger, type Logger } from '../process/logger.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { dump } from 'js-yaml';
 import type { Registry } from '../api/registry.ts';
-import type { configSchema } from '../contract/config-schema.ts';
+import type { configSchema } from '../contract/config/schema.ts';
 import {
   CERTIFICATE_FOLDER,
   CONFIG_FILE,

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry as MetricsRegistry } from 'prom-client';
-import { parseAddress, type Config, type ConfigProblem } from '../contract/config.ts';
+import { parseAddress, type Config, type ConfigProblem } from '../contract/config/config.ts';
 import type { StatusDocument } from '../contract/status-document.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';

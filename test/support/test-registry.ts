@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { Registry } from 'prom-client';
-import { parseConfig } from '../../src/contract/config.ts';
+import { parseConfig } from '../../src/contract/config/config.ts';
 import { systemClock } from '../../src/process/clock.ts';
 import { startRegistryServer, type RegistryServer } from '../../src/registry/server.ts';
 import { logSink, type LogRecord } from './log-sink.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseConfig } from '../../../src/contract/config.ts';
+import { parseConfig } from '../../../src/contract/config/config.ts';
 import { desiredAuthority, desiredTrustBundle } from '../../../src/operator/desired-authority.ts';
 import { desiredCertificate } from '../../../src/operator/desired-certificate.ts';
 import { claimMismatch, desiredClaim } from '../../../src/operator/desired-claim.ts';

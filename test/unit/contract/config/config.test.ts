@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseAddress, parseConfig, type Config, type ConfigProblem } from '../../../src/contract/config.ts';
+import {
+  parseAddress,
+  parseConfig,
+  type Config,
+  type ConfigProblem,
+} from '../../../../src/contract/config/config.ts';
 
 const smallest = `
 version: 0.1

@@ -1,4 +1,4 @@
-import { configSchema, unsupportedOptions, type Field } from './config-schema.ts';
+import { configSchema, unsupportedOptions, type Field } from './schema.ts';
 
 /** docs/reference/configuration.md, from the schema. */
 export function configurationPage(): string {
@@ -8,7 +8,7 @@ export function configurationPage(): string {
       .filter(([, support]) => support === kind)
       .map(([path]) => `- \`${path}\``)
       .join('\n');
-  return `<!-- Generated from src/contract/config-schema.ts by \`make generate\`. Do not edit. -->
+  return `<!-- Generated from src/contract/config/schema.ts by \`make generate\`. Do not edit. -->
 
 # Configuration of the registry server
 

@@ -1,4 +1,4 @@
-import { configSchema, type Field } from './config-schema.ts';
+import { configSchema, type Field } from './schema.ts';
 import {
   expandBareKey,
   isRawObject,
@@ -6,7 +6,7 @@ import {
   nearestName,
   type Findings,
   type Raw,
-} from './config-decode.ts';
+} from './decode.ts';
 
 const PREFIX = 'REGISTRY_';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { configurationPage } from '../../../src/contract/configuration-page.ts';
+import { configurationPage } from '../../../../src/contract/config/reference-page.ts';
 
 test('the page has a row for each option with its type and default, and lists what is not supported', () => {
   const page = configurationPage();

@@ -1,4 +1,4 @@
-import { parseDuration } from './duration.ts';
+import { parseDuration } from '../duration.ts';
 import {
   unsupportedOptions,
   type BooleanField,
@@ -8,7 +8,7 @@ import {
   type ObjectField,
   type StringField,
   type StringFormat,
-} from './config-schema.ts';
+} from './schema.ts';
 
 /** What is wrong at a place of the configuration. `path` is dotted, or the name of an environment variable. */
 export interface ConfigProblem {

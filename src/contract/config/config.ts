@@ -6,12 +6,12 @@ import {
   type ConfigProblem,
   type Findings,
   type Raw,
-} from './config-decode.ts';
-import { applyEnvironment } from './config-environment.ts';
-import { configSchema, type Config, type Document } from './config-schema.ts';
+} from './decode.ts';
+import { applyEnvironment } from './environment.ts';
+import { configSchema, type Config, type Document } from './schema.ts';
 
-export type { Config } from './config-schema.ts';
-export type { ConfigFile, ConfigProblem } from './config-decode.ts';
+export type { Config } from './schema.ts';
+export type { ConfigFile, ConfigProblem } from './decode.ts';
 
 export interface ParsedConfig {
   /** Absent when there are errors. */
