@@ -5,7 +5,7 @@ import { parseDuration } from '../contract/duration.ts';
 import { systemClock } from '../process/clock.ts';
 import { createLogger } from '../process/logger.ts';
 import { collect, type CollectOptions } from '../registry/collect/collect.ts';
-import { createFilesystemDriver } from '../registry/storage/filesystem/filesystem-driver.ts';
+import { openStorage } from '../registry/storage/open-storage.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 import { readConfig } from './config-file.ts';
 
@@ -62,7 +62,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   if (config === undefined) return 2;
   const log = createLogger({ level: config.log.level, fields: { command: 'garbage-collect' } });
   const report = await collect(options, {
-    driver: createFilesystemDriver({ root: config.storage.filesystem.rootdirectory, log }),
+    driver: await openStorage(config, { clock: systemClock, log, environment: invocation.environment }),
     clock: systemClock,
     log,
     run: randomBytes(16).toString('hex'),

@@ -32,6 +32,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       clock: systemClock,
       log,
       metrics,
+      environment: invocation.environment,
     });
   } catch (error) {
     if (error instanceof ServerConfigError) {

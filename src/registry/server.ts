@@ -19,8 +19,8 @@ import { createMetricsPage, statusPages } from './http/status-pages.ts';
 import { ServerLease } from './lease/server-lease.ts';
 import { BlobStore } from './storage/blob-store.ts';
 import type { StorageDriver } from './storage/driver.ts';
-import { createFilesystemDriver } from './storage/filesystem/filesystem-driver.ts';
 import { ManifestStore } from './storage/manifest-store.ts';
+import { openStorage, storageKind } from './storage/open-storage.ts';
 import { TagStore } from './storage/tag-store.ts';
 import { UploadStore } from './storage/upload-store.ts';
 
@@ -32,6 +32,7 @@ export interface ServerDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
+  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 /** A registry that takes requests. Addresses are what was bound, so that port 0 can be asked for. */
@@ -175,8 +176,7 @@ async function openParts(deps: ServerDependencies): Promise<{
     (await open('auth.htpasswd.path', () =>
       createHtpasswdAuthenticator({ ...htpasswd, secret: randomBytes(32), clock, log }),
     ));
-  const root = config.storage.filesystem.rootdirectory;
-  const driver = await open('storage.filesystem.rootdirectory', () => createFilesystemDriver({ root, log }));
+  const driver = await open(`storage.${storageKind(config)}`, () => openStorage(config, deps));
   if (driver === undefined || problems.length > 0) throw new ServerConfigError(problems);
   return { pair, authenticator, driver };
 }

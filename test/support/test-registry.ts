@@ -46,6 +46,7 @@ stevedore: {status: {addr: "127.0.0.1:0"}}
   const server = await startRegistryServer({
     config,
     configHash: 'hash',
+    environment: {},
     version: '0.0.0',
     clock: systemClock,
     log,

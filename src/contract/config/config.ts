@@ -8,7 +8,7 @@ import {
   type Raw,
 } from './decode.ts';
 import { applyEnvironment } from './environment.ts';
-import { configSchema, type Config, type Document } from './schema.ts';
+import { configSchema, type Config } from './schema.ts';
 
 export type { Config } from './schema.ts';
 export type { ConfigFile, ConfigProblem } from './decode.ts';
@@ -45,14 +45,14 @@ export function parseConfig(
   }
   const overridden = applyEnvironment(document, environment, parseYaml, found);
   // decodeObject follows the schema, which is what the type is inferred from.
-  const decoded = decodeObject(configSchema, overridden, '', found) as Document;
+  const decoded = decodeObject(configSchema, overridden, '', found) as Config;
   checkTogether(decoded, found);
   if (found.errors.length > 0) return found;
-  return { ...found, config: decoded as Config }; // checkTogether asks for the driver
+  return { ...found, config: decoded };
 }
 
 /** Rules that concern more than one field. */
-function checkTogether(config: Document, found: Findings): void {
+function checkTogether(config: Config, found: Findings): void {
   const failed = (path: string): boolean => found.errors.some((error) => error.path === path);
   // A driver that this version lacks was reported as such.
   if (

@@ -1,14 +1,14 @@
 import { parseDuration } from '../duration.ts';
-import {
-  unsupportedOptions,
-  type BooleanField,
-  type DurationField,
-  type Field,
-  type IntegerField,
-  type ObjectField,
-  type StringField,
-  type StringFormat,
-} from './schema.ts';
+import type {
+  BooleanField,
+  DurationField,
+  Field,
+  IntegerField,
+  ObjectField,
+  StringField,
+  StringFormat,
+} from './fields.ts';
+import { unsupportedOptions } from './schema.ts';
 
 /** What is wrong at a place of the configuration. `path` is dotted, or the name of an environment variable. */
 export interface ConfigProblem {
@@ -69,9 +69,21 @@ function asObject(
 ): Readonly<Record<string, Raw>> {
   const value = expandBareKey(field, raw);
   if (value === undefined || value === null) return {};
-  if (isRawObject(value)) return value;
+  if (isRawObject(value)) return field.aliases ? withoutAliases(value, field.aliases) : value;
   found.errors.push({ path, message: `must be a map, not ${describe(value)}` });
   return {};
+}
+
+function withoutAliases(
+  value: { readonly [key: string]: Raw },
+  aliases: Readonly<Record<string, string>>,
+): Readonly<Record<string, Raw>> {
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [
+      Object.hasOwn(aliases, key) ? (aliases[key] ?? key) : key,
+      item,
+    ]),
+  );
 }
 
 function decode(field: Field, raw: Raw | undefined, path: string, found: Findings): unknown {
@@ -83,42 +95,65 @@ function decode(field: Field, raw: Raw | undefined, path: string, found: Finding
   if (field.type === 'map') {
     return field.of === 'list' ? decodeLists(raw, path, found) : decodeStrings(raw, path, found);
   }
+  if (field.type === 'list') return decodeItems(field.of, raw, path, found);
   return decodeScalar(raw, path, found, scalarRules(field));
+}
+
+function decodeItems(of: Field, raw: Raw | undefined, path: string, found: Findings): readonly unknown[] {
+  if (raw === undefined || raw === null) return [];
+  const items = Array.isArray(raw) ? (raw as readonly Raw[]) : [raw];
+  return items.map((item, index) => decode(of, item, join(path, String(index)), found));
 }
 
 interface ScalarRules {
   readonly whenAbsent: unknown;
+  readonly required: boolean;
   readonly expected: string;
   readonly parse: (text: string) => unknown;
 }
 
 function scalarRules(field: BooleanField | IntegerField | DurationField): ScalarRules {
   if (field.type === 'boolean') {
-    return { whenAbsent: field.default, expected: 'true or false', parse: parseBoolean };
+    return { whenAbsent: field.default, required: false, expected: 'true or false', parse: parseBoolean };
   }
   if (field.type === 'integer') {
+    const { minimum, maximum } = field;
+    const expected = maximum === undefined ? `${minimum} or more` : `${minimum} to ${maximum}`;
     return {
       whenAbsent: field.default,
-      expected: `a whole number, ${field.minimum} or more`,
-      parse: (text) => atLeast(field.minimum, parseInteger(text)),
+      required: isRequired(field),
+      expected: `a whole number, ${expected}`,
+      parse: (text) => within(minimum, maximum, parseInteger(text)),
     };
   }
   return {
-    whenAbsent: parseDuration(field.default),
+    whenAbsent: field.default === undefined ? undefined : parseDuration(field.default),
+    required: isRequired(field),
     expected: 'a duration such as 30s or 1h30m',
     parse: (text) => {
       const nanoseconds = parseInteger(text);
-      return atLeast(0, nanoseconds === undefined ? parseDuration(text) : nanoseconds / 1e6);
+      return within(0, undefined, nanoseconds === undefined ? parseDuration(text) : nanoseconds / 1e6);
     },
   };
 }
 
-function atLeast(minimum: number, value: number | undefined): number | undefined {
-  return value !== undefined && value >= minimum ? value : undefined;
+function isRequired(field: IntegerField | DurationField): boolean {
+  return field.default === undefined && !field.optional;
+}
+
+function within(
+  minimum: number,
+  maximum = Number.MAX_SAFE_INTEGER,
+  value: number | undefined,
+): number | undefined {
+  return value !== undefined && value >= minimum && value <= maximum ? value : undefined;
 }
 
 function decodeScalar(raw: Raw | undefined, path: string, found: Findings, rules: ScalarRules): unknown {
-  if (raw === undefined || raw === null) return rules.whenAbsent;
+  if (raw === undefined || raw === null) {
+    if (rules.required) found.errors.push({ path, message: 'is required' });
+    return rules.whenAbsent;
+  }
   const value = typeof raw === 'string' ? rules.parse(raw) : undefined;
   if (value !== undefined) return value;
   found.errors.push({ path, message: `must be ${rules.expected}, not ${describe(raw)}` });
@@ -157,6 +192,7 @@ const formats: Partial<
     expected: 'a path such as /registry/',
     holds: (text) => /^\/?[A-Za-z0-9._~\-/]*$/.test(text),
   },
+  regexp: { expected: 'a regular expression', holds: isRegularExpression },
   url: { expected: 'a URL such as https://registry.example.com', holds: isWebUrl },
 };
 
@@ -173,6 +209,15 @@ function checkString(field: StringField, text: string): string | undefined {
 function isWebUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   return (url?.protocol === 'https:' || url?.protocol === 'http:') && url.host !== '';
+}
+
+function isRegularExpression(text: string): boolean {
+  try {
+    new RegExp(text, 'u');
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** `registry`, `/registry` and `/registry/` are `/registry`; nothing and `/` are `/`. */

@@ -1,4 +1,5 @@
-import { configSchema, type Field } from './schema.ts';
+import type { Field } from './fields.ts';
+import { configSchema } from './schema.ts';
 import {
   expandBareKey,
   isRawObject,
@@ -70,8 +71,9 @@ function override(
   const expanded = expandBareKey(field, raw);
   const source = isRawObject(expanded) ? expanded : {};
   if (field.type === 'map') return overrideMap(field.of, source, names, value);
+  if (field.type === 'list') return overrideItem(field.of, raw, names, path, value);
   if (field.type !== 'object') throw unknownVariable();
-  const key = name.toLowerCase();
+  const key = field.aliases?.[name.toLowerCase()] ?? name.toLowerCase();
   const childPath = path === '' ? key : `${path}.${key}`;
   const child = Object.hasOwn(field.fields, key) ? field.fields[key] : undefined;
   if (name === key) throw unknownVariable(nearestName(key, Object.keys(field.fields)));
@@ -96,17 +98,38 @@ function overrideMap(
   value: Raw,
 ): Raw {
   const last = names.at(-1) ?? '';
-  const index = of === 'list' && names.length > 1 && /^\d+$/.test(last) ? Number(last) : undefined;
+  const index = of === 'list' && names.length > 1 ? itemIndex(last) : undefined;
   const wanted = (index === undefined ? names : names.slice(0, -1)).join('_');
   const key =
     Object.keys(source).find((name) => name.toUpperCase() === wanted.toUpperCase()) ?? wanted.toLowerCase();
   if (index === undefined) return { ...source, [key]: value };
   const list: readonly Raw[] = Array.isArray(source[key]) ? source[key] : [];
-  if (index > list.length) {
-    throw new OverrideProblem(
-      'errors',
-      `sets item ${index} of a list of ${list.length}: the next is ${list.length}`,
-    );
-  }
-  return { ...source, [key]: [...list.slice(0, index), value, ...list.slice(index + 1)] };
+  return { ...source, [key]: withItem(list, index, value) };
+}
+
+function overrideItem(
+  of: Field,
+  raw: Raw | undefined,
+  names: readonly string[],
+  path: string,
+  value: Raw,
+): Raw {
+  const [name = '', ...rest] = names;
+  const index = itemIndex(name);
+  if (index === undefined) throw unknownVariable();
+  const list: readonly Raw[] = Array.isArray(raw) ? raw : [];
+  return withItem(list, index, override(of, list[index], rest, `${path}.${index}`, value));
+}
+
+function itemIndex(name: string): number | undefined {
+  return /^\d+$/.test(name) ? Number(name) : undefined;
+}
+
+/** @throws OverrideProblem past the end of the list: only an item that is there, or the next, can be set. */
+function withItem(list: readonly Raw[], index: number, value: Raw): readonly Raw[] {
+  if (index <= list.length) return [...list.slice(0, index), value, ...list.slice(index + 1)];
+  throw new OverrideProblem(
+    'errors',
+    `sets item ${index} of a list of ${list.length}: the next is ${list.length}`,
+  );
 }

@@ -1,4 +1,5 @@
-import { configSchema, unsupportedOptions, type Field } from './schema.ts';
+import type { Field } from './fields.ts';
+import { configSchema, unsupportedOptions } from './schema.ts';
 
 /** docs/reference/configuration.md, from the schema. */
 export function configurationPage(): string {
@@ -46,7 +47,10 @@ function optionRows(field: Field, path: string): string[] {
     );
     return [...own, ...below];
   }
-  return [row(path, typeName(field), defaultText(field), field.description)];
+  const own = row(path, typeName(field), defaultText(field), field.description);
+  return field.type === 'list' && field.of.type === 'object'
+    ? [own, ...optionRows(field.of, `${path}[]`)]
+    : [own];
 }
 
 function row(path: string, type: string, whenAbsent: string, description: string): string {
@@ -54,13 +58,14 @@ function row(path: string, type: string, whenAbsent: string, description: string
 }
 
 function typeName(field: Exclude<Field, { type: 'object' }>): string {
+  if (field.type === 'list') return field.of.type === 'object' ? 'list of maps' : `list of ${field.of.type}s`;
   if (field.type === 'map') return field.of === 'list' ? 'map of lists' : 'map of strings';
   if (field.type === 'string' && field.values) return field.values.map((value) => `\`${value}\``).join(', ');
   return field.type;
 }
 
 function defaultText(field: Exclude<Field, { type: 'object' }>): string {
-  if (field.type === 'map') return '–';
+  if (field.type === 'map' || field.type === 'list') return '–';
   if (field.default !== undefined) return `\`${field.default}\``;
-  return field.type === 'string' && field.optional ? '–' : 'required';
+  return field.optional ? '–' : 'required';
 }

@@ -81,7 +81,7 @@ http: {addr: "127.0.0.1:0", tls: {certificate: ${path}/tls.crt, key: ${path}/tls
   const { code, stderr } = await run(['serve', file]);
   assert.equal(code, 2);
   assert.match(stderr, /: http\.tls the key of \S+tls\.key is not the one of \S+tls\.crt$/m);
-  assert.match(stderr, /: storage\.filesystem\.rootdirectory .*cannot be used/m);
+  assert.match(stderr, /: storage\.filesystem .*cannot be used/m);
 });
 
 test('usage: a missing CONFIG, and REGISTRY_CONFIGURATION_PATH in its place', async () => {

@@ -1,0 +1,104 @@
+import type { ObjectField } from './fields.ts';
+
+/** `http`: listeners, TLS, headers. */
+export const httpSection = {
+  type: 'object',
+  description: 'The listener that clients use.',
+  fields: {
+    addr: {
+      type: 'string',
+      format: 'address',
+      description: '`host:port`, `:port` for all addresses, or the path of a socket when `net` is `unix`.',
+    },
+    net: {
+      type: 'string',
+      values: ['tcp', 'unix'],
+      default: 'tcp',
+      description: 'What kind of address `addr` is.',
+    },
+    prefix: {
+      type: 'string',
+      format: 'url-path',
+      default: '/',
+      description: 'Path in front of every route, as in `/registry/`.',
+    },
+    host: {
+      type: 'string',
+      format: 'url',
+      optional: true,
+      description:
+        'Public URL, the base of Location headers. Without it they follow the request: Forwarded, X-Forwarded-Proto, X-Forwarded-Host, Host.',
+    },
+    secret: {
+      type: 'string',
+      optional: true,
+      description: 'Accepted for compatibility. Uploads need no shared secret here.',
+    },
+    relativeurls: {
+      type: 'boolean',
+      default: false,
+      description: 'Location headers are paths without scheme and host.',
+    },
+    draintimeout: {
+      type: 'duration',
+      default: '30s',
+      description:
+        'How long requests in progress may go on after SIGTERM. docker distribution cuts them at once by default.',
+    },
+    headers: {
+      type: 'map',
+      of: 'list',
+      description: 'Headers added to every response, such as `X-Content-Type-Options: [nosniff]`.',
+    },
+    tls: {
+      type: 'object',
+      optional: true,
+      description: 'Serves HTTPS. The files are watched, and a new pair is served without a restart.',
+      fields: {
+        certificate: {
+          type: 'string',
+          format: 'file',
+          optional: true,
+          description: 'PEM file with the certificate, then its intermediates.',
+        },
+        key: {
+          type: 'string',
+          format: 'file',
+          optional: true,
+          description: 'PEM file with the private key.',
+        },
+        minimumtls: {
+          type: 'string',
+          values: ['tls1.0', 'tls1.1', 'tls1.2', 'tls1.3'],
+          default: 'tls1.2',
+          description: 'Oldest version spoken. `tls1.0` and `tls1.1` are raised to `tls1.2`.',
+        },
+      },
+    },
+    debug: {
+      type: 'object',
+      description: 'A second listener, as in docker distribution.',
+      fields: {
+        addr: {
+          type: 'string',
+          format: 'address',
+          optional: true,
+          description: '`host:port` of the listener. It has no authentication.',
+        },
+        prometheus: {
+          type: 'object',
+          description: 'Metrics on the debug listener.',
+          fields: {
+            enabled: { type: 'boolean', default: false, description: 'Serves metrics.' },
+            path: {
+              type: 'string',
+              format: 'url-path',
+              default: '/metrics',
+              description: 'Where metrics are served.',
+            },
+          },
+        },
+      },
+    },
+  },
+} as const satisfies ObjectField;

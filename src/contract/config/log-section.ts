@@ -1,0 +1,29 @@
+import type { ObjectField } from './fields.ts';
+
+/** `log`: what is logged and how. */
+export const logSection = {
+  type: 'object',
+  description: 'What is logged. Lines go to standard error.',
+  fields: {
+    level: {
+      type: 'string',
+      values: ['error', 'warn', 'info', 'debug'],
+      default: 'info',
+      description: 'Lines below this level are left out.',
+    },
+    formatter: {
+      type: 'string',
+      values: ['text', 'json'],
+      default: 'text',
+      description: '`text` is `key=value` pairs, `json` is one object a line.',
+    },
+    fields: { type: 'map', of: 'string', description: 'Fields that every line carries.' },
+    accesslog: {
+      type: 'object',
+      description: 'One line a request.',
+      fields: {
+        disabled: { type: 'boolean', default: false, description: 'Leaves the access lines out.' },
+      },
+    },
+  },
+} as const satisfies ObjectField;

@@ -1,0 +1,54 @@
+import type { ObjectField } from './fields.ts';
+
+/** `storage`: the driver, and what concerns all of them. */
+export const storageSection = {
+  type: 'object',
+  bareKey: true,
+  description: 'Where content lives. Exactly one driver.',
+  fields: {
+    filesystem: {
+      type: 'object',
+      optional: true,
+      namedByKey: true,
+      description: 'Stores on a local or mounted file system, in the layout of docker distribution.',
+      fields: {
+        rootdirectory: {
+          type: 'string',
+          format: 'absolute-path',
+          default: '/var/lib/registry',
+          description: 'The folder that holds `docker/registry`.',
+        },
+        maxthreads: {
+          type: 'integer',
+          default: 100,
+          minimum: 0,
+          description: 'Accepted for compatibility, without effect.',
+        },
+      },
+    },
+    delete: {
+      type: 'object',
+      description: 'Deletes by clients.',
+      fields: {
+        enabled: {
+          type: 'boolean',
+          default: false,
+          description: 'Lets clients delete manifests, tags and blobs.',
+        },
+      },
+    },
+    maintenance: {
+      type: 'object',
+      description: 'Upkeep.',
+      fields: {
+        readonly: {
+          type: 'object',
+          description: 'Refuses every write. Garbage collection does not need it.',
+          fields: {
+            enabled: { type: 'boolean', default: false, description: 'Answers 405 to every write.' },
+          },
+        },
+      },
+    },
+  },
+} as const satisfies ObjectField;
