@@ -22,6 +22,12 @@ export function testDriver(
       assert.equal((await driver.getContent('/a/b/file')).toString(), 'content');
     });
 
+    check('a scratch file has the bytes of the last put', async (driver) => {
+      await driver.putContent('/upload/startedat', Buffer.from('yesterday'), { durable: false });
+      await driver.putContent('/upload/startedat', Buffer.from('now'), { durable: false });
+      assert.equal((await driver.getContent('/upload/startedat')).toString(), 'now');
+    });
+
     check('an empty file is a file', async (driver) => {
       await driver.putContent('/a/file', Buffer.alloc(0));
       assert.equal((await driver.getContent('/a/file')).length, 0);
@@ -186,18 +192,40 @@ export function testDriver(
       for (const chunk of chunks.slice(40)) await writer.write(Buffer.from(chunk));
       assert.equal(writer.size, Buffer.concat(chunks).length);
       await writer.close();
+      assert.equal(await driver.unpublishedSize('/upload/data'), Buffer.concat(chunks).length);
+      await driver.seal('/upload/data');
       assert.ok((await readAll(await driver.read('/upload/data'))).equals(Buffer.concat(chunks)));
+    });
+
+    check('behind what was sealed', async (driver) => {
+      const chunks = [bytesOf(100_000, 'first'), bytesOf(70_000, 'second')];
+      await write(driver, '/upload/data', chunks.slice(0, 1));
+      await driver.seal('/upload/data');
+      const writer = await driver.writer('/upload/data', { append: true });
+      await writer.write(Buffer.from(chunks[1] ?? []));
+      await writer.close();
+      assert.equal(await driver.unpublishedSize('/upload/data'), 170_000);
+      await driver.publish([{ path: '/blob/data', from: '/upload/data' }]);
+      assert.ok((await driver.getContent('/blob/data')).equals(Buffer.concat(chunks)));
+    });
+
+    check('to nothing: what was never written is neither unpublished nor to be sealed', async (driver) => {
+      assert.equal(await driver.unpublishedSize('/upload/data'), undefined);
+      await assert.rejects(driver.seal('/upload/data'), missing);
     });
 
     check('from the start when it is not asked to go on', async (driver) => {
       await write(driver, '/upload/data', [Buffer.from('a longer text')]);
       await write(driver, '/upload/data', [Buffer.from('short')]);
+      await driver.seal('/upload/data');
       assert.equal((await driver.getContent('/upload/data')).toString(), 'short');
     });
 
     check('nothing, and there is an empty file', async (driver) => {
       await write(driver, '/upload/data', []);
-      assert.equal((await driver.stat('/upload/data')).size, 0);
+      assert.equal(await driver.unpublishedSize('/upload/data'), 0);
+      await driver.seal('/upload/data');
+      assert.equal((await driver.getContent('/upload/data')).length, 0);
     });
   });
 

@@ -14,6 +14,7 @@ interface File {
 /** A store in memory whose time stamps come from a clock: the twin of the real drivers for tests of what time does. */
 export class MemoryDriver implements StorageDriver {
   readonly name = 'memory';
+  readonly movesAtomically = true;
   readonly files = new Map<string, File>();
   readonly #now: () => number;
   /** As on a disk: a folder's date is when an entry last came or went. */
@@ -70,6 +71,14 @@ export class MemoryDriver implements StorageDriver {
       close: async () =>
         void this.files.set(path, { content: Buffer.concat(chunks), modifiedAt: this.#now() }),
     };
+  }
+
+  async unpublishedSize(path: string): Promise<number | undefined> {
+    return this.files.get(path)?.content.length;
+  }
+
+  async seal(path: string): Promise<void> {
+    this.#file(path);
   }
 
   async stat(path: string): Promise<{ isDirectory: boolean; size: number; modifiedAt: number }> {

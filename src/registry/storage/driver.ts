@@ -7,10 +7,15 @@
  */
 export interface StorageDriver {
   readonly name: string;
+  /** `move` is an atomic rename: one that lands late cannot destroy what was written meanwhile. */
+  readonly movesAtomically: boolean;
   /** The whole content of a small file. @throws PathNotFoundError */
   getContent(path: string): Promise<Buffer>;
-  /** Creates or atomically replaces a file. A reader sees the old bytes or the new ones, never a part. */
-  putContent(path: string, content: Uint8Array): Promise<void>;
+  /**
+   * Creates or atomically replaces a file. A reader sees the old bytes or the new ones, never a part. `durable: false` is
+   * for scratch files: a power cut may lose them or a part of them.
+   */
+  putContent(path: string, content: Uint8Array, options?: { readonly durable: boolean }): Promise<void>;
   /**
    * Puts several files in their places, which become visible in this order, each whole or not at all; all are durable
    * when the promise resolves. A power cut before that keeps any of them and loses the others. Costs as many rounds of
@@ -25,6 +30,18 @@ export interface StorageDriver {
   read(path: string, range?: ByteRange): Promise<AsyncIterable<Uint8Array>>;
   /** Opens a file for writing; with `append` it goes on behind what is there. */
   writer(path: string, options: { readonly append: boolean }): Promise<FileWriter>;
+  /**
+   * Bytes that closed writers left in a file which was not published yet, undefined when there are none. In a bucket such
+   * a file is an unfinished upload, which `stat` and `read` do not see.
+   */
+  unpublishedSize(path: string): Promise<number | undefined>;
+  /** Lets `read` see what closed writers left. A writer may go on afterwards. @throws PathNotFoundError */
+  seal(path: string): Promise<void>;
+  /**
+   * Where a client can read the file by itself for some minutes, undefined where it cannot. Without it clients always
+   * read through the server.
+   */
+  redirectUrl?(path: string, method: 'GET' | 'HEAD'): Promise<string | undefined>;
   /** @throws PathNotFoundError */
   stat(path: string): Promise<FileStat>;
   /** Names (not paths) of the direct children, unsorted. Reopens the directory each time. @throws PathNotFoundError */
@@ -39,6 +56,12 @@ export interface StorageDriver {
    * @throws PathNotFoundError
    */
   delete(path: string, options?: { readonly durable: boolean }): Promise<void>;
+  /**
+   * As `delete` of one file, but the store itself refuses it once `milliseconds` have passed since the call, by the
+   * store's own clock: a delete that is held up on its way cannot destroy what was written meanwhile. Only where moves are
+   * not atomic. @throws PathNotFoundError; an error when the time is over.
+   */
+  deleteWithin?(path: string, milliseconds: number): Promise<void>;
   /**
    * Removes a directory if nothing is in it, and does nothing otherwise: never a race with somebody who just put a file
    * there. Nothing to do in a store without directories.

@@ -117,7 +117,7 @@ export class UploadContent {
     let hash = this.#hashes.get(algorithm);
     if (hash === undefined) {
       hash = createHash(algorithm);
-      for await (const chunk of this.#kept ?? (await this.#driver.read(this.#path))) hash.update(chunk);
+      for await (const chunk of this.#kept ?? (await this.#readFile())) hash.update(chunk);
       this.#hashes.set(algorithm, hash);
     }
     // A copy, because a commit that is refused can be tried again.
@@ -158,13 +158,17 @@ export class UploadContent {
     return undefined;
   }
 
+  async #readFile(): Promise<AsyncIterable<Uint8Array>> {
+    await this.#driver.seal(this.#path);
+    return this.#driver.read(this.#path);
+  }
+
   /** Opens `data` behind what is there, and moves what is in memory there. */
   async #openFile(): Promise<FileWriter> {
     const kept = this.#kept;
     if (kept === undefined) return this.#driver.writer(this.#path, { append: true });
-    const started = await this.#driver.writer(`${this.#options.folder}/startedat`, { append: false });
-    await started.write(Buffer.from(this.#options.startedAt().toISOString()));
-    await started.close();
+    const started = Buffer.from(this.#options.startedAt().toISOString());
+    await this.#driver.putContent(`${this.#options.folder}/startedat`, started, { durable: false });
     const writer = await this.#driver.writer(this.#path, { append: false });
     for (const chunk of kept) await writer.write(chunk);
     this.#options.memory.give(this.#size);
@@ -192,7 +196,7 @@ function freshHashes(algorithms: readonly DigestAlgorithm[]): Map<DigestAlgorith
 
 /** Bytes in `data`; 0 when the upload was only begun, undefined when there is none. */
 async function sizeOnDisk(driver: StorageDriver, folder: string): Promise<number | undefined> {
-  const data = await statIfThere(driver, `${folder}/data`);
-  if (data !== undefined) return data.size;
+  const size = await driver.unpublishedSize(`${folder}/data`);
+  if (size !== undefined) return size;
   return (await statIfThere(driver, `${folder}/startedat`)) === undefined ? undefined : 0;
 }

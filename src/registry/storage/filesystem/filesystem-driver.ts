@@ -9,6 +9,7 @@ import {
   type PublishedFile,
   type StorageDriver,
 } from '../driver.ts';
+import { statIfThere } from '../if-there.ts';
 import { chunkSize } from './chunk-size.ts';
 import { DirectorySync } from './directory-sync.ts';
 import { BufferPool, FileReader } from './file-reader.ts';
@@ -59,6 +60,7 @@ interface Dependencies {
 
 class FilesystemDriver implements StorageDriver {
   readonly name = 'filesystem';
+  readonly movesAtomically = true;
   readonly #root: string;
   readonly #files: FileSystem;
   readonly #directories: DirectorySync;
@@ -90,8 +92,11 @@ class FilesystemDriver implements StorageDriver {
     });
   }
 
-  async putContent(path: string, content: Uint8Array): Promise<void> {
-    await this.publish([{ path, content }]);
+  async putContent(path: string, content: Uint8Array, options = { durable: true }): Promise<void> {
+    if (options.durable) return this.publish([{ path, content }]);
+    const file = await this.writer(path, { append: false });
+    await file.write(Uint8Array.from(content));
+    await file.close();
   }
 
   async publish(files: readonly PublishedFile[], beforeVisible?: () => Promise<void>): Promise<void> {
@@ -145,6 +150,14 @@ class FilesystemDriver implements StorageDriver {
         closed: () => this.#writers--,
       });
     });
+  }
+
+  async unpublishedSize(path: string): Promise<number | undefined> {
+    return (await statIfThere(this, path))?.size;
+  }
+
+  async seal(path: string): Promise<void> {
+    await this.stat(path);
   }
 
   async stat(path: string): Promise<FileStat> {
