@@ -213,8 +213,7 @@ function isWebUrl(text: string): boolean {
 
 function isRegularExpression(text: string): boolean {
   try {
-    new RegExp(text, 'u');
-    return true;
+    return RegExp(text, 'u').unicode;
   } catch {
     return false;
   }
