@@ -99,6 +99,12 @@ export class HttpRegistry {
     return digest;
   }
 
+  async mount(repository: string, from: string, digest: Digest): Promise<Digest> {
+    const path = `/v2/${repository}/blobs/uploads/?mount=${digest}&from=${from}`;
+    await this.send('POST', path, { expect: 201 });
+    return digest;
+  }
+
   /** @returns the digest of the bytes. */
   async pushManifest(
     repository: string,
