@@ -16,13 +16,17 @@ export interface ObjectStore {
   put(key: string, content: Uint8Array): Promise<void>;
   /** Copies within the store, whatever the size. @returns false when `from` does not exist. */
   copy(from: string, to: string): Promise<boolean>;
-  /** Removes objects, and the parts that large ones are made of. Those that do not exist are no error. */
+  /** Removes objects, however many, and the parts that large ones are made of. Those that do not exist are no error. */
   delete(keys: readonly string[]): Promise<void>;
   /**
    * Objects whose key begins with `prefix`, in the order of their keys. With `shallow` those that go on behind another
-   * slash are told once, as the prefix up to it.
+   * slash are told once, as the prefix up to it. `limit`: the caller looks at no more than so many, so that a store need not
+   * fetch more.
    */
-  list(prefix: string, options: { readonly shallow: boolean }): AsyncIterable<ListedObject>;
+  list(
+    prefix: string,
+    options: { readonly shallow: boolean; readonly limit?: number },
+  ): AsyncIterable<ListedObject>;
 
   /** Opens a large object for writing; with `append` it goes on behind what closed writers left. */
   writer(key: string, options: { readonly append: boolean }): Promise<FileWriter>;
