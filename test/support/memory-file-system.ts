@@ -108,9 +108,9 @@ export class MemoryFileSystem implements FileSystem {
     };
     return {
       size: () => node.content.length,
-      write: async (chunks, position) => {
+      write: async (bytes, position) => {
         await tick();
-        write(Buffer.concat(chunks), position);
+        write(bytes, position);
         await tick();
       },
       writeNow: write,

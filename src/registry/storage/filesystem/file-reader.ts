@@ -1,3 +1,4 @@
+import type { BufferPool } from './buffer-pool.ts';
 import type { OpenFile } from './file-system.ts';
 import { storageError } from './storage-error.ts';
 
@@ -22,8 +23,8 @@ export class FileReader implements AsyncIterableIterator<Uint8Array> {
   readonly #options: ReadOptions;
   #position: number;
   /** The buffer that the consumer has, and the one that is being filled. */
-  #lent: Uint8Array | undefined;
-  #filling: { readonly buffer: Uint8Array; readonly count: Promise<number> } | undefined;
+  #lent: Uint8Array<ArrayBuffer> | undefined;
+  #filling: { readonly buffer: Uint8Array<ArrayBuffer>; readonly count: Promise<number> } | undefined;
   #done = false;
 
   constructor(file: OpenFile, options: ReadOptions) {
@@ -52,12 +53,18 @@ export class FileReader implements AsyncIterableIterator<Uint8Array> {
       else if (free) this.#options.buffers.give(free);
       return { done: false, value: buffer.subarray(0, bytes) };
     } catch (error) {
-      await this.return();
+      await this.#end();
       throw storageError(error, this.#options.path);
     }
   }
 
+  /** The consumer leaves early. Where it has the last chunk nobody knows, so that buffer is left to the garbage collector. */
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#lent = undefined;
+    return this.#end();
+  }
+
+  async #end(): Promise<IteratorResult<Uint8Array, undefined>> {
     if (this.#done) return { done: true, value: undefined };
     this.#done = true;
     const filling = this.#filling;
@@ -72,7 +79,7 @@ export class FileReader implements AsyncIterableIterator<Uint8Array> {
   }
 
   async #readAtOnce(remaining: number): Promise<IteratorResult<Uint8Array, undefined>> {
-    if (remaining === 0) return this.return();
+    if (remaining === 0) return this.#end();
     const buffer = Buffer.allocUnsafe(remaining);
     const bytes = this.#file.readNow(buffer, this.#position);
     if (bytes < remaining) throw new Error(`${this.#options.path} ended early`);
@@ -80,36 +87,15 @@ export class FileReader implements AsyncIterableIterator<Uint8Array> {
     return { done: false, value: buffer };
   }
 
-  #fill(buffer: Uint8Array): { readonly buffer: Uint8Array; readonly count: Promise<number> } {
+  #fill(buffer: Uint8Array<ArrayBuffer>): {
+    readonly buffer: Uint8Array<ArrayBuffer>;
+    readonly count: Promise<number>;
+  } {
     const part = buffer.subarray(0, Math.min(buffer.length, this.#options.end - this.#position));
     const count = this.#file.read(part, this.#position);
     // Looked at when the consumer comes for it; until then a failure must not count as unhandled.
     count.catch(() => {});
     this.#filling = { buffer, count };
     return this.#filling;
-  }
-}
-
-/** Buffers that go round, because allocating (and clearing) a megabyte for each chunk costs as much as reading it. */
-export class BufferPool {
-  readonly #size: () => number;
-  readonly #most: number;
-  #free: Uint8Array[] = [];
-
-  /** @param size bytes of a buffer, asked for each time. @param most buffers that are kept. */
-  constructor(size: () => number, most: number) {
-    this.#size = size;
-    this.#most = most;
-  }
-
-  take(): Uint8Array {
-    const size = this.#size();
-    const kept = this.#free.pop();
-    return kept === undefined || kept.length < size ? Buffer.allocUnsafeSlow(size) : kept.subarray(0, size);
-  }
-
-  give(buffer: Uint8Array): void {
-    // The whole of what a part was lent of.
-    if (this.#free.length < this.#most) this.#free.push(new Uint8Array(buffer.buffer));
   }
 }

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { promisify } from 'node:util';
+import { errorCode } from './storage-error.ts';
 
 /**
  * The few operations of a file system that the filesystem driver uses, so that tests can record them and forget what was
@@ -37,8 +38,8 @@ export interface EntryStat {
 export interface OpenFile {
   /** Bytes in the file now. */
   size(): number;
-  /** Writes all of `chunks` at `position`. */
-  write(chunks: readonly Uint8Array[], position: number): Promise<void>;
+  /** Writes all of `bytes`, which must stay as they are until then. Fastest for large ones on pages of their own. */
+  write(bytes: Uint8Array, position: number): Promise<void>;
   writeNow(bytes: Uint8Array, position: number): void;
   /** @returns bytes read; fewer than asked only at the end of the file. */
   read(buffer: Uint8Array, position: number): Promise<number>;
@@ -85,8 +86,21 @@ export const realFileSystem: FileSystem = {
   },
 };
 
+/** Past the page cache the kernel writes whole blocks alone; no disk has larger ones. */
+const BLOCK = 4096;
+
+/**
+ * Bytes from which a write goes past the page cache: the bytes are copied less, and memory does not fill up with what
+ * nobody may ever read. Smaller ones are better gathered by the kernel.
+ */
+const DIRECT_FROM = 256 * 1024;
+
 class RealFile implements OpenFile {
   readonly #fd: number;
+  /** A second number of the same file, for writes past the page cache; opened for the first of them. */
+  #direct: number | undefined;
+  /** Some file systems have no such writes, as one in memory. */
+  #refused = false;
 
   constructor(fd: number) {
     this.#fd = fd;
@@ -96,12 +110,13 @@ class RealFile implements OpenFile {
     return fs.fstatSync(this.#fd).size;
   }
 
-  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
-    let rest = chunks;
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    let rest = bytes;
     for (let at = position; rest.length > 0;) {
-      const written = await writev(this.#fd, rest, at);
+      // A write may take less than it was given, on a disk that is nearly full for one.
+      const written = await this.#writeSome(rest, at);
       at += written;
-      rest = withoutFirst(rest, written);
+      rest = rest.subarray(written);
     }
   }
 
@@ -140,13 +155,38 @@ class RealFile implements OpenFile {
   }
 
   close(): void {
+    if (this.#direct !== undefined) fs.closeSync(this.#direct);
     fs.closeSync(this.#fd);
+  }
+
+  async #writeSome(bytes: Uint8Array, position: number): Promise<number> {
+    const whole = bytes.length >= DIRECT_FROM && bytes.length % BLOCK === 0 && position % BLOCK === 0;
+    if (!whole || this.#refused) return write(this.#fd, bytes, position);
+    try {
+      this.#direct ??= openDirect(this.#fd);
+      return await write(this.#direct, bytes, position);
+    } catch (error) {
+      if (errorCode(error) !== 'EINVAL') throw error;
+      this.#refused = true;
+      return write(this.#fd, bytes, position);
+    }
   }
 }
 
-function writev(fd: number, chunks: readonly Uint8Array[], position: number): Promise<number> {
+/** The same file once more, not its path: that may lead to another by now. @throws EINVAL where it cannot be had. */
+function openDirect(fd: number): number {
+  const flags = fs.constants.O_WRONLY | fs.constants.O_DIRECT;
+  try {
+    return fs.openSync(`/proc/self/fd/${fd}`, flags);
+  } catch (error) {
+    // No /proc, or not for us.
+    throw Object.assign(new Error('not past the page cache', { cause: error }), { code: 'EINVAL' });
+  }
+}
+
+function write(fd: number, bytes: Uint8Array, position: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.writev(fd, chunks, position, (error, written) => {
+    fs.write(fd, bytes, 0, bytes.length, position, (error, written) => {
       if (error) reject(error);
       else resolve(written);
     });
@@ -160,14 +200,4 @@ function read(fd: number, buffer: Uint8Array, offset: number, position: number):
       else resolve(count);
     });
   });
-}
-
-/** A write may take less than it was given, on a disk that is nearly full for one. */
-function withoutFirst(chunks: readonly Uint8Array[], count: number): readonly Uint8Array[] {
-  let left = count;
-  for (const [index, chunk] of chunks.entries()) {
-    if (left < chunk.length) return [chunk.subarray(left), ...chunks.slice(index + 1)];
-    left -= chunk.length;
-  }
-  return [];
 }

@@ -1,27 +1,33 @@
 import type { FileWriter } from '../driver.ts';
+import { free, type BufferPool } from './buffer-pool.ts';
 import type { OpenFile } from './file-system.ts';
 import { storageError } from './storage-error.ts';
 
 /** Writes that may be under way at once; with more, one slow disk would take all the memory. */
 const IN_FLIGHT = 2;
 
+/** Positions at which buffers begin are multiples of this, so that they can go past the page cache. */
+const ALIGNMENT = 4096;
+
 /** Bytes after which what was written is synced in the background, so that little is left for the last sync. */
 const SYNC_EVERY = 16 * 1024 * 1024;
 
 /**
- * Appends to a file: gathers chunks without copying them, writes them at their position and syncs behind. When a write
- * fails, close() cuts the file off at the end of what is surely there, so that no hole is ever taken for content.
+ * Appends to a file: gathers chunks in buffers, writes them at their position and syncs behind. When a write fails,
+ * close() cuts the file off at the end of what is surely there, so that no hole is ever taken for content.
  */
 export class FilesystemWriter implements FileWriter {
   readonly #file: OpenFile;
   readonly #path: string;
-  /** Bytes to gather; asked for each time, because it depends on how many write. */
-  readonly #gather: () => number;
+  readonly #buffers: BufferPool;
   readonly #closed: () => void;
-  #chunks: Uint8Array[] = [];
+  #buffer: Uint8Array<ArrayBuffer> | undefined;
+  /** Bytes in the buffer. */
   #gathered = 0;
   /** Where the gathered bytes go. */
   #position: number;
+  /** Bytes that wait for a buffer. */
+  #waiting = 0;
   /** Starts of writes under way, for the end of what is whole when one fails. */
   readonly #inFlight = new Set<number>();
   #whole: number | undefined;
@@ -32,33 +38,33 @@ export class FilesystemWriter implements FileWriter {
 
   constructor(
     file: OpenFile,
-    options: { readonly path: string; readonly gather: () => number; readonly closed: () => void },
+    options: { readonly path: string; readonly buffers: BufferPool; readonly closed: () => void },
   ) {
     this.#file = file;
     this.#path = options.path;
-    this.#gather = options.gather;
+    this.#buffers = options.buffers;
     this.#closed = options.closed;
     this.#position = file.size();
   }
 
   get size(): number {
-    return this.#position + this.#gathered;
+    return this.#position + this.#gathered + this.#waiting;
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
     this.#throwFailure();
-    if (chunk.length > 0) this.#chunks.push(chunk);
-    this.#gathered += chunk.length;
-    if (this.#gathered >= this.#gather()) {
-      if (this.#inFlight.size >= IN_FLIGHT) return this.#flushLater();
-      this.#flush();
+    const taken = this.#gather(chunk);
+    if (taken === chunk.length) {
+      freeChunk(chunk);
+      return undefined;
     }
-    return undefined;
+    this.#waiting = chunk.length - taken;
+    return this.#gatherLater(chunk, taken);
   }
 
   async close(): Promise<void> {
     try {
-      if (this.#gathered > 0) await this.#flushLater();
+      this.#flush();
     } finally {
       // The number of an open file must not be another's while an operation on it is under way.
       while (this.#inFlight.size > 0) await this.#oneEnded();
@@ -70,34 +76,56 @@ export class FilesystemWriter implements FileWriter {
     this.#throwFailure();
   }
 
-  async #flushLater(): Promise<void> {
-    while (this.#inFlight.size >= IN_FLIGHT) await this.#oneEnded();
-    this.#throwFailure();
-    this.#flush();
+  /** @returns how many bytes found room. The others wait until a write has ended. */
+  #gather(chunk: Uint8Array): number {
+    let taken = 0;
+    while (taken < chunk.length) {
+      if (this.#buffer === undefined) {
+        if (this.#inFlight.size >= IN_FLIGHT) break;
+        const buffer = this.#buffers.take();
+        // After an odd number of bytes the first one is shorter, and ends where blocks do.
+        this.#buffer = buffer.subarray(0, buffer.length - (this.#position % ALIGNMENT));
+      }
+      const part = chunk.subarray(taken, taken + this.#buffer.length - this.#gathered);
+      this.#buffer.set(part, this.#gathered);
+      this.#gathered += part.length;
+      taken += part.length;
+      if (this.#gathered === this.#buffer.length) this.#flush();
+    }
+    return taken;
+  }
+
+  async #gatherLater(chunk: Uint8Array, start: number): Promise<void> {
+    for (let taken = start; taken < chunk.length;) {
+      await this.#oneEnded();
+      this.#throwFailure();
+      taken += this.#gather(chunk.subarray(taken));
+      this.#waiting = chunk.length - taken;
+    }
+    freeChunk(chunk);
   }
 
   #flush(): void {
-    const chunks = this.#chunks;
+    const buffer = this.#buffer;
+    if (buffer === undefined) return;
     const start = this.#position;
     const bytes = this.#gathered;
-    this.#chunks = [];
+    this.#buffer = undefined;
     this.#gathered = 0;
     this.#position += bytes;
     this.#inFlight.add(start);
-    this.#file.write(chunks, start).then(
-      () => {
-        for (const chunk of chunks) free(chunk);
-        this.#ended(start, bytes);
-      },
+    this.#file.write(buffer.subarray(0, bytes), start).then(
+      () => this.#ended(start, bytes, buffer),
       (error: unknown) => {
         this.#whole = Math.min(this.#whole ?? start, start);
         this.#fail(error);
-        this.#ended(start, 0);
+        this.#ended(start, 0, buffer);
       },
     );
   }
 
-  #ended(start: number, bytes: number): void {
+  #ended(start: number, bytes: number, buffer: Uint8Array<ArrayBuffer>): void {
+    this.#buffers.give(buffer);
     this.#inFlight.delete(start);
     this.#unsynced += bytes;
     if (this.#unsynced >= SYNC_EVERY && this.#syncing === undefined) this.#syncBehind();
@@ -141,13 +169,8 @@ export class FilesystemWriter implements FileWriter {
 /** Smaller ones may be parts of a buffer that others use as well. */
 const OWN_BUFFER = 8 * 1024;
 
-/**
- * Gives the memory of a chunk back at once. Left to the garbage collector, each chunk of a body counts as memory outside of
- * its heap, and it marks the whole heap again and again during a push: a third of the processor time.
- */
-function free(chunk: Uint8Array): void {
-  const { buffer } = chunk;
-  if (buffer instanceof ArrayBuffer && chunk.length > OWN_BUFFER && chunk.length === buffer.byteLength) {
-    buffer.transfer(0);
-  }
+/** Left to the garbage collector, the chunks of a body would take a third of the processor time of a push. */
+function freeChunk(chunk: Uint8Array): void {
+  const { buffer, length } = chunk;
+  if (buffer instanceof ArrayBuffer && length > OWN_BUFFER && length === buffer.byteLength) free(buffer);
 }

@@ -10,15 +10,16 @@ import {
   type StorageDriver,
 } from '../driver.ts';
 import { statIfThere } from '../if-there.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { chunkSize } from './chunk-size.ts';
 import { DirectorySync } from './directory-sync.ts';
-import { BufferPool, FileReader } from './file-reader.ts';
+import { FileReader } from './file-reader.ts';
 import { realFileSystem, type FileSystem, type OpenFile } from './file-system.ts';
 import { FilesystemWriter } from './file-writer.ts';
 import { errorCode, isNotFound, storageError, storageErrorReason } from './storage-error.ts';
 
-/** Buffers kept for reads: two each for eight at once. */
-const KEPT_BUFFERS = 16;
+/** Bytes of buffers that are kept for the next readers, and as many for the next writers. */
+const KEPT_BUFFERS = 16 * 1024 * 1024;
 
 /** A directory that somebody removes while a file is put into it is made again this many times. */
 const TRIES = 10;
@@ -65,7 +66,8 @@ class FilesystemDriver implements StorageDriver {
   readonly #files: FileSystem;
   readonly #directories: DirectorySync;
   readonly #log: Logger;
-  readonly #buffers: BufferPool;
+  readonly #readBuffers = new BufferPool(() => chunkSize(this.#readers), KEPT_BUFFERS);
+  readonly #writeBuffers = new BufferPool(() => chunkSize(this.#writers), KEPT_BUFFERS);
   /** Names that are visible but not durable yet. Who looks at one waits, so that nobody builds on what may be lost. */
   readonly #settling = new Map<string, Promise<void>>();
   #readers = 0;
@@ -76,7 +78,6 @@ class FilesystemDriver implements StorageDriver {
     this.#files = files;
     this.#directories = directories;
     this.#log = log;
-    this.#buffers = new BufferPool(() => chunkSize(this.#readers), KEPT_BUFFERS);
   }
 
   async getContent(path: string): Promise<Buffer> {
@@ -133,7 +134,7 @@ class FilesystemDriver implements StorageDriver {
         path,
         start: Math.min(range.start, size),
         end: Math.min(range.end ?? size, size),
-        buffers: this.#buffers,
+        buffers: this.#readBuffers,
         closed: () => this.#readers--,
       });
     });
@@ -146,7 +147,7 @@ class FilesystemDriver implements StorageDriver {
       this.#writers++;
       return new FilesystemWriter(file, {
         path,
-        gather: () => chunkSize(this.#writers),
+        buffers: this.#writeBuffers,
         closed: () => this.#writers--,
       });
     });
