@@ -6,8 +6,10 @@ import {
   DrainTimeoutError,
   LeaseConflictError,
   LeaseLostError,
+  UnansweredError,
 } from '../lease/collector-lease.ts';
 import { leaseParameters, type LeaseParameters } from '../lease/parameters.ts';
+import { afterRunStep, type RunOutcome, type RunStep } from '../lease/run-steps.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { listTrash, type TrashEntry } from '../storage/trash.ts';
 import { isExpired, mark, type Mark, type MarkOptions } from './mark.ts';
@@ -101,24 +103,44 @@ class Collection {
     await lease.acquire(signal);
     const heldSince = clock.monotonic();
     log.info({ run }, 'the lease is taken; servers hold new writes');
-    try {
-      await lease.drain({ ...this.#options, signal });
-      await lease.declareMarking();
-      log.info({}, 'the servers have drained; marking');
-      // Only what is in the trash before the mark reads its roots may be purged by what this mark found.
-      const trash = await Array.fromAsync(listTrash(driver));
-      const now = await lease.storeNow();
-      const marked = await this.#markNow(now);
-      await sweep.restore(marked, trash);
-      await sweep.purgeExpired(marked, trash, { trashGrace: this.#options.trashGrace, now });
-      await sweep.moveAway(marked);
-      if (this.#options.trashGrace === 0) await sweep.purgeMoved(marked);
-    } finally {
-      this.#counts = sweep.counts();
-      await lease.release();
-      this.#held = clock.monotonic() - heldSince;
-      log.info({ heldMilliseconds: Math.round(this.#held) }, 'the lease is released');
+    let found:
+      { readonly marked: Mark; readonly trash: readonly TrashEntry[]; readonly now: number } | undefined;
+    const perform: Readonly<Partial<Record<RunStep, () => Promise<void>>>> = {
+      drain: () => lease.drain({ ...this.#options, signal }),
+      'declare-marking': () => lease.declareMarking(),
+      mark: async () => {
+        log.info({}, 'the servers have drained; marking');
+        // Only what is in the trash before the mark reads its roots may be purged by what this mark found.
+        const trash = await Array.fromAsync(listTrash(driver));
+        const now = await lease.storeNow();
+        found = { marked: await this.#markNow(now), trash, now };
+      },
+      sweep: async () => {
+        if (found === undefined) return;
+        const { marked, trash, now } = found;
+        await sweep.restore(marked, trash);
+        await sweep.purgeExpired(marked, trash, { trashGrace: this.#options.trashGrace, now });
+        await sweep.moveAway(marked);
+        if (this.#options.trashGrace === 0) await sweep.purgeMoved(marked);
+      },
+      release: () => lease.release(),
+    };
+    let failure: { readonly error: unknown } | undefined;
+    let step: RunStep = 'drain';
+    for (let action = perform[step]; action !== undefined; action = perform[step]) {
+      let outcome: RunOutcome = 'done';
+      try {
+        await action();
+      } catch (error) {
+        failure ??= { error };
+        outcome = error instanceof UnansweredError ? 'unanswered' : 'failed';
+      }
+      step = afterRunStep(step, outcome);
     }
+    this.#counts = sweep.counts();
+    this.#held = clock.monotonic() - heldSince;
+    log.info({ heldMilliseconds: Math.round(this.#held) }, 'the lease is released');
+    if (failure) throw failure.error;
   }
 
   async #markNow(now: number): Promise<Mark> {

@@ -9,12 +9,16 @@ import { LeaseWatch, type Look } from './lease-watch.ts';
 import type { LeaseParameters } from './parameters.ts';
 import { listNames, modifiedAtIfThere, runPath, writeRun } from './run-files.ts';
 import type { RunRecord } from './run-record.ts';
+import { afterRunStep, type RunOutcome, type RunStep } from './run-steps.ts';
 import { Silence } from './silence.ts';
 
 /** The run is over: its lease could not be renewed in time, or an operation had no answer. */
 export class LeaseLostError extends Error {
   override readonly name = 'LeaseLostError';
 }
+
+/** An operation that takes something away had no answer in time: it may still land, so the lease is left to lapse. */
+export class UnansweredError extends LeaseLostError {}
 
 /** Another collector runs. */
 export class LeaseConflictError extends Error {
@@ -83,21 +87,43 @@ export class CollectorLease {
     const { clock, parameters } = this.#deps;
     // Long enough to outlive a collector that died.
     const giveUpAt = clock.monotonic() + parameters.duration + parameters.margin;
-    for (let attempt = 1; ; attempt++) {
-      if ((await this.#lookForOthers()).live.length === 0) {
+    let declared = 0;
+    const perform: Readonly<Partial<Record<RunStep, () => Promise<RunOutcome>>>> = {
+      look: async () => {
+        if ((await this.#lookForOthers()).live.length === 0) return 'done';
+        await this.#pause(giveUpAt, signal);
+        return 'others';
+      },
+      declare: async () => {
         // Under a name of its own: a run that said `done` is over for everybody who saw it.
-        const run = attempt === 1 ? this.#deps.run : `${this.#deps.run}-${attempt}`;
+        const run = ++declared === 1 ? this.#deps.run : `${this.#deps.run}-${declared}`;
         await this.#write({ run, phase: 'draining' });
-        const others = (await this.#watch.look()).live.filter(({ run }) => run !== this.#record.run);
-        if (others.length === 0) break;
+        return 'done';
+      },
+      'look-again': async () => {
+        const { live } = await this.#watch.look();
+        return live.some(({ run }) => run !== this.#record.run) ? 'others' : 'done';
+      },
+      withdraw: async () => {
         await this.#write({ phase: 'done' });
-      }
-      if (clock.monotonic() >= giveUpAt) {
-        throw new LeaseConflictError('another garbage collection runs on this storage');
-      }
-      await clock.sleep(1_000 + this.#deps.random() * 4_000, signal);
+        await this.#pause(giveUpAt, signal);
+        return 'done';
+      },
+    };
+    let step: RunStep = 'look';
+    for (let action = perform[step]; action !== undefined; action = perform[step]) {
+      step = afterRunStep(step, await action());
     }
     this.#renewing = this.#renewUntilEnded();
+  }
+
+  /** Until the next try. @throws LeaseConflictError when it is time to give up. */
+  async #pause(giveUpAt: number, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#deps;
+    if (clock.monotonic() >= giveUpAt) {
+      throw new LeaseConflictError('another garbage collection runs on this storage');
+    }
+    await clock.sleep(1_000 + random() * 4_000, signal);
   }
 
   /** @throws LeaseLostError when the lease may have ended by now. Check before each batch that deletes. */
@@ -170,7 +196,7 @@ export class CollectorLease {
     const timeout = clock.sleep(parameters.deleteTimeout, answered.signal).then(() => {
       this.#abandoned = true;
       this.#ended.abort();
-      throw new LeaseLostError('a delete had no answer in time; the run stopped and its lease lapses');
+      throw new UnansweredError('a delete had no answer in time; the run stopped and its lease lapses');
     });
     try {
       return await Promise.race([operation(), timeout]);

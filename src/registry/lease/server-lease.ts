@@ -5,6 +5,7 @@ import { RegistryError } from '../errors.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Announcer } from './announcer.ts';
 import { elapsedForHolder } from './elapsed.ts';
+import { judgeLook } from './judge-look.ts';
 import { LeaseWatch, type Look } from './lease-watch.ts';
 import { OpenUploads } from './open-uploads.ts';
 import { leaseParameters, type LeaseParameters } from './parameters.ts';
@@ -156,12 +157,10 @@ export class ServerLease implements WriteGate, UploadActivity {
         if (!this.#watch.permission()) throw heldTooLong(this.#watch.live().map(({ phase }) => phase));
       },
       validate: async () => {
-        const { live, runs } = await this.#look({ fresh: true });
-        if (live.some(({ phase }) => phase === 'marking')) throw heldTooLong(['marking']);
-        const over = [...runs].some((run) => !known.has(run) && !live.some((other) => other.run === run));
-        // A run that is still draining has to be met again when it is over.
-        known = new Set([...runs].filter((run) => !live.some((other) => other.run === run)));
-        return over ? 'verify' : 'unchanged';
+        const judged = judgeLook(known, await this.#look({ fresh: true }));
+        if (judged.verdict === 'refuse') throw heldTooLong(['marking']);
+        known = judged.known;
+        return judged.verdict;
       },
       [Symbol.dispose]: () => {
         if (ended) return;

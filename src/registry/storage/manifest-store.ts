@@ -13,6 +13,7 @@ import { parseTag, type Tag } from '../../oci/tag.ts';
 import type { Logger } from '../../process/logger.ts';
 import { RegistryError, type ErrorItem } from '../errors.ts';
 import type { WritePermit } from '../lease/write-gate.ts';
+import { afterWriteStep, beginWrite, type WriteOutcome, type WriteStep } from '../lease/write-steps.ts';
 import { findBlobData } from './blob-data.ts';
 import type { BlobStore } from './blob-store.ts';
 import { PathNotFoundError, type PublishedFile, type StorageDriver } from './driver.ts';
@@ -91,13 +92,10 @@ export class ManifestStore {
     const canonical = digestOf(content.bytes);
     const digest = content.digest ?? canonical;
     assertDigest(content.bytes, digest);
-    const write: ManifestWrite = { repository, manifest, canonical, digest, permit };
+    const { bytes, tags } = content;
+    const write: NewWrite = { repository, manifest, bytes, tags, canonical, digest, permit };
 
-    await this.#verifyReferences(write);
-    await this.#writeManifest(write, content.bytes);
-    await this.#validate(write);
-    for (const tag of content.tags) await this.#writeTag(write, tag);
-
+    await this.#makeVisible(write);
     this.#contents.keep(canonical, content.bytes);
     return { digest, ...(manifest.subject && { subject: manifest.subject.digest }) };
   }
@@ -128,10 +126,36 @@ export class ManifestStore {
     return this.#referrers.of(repository, subject);
   }
 
-  async #writeManifest(
-    { repository, canonical, digest, permit }: ManifestWrite,
-    bytes: Buffer,
-  ): Promise<void> {
+  /** Goes through the steps of `write-steps.ts`. @throws what the step threw that refused the write. */
+  async #makeVisible(write: NewWrite): Promise<void> {
+    let refusal: unknown;
+    let state = beginWrite(write.tags.length);
+    let tag: WrittenTag | undefined;
+    const perform: Readonly<Partial<Record<WriteStep, () => Promise<WriteOutcome | void>>>> = {
+      verify: () => this.#verifyReferences(write),
+      write: async () => {
+        const name = write.tags[state.part - 1];
+        if (name === undefined) await this.#writeManifest(write);
+        else tag = await this.#writeTag(write, name);
+      },
+      look: async () => ((await write.permit.validate()) === 'unchanged' ? 'done' : 'changed'),
+      'verify-again': () => this.#verifyAll(write),
+      'put-back': () => this.#putBack(write, tag),
+    };
+    for (let action = perform[state.step]; action !== undefined; action = perform[state.step]) {
+      let outcome: WriteOutcome;
+      try {
+        outcome = (await action()) ?? 'done';
+      } catch (error) {
+        refusal ??= error;
+        outcome = 'refused';
+      }
+      state = afterWriteStep(state, outcome);
+    }
+    if (state.step === 'refused') throw refusal;
+  }
+
+  async #writeManifest({ repository, canonical, digest, bytes, permit }: NewWrite): Promise<void> {
     const links = [...new Set([canonical, digest])].map((name): PublishedFile => ({
       path: revisionLinkPath(repository, name),
       content: linkContent(canonical),
@@ -140,21 +164,17 @@ export class ManifestStore {
     await this.#driver.publish([data, ...links], () => permit.check());
   }
 
-  async #writeTag(write: ManifestWrite, tag: Tag): Promise<void> {
-    const { repository, digest, permit } = write;
+  async #writeTag({ repository, digest, permit }: NewWrite, tag: Tag): Promise<WrittenTag> {
     const previous = await this.#tags.resolve(repository, tag);
-    const stamp = await this.#tags.set(repository, tag, digest, permit);
-    try {
-      await this.#validate(write);
-    } catch (error) {
-      await this.#tags.putBack(repository, tag, { previous, own: digest, stamp });
-      throw error;
-    }
+    return { tag, previous, stamp: await this.#tags.set(repository, tag, digest, permit) };
   }
 
-  /** A collector that came and went may have taken what was there before: then everything is looked at again. */
-  async #validate(write: ManifestWrite): Promise<void> {
-    if ((await write.permit.validate()) === 'unchanged') return;
+  async #putBack({ repository, digest }: NewWrite, written: WrittenTag | undefined): Promise<void> {
+    if (written) await this.#tags.putBack(repository, written.tag, { ...written, own: digest });
+  }
+
+  /** A collector that came and went may have taken what was there before, the manifest itself included. */
+  async #verifyAll(write: NewWrite): Promise<void> {
     await this.#verifyReferences(write);
     for (const digest of new Set([write.canonical, write.digest])) {
       if (await this.#exists(write.repository, digest)) continue;
@@ -166,7 +186,7 @@ export class ManifestStore {
   }
 
   /** Also puts back what a collector took away. @throws RegistryError MANIFEST_BLOB_UNKNOWN, one item for each. */
-  async #verifyReferences({ repository, manifest }: ManifestWrite): Promise<void> {
+  async #verifyReferences({ repository, manifest }: NewWrite): Promise<void> {
     const missing = new Set<Digest>();
     for (const blob of manifest.blobs) {
       if (isNonDistributable(blob)) continue;
@@ -196,12 +216,21 @@ export class ManifestStore {
   }
 }
 
-interface ManifestWrite {
+interface NewWrite {
   readonly repository: RepositoryName;
   readonly manifest: Manifest;
+  readonly bytes: Buffer;
+  readonly tags: readonly Tag[];
   readonly canonical: Digest;
   readonly digest: Digest;
   readonly permit: WritePermit;
+}
+
+/** A tag that was set, and what it said before. */
+interface WrittenTag {
+  readonly tag: Tag;
+  readonly previous: Digest | undefined;
+  readonly stamp: number | undefined;
 }
 
 function parse({ bytes, mediaType }: NewManifest): Manifest {

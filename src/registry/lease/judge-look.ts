@@ -1,0 +1,27 @@
+import type { RunRecord } from './run-record.ts';
+
+/** What a look at the runs saw: those that may hold the lease now, and all that are on record. */
+export interface RunsSeen {
+  readonly live: readonly RunRecord[];
+  readonly runs: ReadonlySet<string>;
+}
+
+export interface Judgement {
+  /**
+   * `refuse`: a live run is marking and may have missed the write. `verify`: a run came and went since the last look, and
+   * may have taken what was there before. A run that is draining has read nothing yet.
+   */
+  readonly verdict: 'unchanged' | 'verify' | 'refuse';
+  /** What the next look is compared with: a run that is still live has to be met again when it is over. */
+  readonly known: ReadonlySet<string>;
+}
+
+/**
+ * Judges a look that was made behind a visible write, before it is acknowledged.
+ * @param known runs that the look knew of which gave the permission to write, or the last one behind a write.
+ */
+export function judgeLook(known: ReadonlySet<string>, { live, runs }: RunsSeen): Judgement {
+  const over = [...runs].filter((run) => !live.some((other) => other.run === run));
+  if (live.some(({ phase }) => phase === 'marking')) return { verdict: 'refuse', known };
+  return { verdict: over.some((run) => !known.has(run)) ? 'verify' : 'unchanged', known: new Set(over) };
+}
