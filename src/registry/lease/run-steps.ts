@@ -50,7 +50,8 @@ export function afterRunStep(step: RunStep, outcome: RunOutcome): RunStep {
       return outcome === 'failed' ? 'release' : 'sweep';
     case 'sweep':
       return 'release';
-    default:
-      return 'over'; // released, or over already
+    case 'release':
+    case 'over':
   }
+  return 'over';
 }

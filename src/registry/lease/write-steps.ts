@@ -40,9 +40,10 @@ export function afterWriteStep(write: ManifestWrite, outcome: WriteOutcome): Man
       return outcome === 'done' ? nextPart(write) : takeBack(write);
     case 'put-back':
       return { ...write, step: 'refused' };
-    default:
-      return write; // acknowledged or refused
+    case 'acknowledged':
+    case 'refused':
   }
+  return write;
 }
 
 function nextPart(write: ManifestWrite): ManifestWrite {
