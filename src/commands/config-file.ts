@@ -9,6 +9,7 @@ export interface LoadedConfig {
   /** SHA-256 of the file, in hex. */
   readonly hash: string;
   readonly warnings: readonly ConfigProblem[];
+  readonly notices: readonly ConfigProblem[];
 }
 
 /**
@@ -45,13 +46,16 @@ async function load(
     invocation.stderr.write(`${name}: cannot be read: ${reasonOf(error)}\n`);
     return undefined;
   }
-  const { config, errors, warnings, files } = parseConfig(bytes.toString('utf8'), invocation.environment);
+  const { config, errors, warnings, notices, files } = parseConfig(
+    bytes.toString('utf8'),
+    invocation.environment,
+  );
   const problems = [...errors, ...(await checkFiles(files))];
   if (config === undefined || problems.length > 0) {
     printProblems(invocation.stderr, name, problems);
     return undefined;
   }
-  return { config, warnings, hash: createHash('sha256').update(bytes).digest('hex') };
+  return { config, warnings, notices, hash: createHash('sha256').update(bytes).digest('hex') };
 }
 
 function configName({ positionals, environment }: Invocation): string {

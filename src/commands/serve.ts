@@ -20,7 +20,9 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   if (loaded === undefined) return 2;
   const { config } = loaded;
   const log = logger(config, invocation.stderr);
-  for (const { path, message } of loaded.warnings) log.warn({ path, problem: message }, 'configuration');
+  for (const { path, message } of [...loaded.warnings, ...loaded.notices]) {
+    log.warn({ path, problem: message }, 'configuration');
+  }
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
   let server: RegistryServer;

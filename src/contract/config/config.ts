@@ -1,4 +1,3 @@
-import { FAILSAFE_SCHEMA, YAMLException, load, mergeTag, nullYaml11Tag } from 'js-yaml';
 import {
   decodeObject,
   isRawObject,
@@ -9,6 +8,7 @@ import {
 } from './decode.ts';
 import { applyEnvironment } from './environment.ts';
 import { configSchema, type Config } from './schema.ts';
+import { parseYaml } from './yaml.ts';
 
 export type { Config } from './schema.ts';
 export type { ConfigFile, ConfigProblem } from './decode.ts';
@@ -17,13 +17,13 @@ export interface ParsedConfig {
   /** Absent when there are errors. */
   readonly config?: Config;
   readonly errors: readonly ConfigProblem[];
+  /** Most likely mistakes, which docker distribution ignores without a word. */
   readonly warnings: readonly ConfigProblem[];
+  /** What docker distribution has and what is without effect here. */
+  readonly notices: readonly ConfigProblem[];
   /** Files that must be readable before the server starts. */
   readonly files: readonly ConfigFile[];
 }
-
-/** Scalars stay strings: whether `0.1`, `yes` or `1h` is text, a number or a duration is the field's to say. */
-const untypedScalars = FAILSAFE_SCHEMA.withTags(nullYaml11Tag, mergeTag);
 
 /**
  * Reads a registry's configuration: the file's text, overridden by `REGISTRY_…` variables. All errors are found, not the
@@ -34,7 +34,7 @@ export function parseConfig(
   text: string,
   environment: Readonly<Record<string, string | undefined>> = {},
 ): ParsedConfig {
-  const found: Findings = { errors: [], warnings: [], files: [] };
+  const found: Findings = { errors: [], warnings: [], notices: [], files: [] };
   const document = parseYaml(text, '(document)', found);
   if (document === undefined) return found;
   if (!isRawObject(document) && document !== null) {
@@ -43,7 +43,7 @@ export function parseConfig(
       errors: [{ path: '(document)', message: 'must be a map that begins with version: 0.1' }],
     };
   }
-  const overridden = applyEnvironment(document, environment, parseYaml, found);
+  const overridden = withLogLevel(applyEnvironment(document, environment, found));
   // decodeObject follows the schema, which is what the type is inferred from.
   const decoded = decodeObject(configSchema, overridden, '', found) as Config;
   checkTogether(decoded, found);
@@ -51,17 +51,19 @@ export function parseConfig(
   return { ...found, config: decoded };
 }
 
+/** The old place of log.level counts where the new one is empty. */
+function withLogLevel(document: Raw): Raw {
+  if (!isRawObject(document) || typeof document['loglevel'] !== 'string') return document;
+  const log = document['log'] ?? {};
+  if (!isRawObject(log) || (log['level'] ?? '') !== '') return document;
+  return { ...document, log: { ...log, level: document['loglevel'] } };
+}
+
 /** Rules that concern more than one field. */
 function checkTogether(config: Config, found: Findings): void {
   const failed = (path: string): boolean => found.errors.some((error) => error.path === path);
-  // A driver that this version lacks was reported as such.
-  if (
-    config.storage.filesystem === undefined &&
-    !found.errors.some(({ path }) => path.startsWith('storage'))
-  ) {
-    const message = 'needs a driver, as in filesystem: {rootdirectory: /var/lib/registry}';
-    found.errors.push({ path: 'storage', message });
-  }
+  checkDriver(config, found);
+  checkCache(config, found);
   const tls = config.http.tls;
   for (const name of tls === undefined ? [] : (['certificate', 'key'] as const)) {
     const path = `http.tls.${name}`;
@@ -87,6 +89,40 @@ function checkTogether(config: Config, found: Findings): void {
   checkAddress('stevedore.status.addr', config.stevedore.status?.addr, found);
 }
 
+/** Exactly one driver. */
+function checkDriver({ storage }: Config, found: Findings): void {
+  const drivers = Object.entries(storage).filter(
+    ([name, options]) => options !== undefined && !notDrivers.has(name),
+  );
+  if (drivers.length > 1) {
+    const names = drivers.map(([name]) => name).join(', ');
+    found.errors.push({ path: 'storage', message: `must name one driver, not ${drivers.length}: ${names}` });
+  }
+  // A driver that cannot be used was reported as such.
+  if (drivers.length === 0 && !found.errors.some(({ path }) => path.startsWith('storage'))) {
+    const message = 'needs a driver, as in filesystem: {rootdirectory: /var/lib/registry}';
+    found.errors.push({ path: 'storage', message });
+  }
+}
+
+function checkCache({ storage, redis }: Config, found: Findings): void {
+  const path = 'storage.cache.blobdescriptor';
+  switch (storage.cache.blobdescriptor) {
+    case undefined:
+    case 'inmemory':
+      return;
+    case 'redis':
+      if (redis?.addr === undefined && (redis?.addrs.length ?? 0) === 0) {
+        found.errors.push({ path, message: 'needs redis.addr or redis.addrs' });
+      }
+      return;
+    default:
+      found.warnings.push({ path, message: 'is neither inmemory nor redis, so nothing is cached' });
+  }
+}
+
+const notDrivers: ReadonlySet<string> = new Set(['cache', 'delete', 'maintenance', 'redirect', 'tag']);
+
 function checkAddress(path: string, address: string | undefined, found: Findings): void {
   if (address === undefined || found.errors.some((error) => error.path === path)) return;
   if (parseAddress(address) === undefined) {
@@ -108,18 +144,4 @@ export function parseAddress(
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) return undefined;
   return { host: match[1] || match[2] || undefined, port };
-}
-
-/** @returns undefined after reporting that the text is no YAML. */
-function parseYaml(text: string, path: string, found: Findings): Raw | undefined {
-  // js-yaml takes no document for an error; Go takes it for null.
-  if (/^\s*(?:#.*\s*)*$/.test(text)) return null;
-  try {
-    return load(text, { schema: untypedScalars }) as Raw; // maps, lists, strings and nulls are all the schema knows
-  } catch (error) {
-    if (!(error instanceof YAMLException)) throw error;
-    const place = error.mark ? ` at line ${error.mark.line + 1}, column ${error.mark.column + 1}` : '';
-    found.errors.push({ path, message: `is not YAML: ${error.reason}${place}` });
-    return undefined;
-  }
 }

@@ -1,13 +1,6 @@
-import { parseDuration } from '../duration.ts';
-import type {
-  BooleanField,
-  DurationField,
-  Field,
-  IntegerField,
-  ObjectField,
-  StringField,
-  StringFormat,
-} from './fields.ts';
+import { nearestName } from '../nearest-name.ts';
+import type { Field, ObjectField, StringField } from './fields.ts';
+import { expectedOfString, scalarRules, type ScalarRules } from './scalars.ts';
 import { unsupportedOptions } from './schema.ts';
 
 /** What is wrong at a place of the configuration. `path` is dotted, or the name of an environment variable. */
@@ -25,7 +18,10 @@ export interface ConfigFile {
 /** Collects what decoding finds; decoding goes on after an error, so that all of them are told at once. */
 export interface Findings {
   readonly errors: ConfigProblem[];
+  /** Most likely a mistake: what docker distribution ignores without a word. */
   readonly warnings: ConfigProblem[];
+  /** Right in docker distribution, and without effect here. */
+  readonly notices: ConfigProblem[];
   readonly files: ConfigFile[];
 }
 
@@ -69,7 +65,7 @@ function asObject(
 ): Readonly<Record<string, Raw>> {
   const value = expandBareKey(field, raw);
   if (value === undefined || value === null) return {};
-  if (isRawObject(value)) return field.aliases ? withoutAliases(value, field.aliases) : value;
+  if (isRawObject(value)) return field.aliases ? withoutAliases(value, field.aliases, path, found) : value;
   found.errors.push({ path, message: `must be a map, not ${describe(value)}` });
   return {};
 }
@@ -77,19 +73,31 @@ function asObject(
 function withoutAliases(
   value: { readonly [key: string]: Raw },
   aliases: Readonly<Record<string, string>>,
+  path: string,
+  found: Findings,
 ): Readonly<Record<string, Raw>> {
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [
-      Object.hasOwn(aliases, key) ? (aliases[key] ?? key) : key,
-      item,
-    ]),
-  );
+  const result: Record<string, Raw> = { ...value };
+  for (const [alias, name] of Object.entries(aliases)) {
+    const item = result[alias];
+    if (item === undefined) continue;
+    delete result[alias];
+    if (Object.hasOwn(value, name)) {
+      found.warnings.push({ path: join(path, alias), message: `is ignored: it is an old name of ${name}` });
+    } else {
+      result[name] = item;
+    }
+  }
+  return result;
 }
 
 function decode(field: Field, raw: Raw | undefined, path: string, found: Findings): unknown {
   if (field.type === 'object') {
     if (field.optional && (raw === undefined || (!field.namedByKey && isNothing(raw)))) return undefined;
     return decodeObject(field, raw, path, found);
+  }
+  if (field.type === 'obsolete') {
+    if (!isEmpty(raw ?? null)) found.notices.push({ path, message: `has no effect: ${field.description}` });
+    return undefined;
   }
   if (field.type === 'string') return decodeString(field, raw, path, found);
   if (field.type === 'map') {
@@ -103,50 +111,6 @@ function decodeItems(of: Field, raw: Raw | undefined, path: string, found: Findi
   if (raw === undefined || raw === null) return [];
   const items = Array.isArray(raw) ? (raw as readonly Raw[]) : [raw];
   return items.map((item, index) => decode(of, item, join(path, String(index)), found));
-}
-
-interface ScalarRules {
-  readonly whenAbsent: unknown;
-  readonly required: boolean;
-  readonly expected: string;
-  readonly parse: (text: string) => unknown;
-}
-
-function scalarRules(field: BooleanField | IntegerField | DurationField): ScalarRules {
-  if (field.type === 'boolean') {
-    return { whenAbsent: field.default, required: false, expected: 'true or false', parse: parseBoolean };
-  }
-  if (field.type === 'integer') {
-    const { minimum, maximum } = field;
-    const expected = maximum === undefined ? `${minimum} or more` : `${minimum} to ${maximum}`;
-    return {
-      whenAbsent: field.default,
-      required: isRequired(field),
-      expected: `a whole number, ${expected}`,
-      parse: (text) => within(minimum, maximum, parseInteger(text)),
-    };
-  }
-  return {
-    whenAbsent: field.default === undefined ? undefined : parseDuration(field.default),
-    required: isRequired(field),
-    expected: 'a duration such as 30s or 1h30m',
-    parse: (text) => {
-      const nanoseconds = parseInteger(text);
-      return within(0, undefined, nanoseconds === undefined ? parseDuration(text) : nanoseconds / 1e6);
-    },
-  };
-}
-
-function isRequired(field: IntegerField | DurationField): boolean {
-  return field.default === undefined && !field.optional;
-}
-
-function within(
-  minimum: number,
-  maximum = Number.MAX_SAFE_INTEGER,
-  value: number | undefined,
-): number | undefined {
-  return value !== undefined && value >= minimum && value <= maximum ? value : undefined;
 }
 
 function decodeScalar(raw: Raw | undefined, path: string, found: Findings, rules: ScalarRules): unknown {
@@ -170,7 +134,7 @@ function decodeString(
   path: string,
   found: Findings,
 ): string | undefined {
-  if (raw === undefined || raw === null || (raw === '' && (field.optional || field.default !== undefined))) {
+  if (raw === undefined || raw === null || raw === '') {
     if (field.default === undefined && !field.optional) found.errors.push({ path, message: 'is required' });
     return field.default;
   }
@@ -178,45 +142,13 @@ function decodeString(
     found.errors.push({ path, message: `must be a string, not ${describe(raw)}` });
     return field.default;
   }
-  const problem = checkString(field, raw);
-  if (problem !== undefined) found.errors.push({ path, message: problem });
-  else if (field.format === 'file') found.files.push({ path, file: raw });
-  return field.format === 'url-path' ? normalizePath(raw) : raw;
-}
-
-const formats: Partial<
-  Readonly<Record<StringFormat, { expected: string; holds: (text: string) => boolean }>>
-> = {
-  'absolute-path': { expected: 'an absolute path', holds: (text) => text.startsWith('/') },
-  'url-path': {
-    expected: 'a path such as /registry/',
-    holds: (text) => /^\/?[A-Za-z0-9._~\-/]*$/.test(text),
-  },
-  regexp: { expected: 'a regular expression', holds: isRegularExpression },
-  url: { expected: 'a URL such as https://registry.example.com', holds: isWebUrl },
-};
-
-function checkString(field: StringField, text: string): string | undefined {
-  if (text === '') return 'is required';
-  if (field.values && !field.values.includes(text)) {
-    return `must be ${field.values.join(', ')}, not ${describe(text)}`;
-  }
-  const format = field.format && formats[field.format];
-  if (format === undefined || format.holds(text)) return undefined;
-  return `must be ${format.expected}, not ${describe(text)}`;
-}
-
-function isWebUrl(text: string): boolean {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  return (url?.protocol === 'https:' || url?.protocol === 'http:') && url.host !== '';
-}
-
-function isRegularExpression(text: string): boolean {
-  try {
-    return RegExp(text, 'u').unicode;
-  } catch {
-    return false;
-  }
+  const text = field.anyCase ? raw.toLowerCase() : raw;
+  const expected = expectedOfString(field, text);
+  if (expected !== undefined) {
+    const but = field.secret ? '' : `, not ${describe(raw)}`;
+    found.errors.push({ path, message: `must be ${expected}${but}` });
+  } else if (field.format === 'file') found.files.push({ path, file: text });
+  return field.format === 'url-path' ? normalizePath(text) : text;
 }
 
 /** `registry`, `/registry` and `/registry/` are `/registry`; nothing and `/` are `/`. */
@@ -252,34 +184,6 @@ function mapEntries(raw: Raw | undefined, path: string, found: Findings): [strin
   return [];
 }
 
-/** YAML 1.1's words, which Go takes for a field that is a boolean, quoted or not. */
-function parseBoolean(text: string): boolean | undefined {
-  switch (text.toLowerCase()) {
-    case 'true':
-    case 'yes':
-    case 'on':
-    case 'y':
-      return true;
-    case 'false':
-    case 'no':
-    case 'off':
-    case 'n':
-      return false;
-    default:
-      return undefined;
-  }
-}
-
-/** YAML 1.1's integers: `1_000`, `0x1f`, `0b11`, `0o17` and `017`. */
-function parseInteger(text: string): number | undefined {
-  const plain = text.replaceAll('_', '');
-  if (!/^[+-]?(?:0x[0-9a-fA-F]+|0b[01]+|0o?[0-7]*|[1-9]\d*)$/.test(plain)) return undefined;
-  const sign = plain.startsWith('-') ? -1 : 1;
-  const digits = plain.replace(/^[+-]/, '');
-  const value = /^0[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number(digits);
-  return Number.isSafeInteger(value) ? sign * value : undefined;
-}
-
 function reportUnknown(field: ObjectField, key: string, value: Raw, path: string, found: Findings): void {
   const support = unsupportedOptions[path];
   if (support === undefined && leadsToUnsupported(path) && isRawObject(value)) {
@@ -290,10 +194,10 @@ function reportUnknown(field: ObjectField, key: string, value: Raw, path: string
     const nearest = nearestName(key, [...Object.keys(field.fields), ...unsupportedBelow(path)]);
     const hint = nearest === undefined ? '' : `, did you mean ${nearest}?`;
     found.warnings.push({ path, message: `is not an option and is ignored${hint}` });
-  } else if (support === 'refused' && !isEmpty(value, path)) {
+  } else if (support === 'refused' && (isNamedByKey(path) || !isEmpty(value))) {
     found.errors.push({ path, message: 'is not supported by this version' });
   } else {
-    found.warnings.push({ path, message: 'is not supported by this version and has no effect' });
+    found.notices.push({ path, message: 'is not supported by this version and has no effect' });
   }
 }
 
@@ -302,12 +206,15 @@ export function leadsToUnsupported(path: string): boolean {
   return Object.keys(unsupportedOptions).some((option) => option === path || option.startsWith(`${path}.`));
 }
 
-/** `notifications: {endpoints: []}` and `proxy: {}` ask for nothing. A driver or provider is named by its key alone. */
-function isEmpty(value: Raw, path: string): boolean {
-  if (path.startsWith('storage.') || path.startsWith('auth.')) return false;
+/** A driver or provider. */
+function isNamedByKey(path: string): boolean {
+  return path.startsWith('storage.') || path.startsWith('auth.');
+}
+
+/** `notifications: {endpoints: []}` and `proxy: {}` ask for nothing. */
+function isEmpty(value: Raw): boolean {
   if (value === null || value === '') return true;
-  if (typeof value === 'string') return false;
-  return Object.values(value).every((item: Raw) => isEmpty(item, path));
+  return typeof value !== 'string' && Object.values(value).every((item: Raw) => isEmpty(item));
 }
 
 function unsupportedBelow(path: string): string[] {
@@ -315,36 +222,6 @@ function unsupportedBelow(path: string): string[] {
   return Object.keys(unsupportedOptions)
     .filter((name) => name.startsWith(parent) && !name.slice(parent.length).includes('.'))
     .map((name) => name.slice(parent.length));
-}
-
-/** The name that a typo most likely stands for: at most a third of its letters differ. */
-export function nearestName(typo: string, names: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(1, Math.floor(typo.length / 3)) + 1;
-  for (const name of names) {
-    const distance = editDistance(typo.toLowerCase(), name);
-    if (distance < least) [best, least] = [name, distance];
-  }
-  return best;
-}
-
-/** Insertions, deletions, replacements and swaps of neighbours that turn one into the other. */
-function editDistance(a: string, b: string): number {
-  let beforeLast: number[] = [];
-  let last = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1];
-      let cost = Math.min((last[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1, (last[j - 1] ?? 0) + (same ? 0 : 1));
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
-        cost = Math.min(cost, (beforeLast[j - 2] ?? 0) + 1);
-      }
-      row.push(cost);
-    }
-    [beforeLast, last] = [last, row];
-  }
-  return last[b.length] ?? 0;
 }
 
 function join(path: string, key: string): string {

@@ -1,13 +1,8 @@
-import type { Field } from './fields.ts';
+import { nearestName } from '../nearest-name.ts';
+import { expandBareKey, isRawObject, leadsToUnsupported, type Findings, type Raw } from './decode.ts';
+import type { Field, ObjectField } from './fields.ts';
 import { configSchema } from './schema.ts';
-import {
-  expandBareKey,
-  isRawObject,
-  leadsToUnsupported,
-  nearestName,
-  type Findings,
-  type Raw,
-} from './decode.ts';
+import { parseYaml } from './yaml.ts';
 
 const PREFIX = 'REGISTRY_';
 
@@ -29,7 +24,6 @@ const SERVICE_LINK_VALUE = /^(?:tcp|udp|sctp):\/\/[0-9a-fA-F.:[\]]+:\d+$/;
 export function applyEnvironment(
   document: Raw,
   environment: Readonly<Record<string, string | undefined>>,
-  parseYaml: (text: string, path: string, found: Findings) => Raw | undefined,
   found: Findings,
 ): Raw {
   let result = document;
@@ -66,17 +60,28 @@ function override(
   path: string,
   value: Raw,
 ): Raw {
-  const [name, ...rest] = names;
-  if (name === undefined) return value;
+  if (names.length === 0) return value;
   const expanded = expandBareKey(field, raw);
   const source = isRawObject(expanded) ? expanded : {};
   if (field.type === 'map') return overrideMap(field.of, source, names, value);
   if (field.type === 'list') return overrideItem(field.of, raw, names, path, value);
+  // Whatever is below it has no effect, and the name of it is enough to say so.
+  if (field.type === 'obsolete') return value;
   if (field.type !== 'object') throw unknownVariable();
-  const key = field.aliases?.[name.toLowerCase()] ?? name.toLowerCase();
+  return overrideField(field, source, names, path, value);
+}
+
+function overrideField(
+  field: ObjectField,
+  source: { readonly [key: string]: Raw },
+  names: readonly string[],
+  path: string,
+  value: Raw,
+): Raw {
+  const name = names[0] ?? '';
+  if (name !== name.toUpperCase()) throw unknownVariable(nearestName(name, Object.keys(field.fields)));
+  const { key, child, rest } = namedField(field, names);
   const childPath = path === '' ? key : `${path}.${key}`;
-  const child = Object.hasOwn(field.fields, key) ? field.fields[key] : undefined;
-  if (name === key) throw unknownVariable(nearestName(key, Object.keys(field.fields)));
   if (child !== undefined) return { ...source, [key]: override(child, source[key], rest, childPath, value) };
   // An option of distribution's that we lack: put it where the file would have it, so that it is reported as such.
   if (!leadsToUnsupported(childPath)) throw unknownVariable(nearestName(key, Object.keys(field.fields)));
@@ -84,6 +89,19 @@ function override(
     ...source,
     [key]: rest.reduceRight<Raw>((inner, part) => ({ [part.toLowerCase()]: inner }), value),
   };
+}
+
+/** The field that a name, or several together, stand for: a few options have a `_` of their own, as in `max_retries`. */
+function namedField(
+  field: ObjectField,
+  names: readonly string[],
+): { readonly key: string; readonly child: Field | undefined; readonly rest: readonly string[] } {
+  for (let count = 1; count <= names.length; count++) {
+    const written = names.slice(0, count).join('_').toLowerCase();
+    const key = field.aliases?.[written] ?? written;
+    if (Object.hasOwn(field.fields, key)) return { key, child: field.fields[key], rest: names.slice(count) };
+  }
+  return { key: (names[0] ?? '').toLowerCase(), child: undefined, rest: names.slice(1) };
 }
 
 function unknownVariable(nearest?: string): OverrideProblem {

@@ -13,7 +13,14 @@ interface MayBeAbsent {
 }
 
 export type Field =
-  ObjectField | StringField | BooleanField | IntegerField | DurationField | MapField | ListField;
+  | ObjectField
+  | StringField
+  | BooleanField
+  | IntegerField
+  | DurationField
+  | MapField
+  | ListField
+  | ObsoleteField;
 
 export interface ObjectField extends Described, MayBeAbsent {
   readonly type: 'object';
@@ -30,6 +37,8 @@ export interface StringField extends Described, MayBeAbsent {
   readonly type: 'string';
   readonly default?: string;
   readonly values?: readonly string[];
+  /** Of `values`, capitals and small letters alike. */
+  readonly anyCase?: true;
   readonly format?: StringFormat;
   /** Never printed or logged. */
   readonly secret?: true;
@@ -48,6 +57,8 @@ export interface IntegerField extends Described, MayBeAbsent {
   readonly default?: number;
   readonly minimum: number;
   readonly maximum?: number;
+  /** 0 is as good as nothing, which is what it means to docker distribution in many places. */
+  readonly zeroIsDefault?: true;
 }
 
 /** Decoded to milliseconds. */
@@ -55,18 +66,30 @@ export interface DurationField extends Described, MayBeAbsent {
   readonly type: 'duration';
   /** As Go writes it. */
   readonly default?: string;
+  /** See IntegerField. */
+  readonly zeroIsDefault?: true;
 }
 
 /** Names that the user chooses, each with one value or a list. */
 interface MapField extends Described {
   readonly type: 'map';
   readonly of: 'string' | 'list';
+  /** The values are never printed or logged. */
+  readonly secret?: true;
 }
 
 /** Items of one kind; without it an empty list. A single item may stand for a list of one, as in Go. */
 interface ListField extends Described {
   readonly type: 'list';
   readonly of: ObjectField | StringField | IntegerField;
+}
+
+/**
+ * Something that docker distribution has and that makes no sense any more: taken as it is, whatever it holds, and named
+ * in a notice. The description says why it has no effect.
+ */
+interface ObsoleteField extends Described {
+  readonly type: 'obsolete';
 }
 
 export type Decoded<F> = F extends { readonly type: 'object'; readonly fields: infer Fields }
@@ -85,6 +108,8 @@ export type Decoded<F> = F extends { readonly type: 'object'; readonly fields: i
               ? Readonly<Record<string, readonly string[]>>
               : F extends { readonly type: 'list'; readonly of: infer Item }
                 ? readonly Decoded<Item>[]
-                : never;
+                : F extends { readonly type: 'obsolete' }
+                  ? undefined
+                  : never;
 
 type AbsentIf<F> = F extends { readonly optional: true } ? undefined : never;

@@ -8,6 +8,7 @@ export const logSection = {
     level: {
       type: 'string',
       values: ['error', 'warn', 'info', 'debug'],
+      anyCase: true,
       default: 'info',
       description: 'Lines below this level are left out.',
     },
@@ -24,6 +25,10 @@ export const logSection = {
       fields: {
         disabled: { type: 'boolean', default: false, description: 'Leaves the access lines out.' },
       },
+    },
+    hooks: {
+      type: 'obsolete',
+      description: 'no mail is sent; let what collects the logs alert you, or an alert on the metrics',
     },
   },
 } as const satisfies ObjectField;

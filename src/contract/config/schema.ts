@@ -7,6 +7,7 @@ import { authSection } from './auth-section.ts';
 import type { Decoded, ObjectField } from './fields.ts';
 import { httpSection } from './http-section.ts';
 import { logSection } from './log-section.ts';
+import { redisSection } from './redis-section.ts';
 import { stevedoreSection } from './stevedore-section.ts';
 import { storageSection } from './storage-section.ts';
 
@@ -16,6 +17,10 @@ export const configSchema = {
   fields: {
     version: { type: 'string', values: ['0.1'], description: 'Version of the format.' },
     log: logSection,
+    loglevel: {
+      type: 'obsolete',
+      description: 'it is the old name of log.level, where it counts if that is empty',
+    },
     storage: storageSection,
     http: httpSection,
     auth: authSection,
@@ -43,6 +48,15 @@ export const configSchema = {
         },
       },
     },
+    redis: redisSection,
+    reporting: {
+      type: 'obsolete',
+      description: 'bugsnag and newrelic are not called; logs and metrics tell of errors',
+    },
+    compatibility: {
+      type: 'obsolete',
+      description: 'images of schema version 1 are neither taken nor made, as in docker distribution 3',
+    },
     stevedore: stevedoreSection,
   },
 } as const satisfies ObjectField;
@@ -58,9 +72,6 @@ export type Config = Decoded<typeof configSchema>;
  * `refused`: leaving it out would change what is stored, who may do what, or what clients are promised.
  */
 export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>> = {
-  loglevel: 'ignored',
-  reporting: 'ignored',
-  'log.hooks': 'ignored',
   'log.reportcaller': 'ignored',
   'storage.azure': 'refused',
   'storage.gcs': 'refused',
@@ -69,7 +80,6 @@ export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>>
   'storage.s3': 'refused',
   'storage.s3aws': 'refused',
   'storage.swift': 'refused',
-  'storage.cache': 'ignored',
   'storage.redirect': 'ignored',
   'storage.tag': 'ignored',
   'storage.maintenance.uploadpurging': 'ignored',
@@ -84,12 +94,10 @@ export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>>
   'http.tls.clientcas': 'refused',
   'http.tls.letsencrypt': 'refused',
   notifications: 'refused',
-  redis: 'ignored',
   health: 'ignored',
   proxy: 'refused',
   'validation.disabled': 'ignored',
   'validation.enabled': 'ignored',
   'validation.manifests': 'refused',
   policy: 'refused',
-  compatibility: 'ignored',
 };

@@ -26,6 +26,25 @@ export const storageSection = {
         },
       },
     },
+    cache: {
+      type: 'object',
+      aliases: { layerinfo: 'blobdescriptor' },
+      description: 'What is remembered of blobs, so that the store need not be asked each time.',
+      fields: {
+        blobdescriptor: {
+          type: 'string',
+          optional: true,
+          description:
+            '`inmemory`, or `redis` with the section of that name. `layerinfo` is an old name of it.',
+        },
+        blobdescriptorsize: {
+          type: 'integer',
+          minimum: 0,
+          default: 10_000,
+          description: 'Most entries of `inmemory`; 0 for any number.',
+        },
+      },
+    },
     delete: {
       type: 'object',
       description: 'Deletes by clients.',

@@ -29,9 +29,17 @@ function lines(problems: readonly ConfigProblem[]): string[] {
 test('the smallest configuration gets every default', () => {
   assert.deepEqual(configOf(smallest), {
     version: '0.1',
-    log: { level: 'info', formatter: 'text', fields: {}, accesslog: { disabled: false } },
+    log: {
+      level: 'info',
+      formatter: 'text',
+      fields: {},
+      accesslog: { disabled: false },
+      hooks: undefined,
+    },
+    loglevel: undefined,
     storage: {
       filesystem: { rootdirectory: '/var/lib/registry', maxthreads: 100 },
+      cache: { blobdescriptor: undefined, blobdescriptorsize: 10_000 },
       delete: { enabled: false },
       maintenance: { readonly: { enabled: false } },
     },
@@ -50,11 +58,14 @@ test('the smallest configuration gets every default', () => {
     auth: { htpasswd: undefined },
     catalog: { maxentries: 1000 },
     tags: { maxtags: 1000 },
+    redis: undefined,
+    reporting: undefined,
+    compatibility: undefined,
     stevedore: { status: undefined },
   });
 });
 
-test("Debian's configuration of docker-registry starts, with warnings for what has no effect", () => {
+test("Debian's configuration of docker-registry starts without a word", () => {
   const { config, warnings, files } = parseConfig(`
 version: 0.1
 log:
@@ -84,10 +95,8 @@ health:
   assert.deepEqual(config?.http.headers, { 'X-Content-Type-Options': ['nosniff'] });
   assert.deepEqual(config.log.fields, { service: 'registry' });
   assert.deepEqual(files, [{ path: 'auth.htpasswd.path', file: '/etc/docker/registry' }]);
-  assert.deepEqual(lines(warnings), [
-    'health is not supported by this version and has no effect',
-    'storage.cache is not supported by this version and has no effect',
-  ]);
+  assert.equal(config.storage.cache.blobdescriptor, 'inmemory');
+  assert.deepEqual(lines(warnings), []);
 });
 
 test('scalars are decoded by the type of their field, as Go does', () => {
@@ -175,8 +184,8 @@ test('a realm that no header can carry is an error', () => {
 test('a document that is no map is an error with its line', () => {
   assert.deepEqual(lines(parseConfig('version: 0.1\nhttp: [').errors).length, 1);
   assert.match(
-    lines(parseConfig('version: 0.1\nversion: 0.1').errors)[0] ?? '',
-    /is not YAML: .* at line 2, column 1/,
+    lines(parseConfig('version: 0.1\nlog: }').errors)[0] ?? '',
+    /^\(document\) is not YAML: .* at line 2, column 6$/,
   );
   assert.match(lines(parseConfig('- 1').errors)[0] ?? '', /must be a map/);
   assert.deepEqual(lines(parseConfig('# nothing\n').errors), [
@@ -187,7 +196,7 @@ test('a document that is no map is an error with its line', () => {
 });
 
 test('an unknown key is a warning that names the nearest option', () => {
-  const { config, warnings } = parseConfig(`${smallest}
+  const { config, warnings, notices } = parseConfig(`${smallest}
   relativeurl: true
 log: {fromatter: json, zzz: 1}
 loggg: {}
@@ -198,11 +207,83 @@ proxy: {}
   assert.deepEqual(lines(warnings), [
     'loggg is not an option and is ignored',
     'notificatons is not an option and is ignored, did you mean notifications?',
-    'proxy is not supported by this version and has no effect',
     'log.fromatter is not an option and is ignored, did you mean formatter?',
     'log.zzz is not an option and is ignored',
     'http.relativeurl is not an option and is ignored, did you mean relativeurls?',
   ]);
+  assert.deepEqual(lines(notices), ['proxy is not supported by this version and has no effect']);
+});
+
+test('what docker distribution has and what makes no sense any more is accepted and named', () => {
+  const { config, warnings, notices } = parseConfig(
+    `${smallest}
+log: {hooks: [{type: mail, options: {smtp: {password: hunter2}}}]}
+reporting: {newrelic: {licensekey: hunter2}}
+compatibility: {}
+`,
+    { REGISTRY_COMPATIBILITY_SCHEMA1_ENABLED: 'true', REGISTRY_LOG_HOOKS_0_TYPE: 'mail' },
+  );
+  assert.ok(config);
+  assert.deepEqual(lines(warnings), []);
+  const paths = notices.map(({ path }) => path);
+  assert.deepEqual(paths.toSorted(), ['compatibility', 'log.hooks', 'reporting']);
+  assert.doesNotMatch(JSON.stringify({ config, notices }), /hunter2/);
+});
+
+test('the old name of log.level counts where that is empty, and is named', () => {
+  const old = parseConfig(`${smallest}\nloglevel: DEBUG`);
+  assert.equal(old.config?.log.level, 'debug');
+  assert.deepEqual(
+    old.notices.map(({ path }) => path),
+    ['loglevel'],
+  );
+  assert.equal(configOf(`${smallest}\nloglevel: debug\nlog: {level: warn}`).log.level, 'warn');
+  assert.equal(configOf(smallest, { REGISTRY_LOGLEVEL: 'error' }).log.level, 'error');
+  assert.deepEqual(lines(parseConfig(`${smallest}\nloglevel: loud`).errors), [
+    'log.level must be error, warn, info, debug, not "loud"',
+  ]);
+});
+
+test('an option under its old name counts, and beside the new one it is ignored with a warning', () => {
+  const cache = (options: string): string =>
+    `{version: 0.1, storage: {filesystem: {}, cache: ${options}}, http: {addr: ":1"}}`;
+  assert.equal(configOf(cache('{layerinfo: inmemory}')).storage.cache.blobdescriptor, 'inmemory');
+  const both = parseConfig(cache('{layerinfo: redis, blobdescriptor: inmemory}'));
+  assert.equal(both.config?.storage.cache.blobdescriptor, 'inmemory');
+  assert.deepEqual(lines(both.warnings), [
+    'storage.cache.layerinfo is ignored: it is an old name of blobdescriptor',
+  ]);
+  assert.deepEqual(lines(parseConfig(cache('{blobdescriptor: memory}')).warnings), [
+    'storage.cache.blobdescriptor is neither inmemory nor redis, so nothing is cached',
+  ]);
+  assert.deepEqual(lines(parseConfig(cache('{blobdescriptor: redis}')).errors), [
+    'storage.cache.blobdescriptor needs redis.addr or redis.addrs',
+  ]);
+});
+
+test('a section that stands twice is joined, as Go does, with a warning', () => {
+  const { config, warnings } = parseConfig(`
+version: 0.1
+storage: {filesystem: {}}
+http: {addr: ":1", headers: {A: b}}
+http: {addr: ":2", relativeurls: true}
+`);
+  assert.deepEqual(lines(warnings), ['(document) has the same key twice at line 5, column 1: write it once']);
+  assert.equal(config?.http.addr, ':2');
+  assert.deepEqual(config.http.headers, { A: ['b'] });
+  assert.equal(config.http.relativeurls, true);
+  assert.match(lines(parseConfig('a: 1\na: 2\nb: [').errors).join(), /is not YAML/);
+});
+
+test('what cannot be parsed is not quoted, for it may be a password', () => {
+  const { errors } = parseConfig(`${smallest}\nredis: {password: *hunter2}`, {
+    REGISTRY_REDIS_PASSWORD: '*hunter2',
+    REGISTRY_REDIS_SENTINELPASSWORD: '!hunter2 x',
+  });
+  const more = parseConfig(smallest, { REGISTRY_REDIS_PASSWORD: '*hunter2' }).errors;
+  const list = parseConfig(smallest, { REGISTRY_REDIS_PASSWORD: '[hunter2]' }).errors;
+  assert.equal(errors.length + more.length + list.length, 3);
+  assert.doesNotMatch(JSON.stringify([errors, more, list]), /hunter2/);
 });
 
 test('environment variables override the file, in lexical order, as YAML', () => {
