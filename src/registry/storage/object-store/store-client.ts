@@ -1,0 +1,198 @@
+import { EnvHttpProxyAgent, request as send, type Dispatcher } from 'undici';
+import type { Clock } from '../../../process/clock.ts';
+import { RegistryError } from '../../errors.ts';
+
+export interface StoreRequest {
+  readonly method: 'DELETE' | 'GET' | 'HEAD' | 'POST' | 'PUT';
+  readonly url: URL;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+}
+
+/** An answer with its body still on the way: read it to its end, or `dump` it. */
+export interface OpenAnswer {
+  readonly status: number;
+  readonly headers: Dispatcher.ResponseData['headers'];
+  readonly body: Dispatcher.ResponseData['body'];
+}
+
+export interface StoreAnswer {
+  readonly status: number;
+  readonly headers: Dispatcher.ResponseData['headers'];
+  readonly body: Buffer;
+  /** True when the store may have carried out an earlier attempt whose answer got lost. */
+  readonly retried: boolean;
+}
+
+export interface StoreClientOptions {
+  readonly clock: Clock;
+  /** Milliseconds before the n-th retry (from 1); undefined gives up. */
+  readonly retryDelay: (retry: number) => number | undefined;
+  /** Signs a request. Asked again for each attempt, because signatures age. */
+  readonly authorize?: (request: StoreRequest) => Promise<StoreRequest> | StoreRequest;
+  /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are looked up. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Accepts any certificate. */
+  readonly skipVerify?: boolean;
+}
+
+/** The longest Retry-After that is waited for: a client of the registry waits as well. */
+const LONGEST_WAIT_MS = 60_000;
+
+/**
+ * HTTP to an object store, on connections that are kept. Tries again what a store asks to have tried again and what the
+ * network lost, as long as the body can be sent anew; so what is sent has to bear being carried out twice.
+ */
+export class StoreClient {
+  readonly #options: StoreClientOptions;
+  readonly #dispatcher: Dispatcher;
+  /** A `Date` of the store, and the monotonic time when it came. */
+  #stamp: { readonly date: number; readonly at: number } | undefined;
+
+  constructor(options: StoreClientOptions) {
+    this.#options = options;
+    const { environment, skipVerify } = options;
+    const variable = (name: string): string => environment[name] ?? environment[name.toUpperCase()] ?? '';
+    this.#dispatcher = new EnvHttpProxyAgent({
+      httpProxy: variable('http_proxy'),
+      httpsProxy: variable('https_proxy'),
+      noProxy: variable('no_proxy'),
+      connect: { timeout: 10_000, ...(skipVerify && { rejectUnauthorized: false }) },
+      ...(skipVerify && { requestTls: { rejectUnauthorized: false } }),
+      headersTimeout: 60_000,
+      bodyTimeout: 60_000,
+    });
+  }
+
+  /** Sends a request and reads the whole answer. @throws RegistryError UNAVAILABLE when none comes. */
+  fetch(request: StoreRequest): Promise<StoreAnswer> {
+    return this.#retry(request, (retried) => this.#fetchOnce(request, retried));
+  }
+
+  /** As `fetch`, but never sends it twice. */
+  async fetchOnce(request: StoreRequest): Promise<StoreAnswer> {
+    try {
+      return await this.#fetchOnce(request, false);
+    } catch (error) {
+      throw noAnswer(request, error);
+    }
+  }
+
+  /** As `fetch`, but the body of a success is left to the caller. */
+  open(request: StoreRequest): Promise<OpenAnswer> {
+    return this.#retry(request, () => this.#send(request));
+  }
+
+  /**
+   * Milliseconds since the epoch by the store's clock, for what the store is to refuse later: never ahead of that clock,
+   * and a second or two behind it. Undefined before the first answer.
+   */
+  storeTime(): number | undefined {
+    return this.#stamp && this.#stamp.date + this.#options.clock.monotonic() - this.#stamp.at;
+  }
+
+  async close(): Promise<void> {
+    await this.#dispatcher.close();
+  }
+
+  async #fetchOnce(request: StoreRequest, retried: boolean): Promise<StoreAnswer> {
+    const { status, headers, body } = await this.#send(request);
+    return { status, headers, body: Buffer.from(await body.arrayBuffer()), retried };
+  }
+
+  async #send(request: StoreRequest): Promise<OpenAnswer> {
+    const { authorize, clock } = this.#options;
+    const { method, url, headers, body } = (await authorize?.(request)) ?? request;
+    const answer = await send(url, {
+      method,
+      headers: { ...headers },
+      body: body ?? null,
+      dispatcher: this.#dispatcher,
+    });
+    const date = Date.parse(String(answer.headers.date));
+    if (!Number.isNaN(date)) this.#stamp = { date, at: clock.monotonic() };
+    return { status: answer.statusCode, headers: answer.headers, body: answer.body };
+  }
+
+  async #retry<T extends OpenAnswer | StoreAnswer>(
+    request: StoreRequest,
+    attempt: (retried: boolean) => Promise<T>,
+  ): Promise<T> {
+    const { clock, retryDelay } = this.#options;
+    for (let retry = 1; ; retry++) {
+      const outcome = await settle(attempt(retry > 1));
+      if ('answer' in outcome && !isPassing(outcome.answer.status)) return outcome.answer;
+      const delay = retryDelay(retry);
+      const asked = 'answer' in outcome ? retryAfter(outcome.answer, clock.now()) : 0;
+      if (delay === undefined || asked > LONGEST_WAIT_MS) {
+        if ('answer' in outcome) return outcome.answer;
+        throw noAnswer(request, outcome.error);
+      }
+      if ('answer' in outcome && !Buffer.isBuffer(outcome.answer.body)) await outcome.answer.body.dump();
+      await clock.sleep(Math.max(delay, asked));
+    }
+  }
+}
+
+type Outcome<T> = { readonly answer: T } | { readonly error: unknown };
+
+async function settle<T>(attempt: Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { answer: await attempt };
+  } catch (error) {
+    // Signing has failed for good when it says so.
+    if (error instanceof RegistryError) throw error;
+    return { error };
+  }
+}
+
+/** Exponential with full jitter, as clouds recommend: up to 0.2, 0.4, … 6.4 seconds, six times. */
+export function jitteredDelay(random: () => number): (retry: number) => number | undefined {
+  return (retry) => (retry <= 6 ? 100 * 2 ** retry * random() : undefined);
+}
+
+/** A failure that may pass by itself. */
+function isPassing(status: number): boolean {
+  return status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
+}
+
+/** Milliseconds that a store asks to wait: `Retry-After` in seconds or as a date, or 0. RFC 9110 section 10.2.3. */
+function retryAfter({ headers }: OpenAnswer | StoreAnswer, now: number): number {
+  const text = String(headers['retry-after'] ?? '');
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? 0 : Math.max(0, date - now);
+}
+
+function noAnswer(request: StoreRequest, error: unknown): RegistryError {
+  const cause = new Error(`${describe(request)}: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
+  return new RegistryError(
+    { code: 'UNAVAILABLE', message: 'the storage of the registry does not answer' },
+    { cause },
+  );
+}
+
+/**
+ * What a store refused, as clients see it: 503 with its word for the reason. The log, which has the cause, tells of what.
+ * @param reason the store's code, such as `AccessDenied`.
+ * @param message the store's sentence, for the log.
+ */
+export function storeRefusal(
+  request: StoreRequest,
+  status: number,
+  reason: string | undefined,
+  message?: string,
+): RegistryError {
+  const answer = [status, reason].filter((part) => part !== undefined).join(' ');
+  return new RegistryError(
+    { code: 'UNAVAILABLE', message: `the storage of the registry answered ${answer}` },
+    { cause: new Error([describe(request), answer, message].filter(Boolean).join(': ')) },
+  );
+}
+
+/** Without the query, which may hold a signature. */
+function describe({ method, url }: StoreRequest): string {
+  return `${method} ${url.origin}${url.pathname}`;
+}

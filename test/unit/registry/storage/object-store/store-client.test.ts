@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import {
+  jitteredDelay,
+  StoreClient,
+  type StoreClientOptions,
+} from '../../../../../src/registry/storage/object-store/store-client.ts';
+import { sleeplessClock, standInService } from '../../../../support/stand-in-service.ts';
+
+function client(t: TestContext, options: Partial<StoreClientOptions> = {}): StoreClient {
+  const made = new StoreClient({
+    clock: sleeplessClock(),
+    retryDelay: jitteredDelay(() => 1),
+    environment: {},
+    ...options,
+  });
+  t.after(() => made.close());
+  return made;
+}
+
+test('what passes by itself is tried again, with longer and longer waits', async (t) => {
+  const clock = sleeplessClock();
+  const statuses = [500, 503, 429, 408, 200];
+  const service = await standInService(t, (_, count) => ({ status: statuses[count - 1] ?? 200, body: 'x' }));
+  const answer = await client(t, { clock }).fetch({
+    method: 'PUT',
+    url: new URL(service.url),
+    body: 'content',
+  });
+  assert.deepEqual([answer.status, answer.retried, answer.body.toString()], [200, true, 'x']);
+  assert.deepEqual(clock.slept, [200, 400, 800, 1600]);
+  assert.deepEqual(new Set(service.received.map(({ body }) => body)), new Set(['content']));
+});
+
+test('a connection that breaks is tried again', async (t) => {
+  const service = await standInService(t, (_, count) => (count === 1 ? 'cut' : { body: 'x' }));
+  const answer = await client(t).fetch({ method: 'GET', url: new URL(service.url) });
+  assert.deepEqual([answer.status, answer.retried], [200, true]);
+});
+
+test('Retry-After is waited for, in seconds and as a date, unless it is too long', async (t) => {
+  const clock = sleeplessClock();
+  const inTen = new Date(clock.now() + 17_000).toUTCString();
+  const waits = ['7', inTen, '3600'];
+  const service = await standInService(t, (_, count) => ({
+    status: 503,
+    headers: { 'Retry-After': waits[count - 1] ?? '' },
+  }));
+  const answer = await client(t, { clock }).fetch({ method: 'GET', url: new URL(service.url) });
+  assert.equal(answer.status, 503);
+  assert.deepEqual(clock.slept, [7_000, 10_000]);
+});
+
+test('a refusal is an answer, and is not tried again', async (t) => {
+  const service = await standInService(t, () => ({ status: 403 }));
+  const answer = await client(t).fetch({ method: 'GET', url: new URL(service.url) });
+  assert.deepEqual([answer.status, answer.retried, service.received.length], [403, false, 1]);
+});
+
+test('a store that never answers is UNAVAILABLE, and the address is for the log alone', async (t) => {
+  const service = await standInService(t, () => 'cut');
+  const url = new URL(`${service.url}/bucket/key?signature=secret`);
+  for (const send of ['fetch', 'open'] as const) {
+    await assert.rejects(client(t)[send]({ method: 'GET', url }), (error: Error) => {
+      assert.equal(error.message, 'the storage of the registry does not answer');
+      assert.ok(error.cause instanceof Error && error.cause.message.includes('/bucket/key'));
+      assert.ok(!error.cause.message.includes('secret'));
+      return true;
+    });
+  }
+  assert.equal(service.received.length, 14);
+});
+
+test('a request is signed anew for each attempt', async (t) => {
+  let signatures = 0;
+  const service = await standInService(t, (_, count) => ({ status: count < 3 ? 500 : 200 }));
+  const signing = client(t, {
+    authorize: (request) => ({ ...request, headers: { authorization: `signature ${++signatures}` } }),
+  });
+  await signing.fetch({ method: 'GET', url: new URL(service.url) });
+  assert.deepEqual(
+    service.received.map(({ headers }) => headers.authorization),
+    ['signature 1', 'signature 2', 'signature 3'],
+  );
+});
+
+test('what must not be sent twice is sent once', async (t) => {
+  const service = await standInService(t, () => 'cut');
+  await assert.rejects(client(t).fetchOnce({ method: 'DELETE', url: new URL(service.url) }), {
+    code: 'UNAVAILABLE',
+  });
+  assert.equal(service.received.length, 1);
+});
+
+test("the store's time follows its Date, never ahead of it", async (t) => {
+  const clock = sleeplessClock();
+  const service = await standInService(t, () => ({ headers: { Date: 'Sat, 01 Jan 2000 00:00:00 GMT' } }));
+  const asking = client(t, { clock });
+  assert.equal(asking.storeTime(), undefined);
+  await asking.fetch({ method: 'HEAD', url: new URL(service.url) });
+  await clock.sleep(5_000);
+  assert.equal(asking.storeTime(), Date.UTC(2000, 0, 1, 0, 0, 5));
+});
+
+test('a proxy of the environment is used, but not for what NO_PROXY names', async (t) => {
+  const proxy = await standInService(t, () => ({ body: 'by proxy' }));
+  const service = await standInService(t, () => ({ body: 'direct' }));
+  const ask = async (environment: Record<string, string>): Promise<string> => {
+    const answer = await client(t, { environment }).fetch({
+      method: 'GET',
+      url: new URL(`${service.url}/x`),
+    });
+    return answer.body.toString();
+  };
+  assert.equal(await ask({ NO_PROXY: '127.0.0.1', HTTP_PROXY: proxy.url }), 'direct');
+  assert.equal(await ask({}), 'direct');
+  assert.equal(proxy.received.length, 0);
+  assert.equal(await ask({ HTTP_PROXY: proxy.url }), 'by proxy');
+  assert.equal(await ask({ http_proxy: proxy.url }), 'by proxy');
+});
