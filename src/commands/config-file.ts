@@ -4,58 +4,83 @@ import { parseConfig, type Config, type ConfigFile, type ConfigProblem } from '.
 import { CONFIG_PATH_VARIABLE } from '../contract/config/environment.ts';
 import { UsageError, type Invocation } from './command.ts';
 
-export interface LoadedConfig {
-  readonly config: Config;
+export interface ConfigReading {
+  /** As the arguments or the environment name it. */
+  readonly file: string;
+  /** Absent when something is wrong. */
+  readonly config?: Config;
   /** SHA-256 of the file, in hex. */
   readonly hash: string;
+  readonly errors: readonly ConfigProblem[];
   readonly warnings: readonly ConfigProblem[];
   readonly notices: readonly ConfigProblem[];
 }
 
-/**
- * Reads the configuration that CONFIG or REGISTRY_CONFIGURATION_PATH names, with the environment's overrides.
- * @returns undefined after printing every error with its path: exit with 2.
- */
-export async function readConfig(invocation: Invocation): Promise<Config | undefined> {
-  return (await load(invocation, () => Promise.resolve([])))?.config;
+/** A configuration without errors. */
+export interface LoadedConfig extends ConfigReading {
+  readonly config: Config;
 }
 
-/** As readConfig, and checks that the files which a server reads at its start can be read. */
-export function readServerConfig(invocation: Invocation): Promise<LoadedConfig | undefined> {
-  return load(invocation, unreadableFiles);
+export interface ReadOptions {
+  /** Looks whether the files that a server reads at its start can be read. */
+  readonly checkFiles: boolean;
+  /** Takes warnings for errors: what docker distribution ignores is most likely a mistake. */
+  readonly strict: boolean;
+}
+
+/**
+ * Reads the configuration that CONFIG or REGISTRY_CONFIGURATION_PATH names, with the environment's overrides.
+ * @returns undefined after printing everything that is wrong with it: exit with 2.
+ */
+export async function readConfig(
+  invocation: Invocation,
+  options: ReadOptions = { checkFiles: false, strict: false },
+): Promise<LoadedConfig | undefined> {
+  const reading = await findProblems(invocation, options);
+  const { config } = reading;
+  if (config !== undefined) return { ...reading, config };
+  printProblems(invocation.stderr, reading);
+  return undefined;
+}
+
+/** As readConfig, and leaves the printing to the caller. */
+export async function findProblems(invocation: Invocation, options: ReadOptions): Promise<ConfigReading> {
+  const file = configName(invocation);
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    const errors = [{ path: '', message: `cannot be read: ${reasonOf(error)}` }];
+    return { file, hash: '', errors, warnings: [], notices: [] };
+  }
+  const parsed = parseConfig(bytes.toString('utf8'), invocation.environment);
+  const { config, warnings, notices } = parsed;
+  const errors = [
+    ...parsed.errors,
+    ...(options.checkFiles ? await unreadableFiles(parsed.files) : []),
+    ...(options.strict ? warnings : []),
+  ];
+  return {
+    file,
+    hash: createHash('sha256').update(bytes).digest('hex'),
+    errors,
+    warnings: options.strict ? [] : warnings,
+    notices,
+    ...(config !== undefined && errors.length === 0 && { config }),
+  };
 }
 
 /** Prints what is wrong with a configuration, a line each. */
 export function printProblems(
   out: NodeJS.WritableStream,
-  name: string,
-  problems: readonly ConfigProblem[],
+  { file, errors, warnings, notices }: Pick<ConfigReading, 'file' | 'errors' | 'warnings' | 'notices'>,
 ): void {
-  for (const { path, message } of problems) out.write(`${name}: ${path} ${message}\n`);
-}
-
-async function load(
-  invocation: Invocation,
-  checkFiles: (files: readonly ConfigFile[]) => Promise<readonly ConfigProblem[]>,
-): Promise<LoadedConfig | undefined> {
-  const name = configName(invocation);
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(name);
-  } catch (error) {
-    invocation.stderr.write(`${name}: cannot be read: ${reasonOf(error)}\n`);
-    return undefined;
-  }
-  const { config, errors, warnings, notices, files } = parseConfig(
-    bytes.toString('utf8'),
-    invocation.environment,
-  );
-  const problems = [...errors, ...(await checkFiles(files))];
-  if (config === undefined || problems.length > 0) {
-    printProblems(invocation.stderr, name, problems);
-    return undefined;
-  }
-  return { config, warnings, notices, hash: createHash('sha256').update(bytes).digest('hex') };
+  const print = (kind: string, problems: readonly ConfigProblem[]): void => {
+    for (const { path, message } of problems) out.write(`${file}: ${kind}${`${path} ${message}`.trim()}\n`);
+  };
+  print('', errors);
+  print('warning: ', warnings);
+  print('note: ', notices);
 }
 
 function configName({ positionals, environment }: Invocation): string {

@@ -3,11 +3,11 @@ import { writeFile } from 'node:fs/promises';
 import type { CollectionReport } from '../contract/collection-report.ts';
 import { parseDuration } from '../contract/duration.ts';
 import { systemClock } from '../process/clock.ts';
-import { createLogger } from '../process/logger.ts';
 import { collect, type CollectOptions } from '../registry/collect/collect.ts';
 import { openStorage } from '../registry/storage/open-storage.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 import { readConfig } from './config-file.ts';
+import { openLog } from './config-log.ts';
 
 export const garbageCollect: Command = {
   summary: 'Delete what no manifest needs, beside running servers: they hold writes for a moment.',
@@ -58,9 +58,10 @@ export const garbageCollect: Command = {
 
 async function run(invocation: Invocation): Promise<ExitCode> {
   const options = parseOptions(invocation);
-  const config = await readConfig(invocation);
-  if (config === undefined) return 2;
-  const log = createLogger({ level: config.log.level, fields: { command: 'garbage-collect' } });
+  const loaded = await readConfig(invocation);
+  if (loaded === undefined) return 2;
+  const { config } = loaded;
+  const log = openLog(loaded, invocation.stderr, { command: 'garbage-collect' });
   const report = await collect(options, {
     driver: await openStorage(config, { clock: systemClock, log, environment: invocation.environment }),
     clock: systemClock,

@@ -1,24 +1,31 @@
 import { commands } from './index.ts';
 import type { Command, CommandOptions } from './command.ts';
 
-/** Prints the list of commands. */
-export async function printHelp(out: NodeJS.WritableStream): Promise<void> {
-  out.write('Usage: stevedore COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n');
-  for (const [name, load] of Object.entries(commands)) {
-    out.write(`  ${name.padEnd(18)}${(await load()).summary}\n`);
-  }
-  out.write(
-    "\n'stevedore COMMAND --help' describes a command. Exit codes: 0 done, 1 failed, 2 bad usage or config.\n",
+/** What every command takes beside its own options. */
+const common: CommandOptions = {
+  help: { type: 'boolean', short: 'h', description: 'Show this page.' },
+};
+
+export function allOptions(command: Command): CommandOptions {
+  return { ...command.options, ...common };
+}
+
+/** The page of `stevedore help`. */
+export async function listOfCommands(): Promise<string> {
+  const rows = Object.entries(commands).map(
+    async ([name, load]) => `  ${name.padEnd(18)}${(await load()).summary}\n`,
   );
+  return [
+    'Usage: stevedore COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n',
+    ...(await Promise.all(rows)),
+    "\n'stevedore help COMMAND' describes a command, 'stevedore --version' prints the version.\n",
+    'Exit codes: 0 done, 1 failed, 2 bad usage or configuration.\n',
+  ].join('');
 }
 
 /** The help page of one command. */
 export function commandHelp(name: string, command: Command): string {
-  const options: CommandOptions = {
-    ...command.options,
-    help: { type: 'boolean', short: 'h', description: 'Show this page.' },
-  };
-  const rows = Object.entries(options).map(([option, about]) => {
+  const rows = Object.entries(allOptions(command)).map(([option, about]) => {
     const short = about.short === undefined ? '    ' : `-${about.short}, `;
     const value = about.type === 'string' ? ` ${about.value ?? 'VALUE'}` : '';
     return [`  ${short}--${option}${value}`, about.description] as const;

@@ -1,28 +1,29 @@
 import { Registry, collectDefaultMetrics } from 'prom-client';
 import packageFile from '../../package.json' with { type: 'json' };
-import type { Config } from '../contract/config/config.ts';
 import { systemClock } from '../process/clock.ts';
-import { textLines } from '../process/log-text.ts';
-import { createLogger, type Logger } from '../process/logger.ts';
 import { ServerConfigError, startRegistryServer, type RegistryServer } from '../registry/server.ts';
 import type { Command, ExitCode, Invocation } from './command.ts';
-import { printProblems, readServerConfig } from './config-file.ts';
+import { printProblems, readConfig } from './config-file.ts';
+import { openLog } from './config-log.ts';
 
 export const serve: Command = {
   summary: "Run the registry server; CONFIG is docker distribution's config.yml.",
   usage: 'CONFIG',
-  options: {},
+  options: {
+    strict: {
+      type: 'boolean',
+      description: 'Refuse what docker distribution would ignore, such as a key that is no option.',
+    },
+  },
   run,
 };
 
 async function run(invocation: Invocation): Promise<ExitCode> {
-  const loaded = await readServerConfig(invocation);
+  const strict = invocation.values['strict'] === true;
+  const loaded = await readConfig(invocation, { checkFiles: true, strict });
   if (loaded === undefined) return 2;
   const { config } = loaded;
-  const log = logger(config, invocation.stderr);
-  for (const { path, message } of [...loaded.warnings, ...loaded.notices]) {
-    log.warn({ path, problem: message }, 'configuration');
-  }
+  const log = openLog(loaded, invocation.stderr);
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
   let server: RegistryServer;
@@ -38,10 +39,19 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     });
   } catch (error) {
     if (error instanceof ServerConfigError) {
-      printProblems(invocation.stderr, invocation.positionals[0] ?? 'configuration', error.problems);
+      printProblems(invocation.stderr, {
+        file: loaded.file,
+        errors: error.problems,
+        warnings: [],
+        notices: [],
+      });
       return 2;
     }
-    log.error({ error }, 'cannot start');
+    const reason = error instanceof Error ? error.message : String(error);
+    if (config.log.formatter === 'text')
+      invocation.stderr.write(`stevedore serve: cannot start: ${reason}\n`);
+    else log.error({ reason }, 'cannot start');
+    log.debug({ error }, 'the cause');
     return 1;
   }
   await aborted(invocation.signal);
@@ -49,12 +59,6 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   await server.stop();
   log.info({}, 'stopped');
   return 0;
-}
-
-function logger(config: Config, stderr: NodeJS.WritableStream): Logger {
-  const { level, formatter, fields } = config.log;
-  // Text is for people; JSON goes past the stream, so that a line written before a crash is there.
-  return createLogger({ level, fields, ...(formatter === 'text' && { destination: textLines(stderr) }) });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

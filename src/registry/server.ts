@@ -12,6 +12,7 @@ import { readCertificatePair, type CertificatePair } from './http/certificate-pa
 import { reloadCertificate, type CertificateReload } from './http/certificate-reload.ts';
 import { drain } from './http/drain.ts';
 import { createLinks } from './http/links.ts';
+import { ListenError } from './http/listen-error.ts';
 import { createListener } from './http/listener.ts';
 import { createPageServer, json, type Pages } from './http/page-server.ts';
 import { createRequestMetrics } from './http/request-metrics.ts';
@@ -56,7 +57,7 @@ export class ServerConfigError extends Error {
 
 /**
  * Builds and starts a registry from its configuration.
- * @throws ServerConfigError when certificate, users or storage cannot be used; a listen error when an address is taken
+ * @throws ServerConfigError when certificate, users or storage cannot be used; ListenError when an address is taken
  */
 export async function startRegistryServer(deps: ServerDependencies): Promise<RegistryServer> {
   const { config, clock, log } = deps;
@@ -117,17 +118,23 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   };
   const draining = new AbortController();
   const metricsPage = createMetricsPage(deps.metrics, status);
-  const statusServer = await listenPages(started, log, config.stevedore.status?.addr, {
-    ...statusPages({ status, driver, clock, metricsPage, draining: () => draining.signal.aborted }),
-  });
+  const statusServer = await listenPages(
+    started,
+    log,
+    'stevedore.status.addr',
+    config.stevedore.status?.addr,
+    {
+      ...statusPages({ status, driver, clock, metricsPage, draining: () => draining.signal.aborted }),
+    },
+  );
   const { prometheus } = config.http.debug;
-  const debugServer = await listenPages(started, log, config.http.debug.addr, {
+  const debugServer = await listenPages(started, log, 'http.debug.addr', config.http.debug.addr, {
     '/debug/health': () => json(200, {}),
     ...(prometheus.enabled && { [prometheus.path]: metricsPage }),
   });
 
   await app.ready();
-  await listen(app.server, config.http.addr, config.http.net);
+  await listen(app.server, 'http.addr', config.http.addr, config.http.net);
   started.defer(() => drain(app.server, config.http.draintimeout, { clock, log }));
   const parts = started.move();
   const server: RegistryServer = {
@@ -195,12 +202,13 @@ function followCertificate(
 async function listenPages(
   started: AsyncDisposableStack,
   log: Logger,
+  option: string,
   address: string | undefined,
   pages: Pages,
 ): Promise<Server | undefined> {
   if (address === undefined) return undefined;
   const server = createPageServer(pages, log);
-  await listen(server, address, 'tcp');
+  await listen(server, option, address, 'tcp');
   started.defer(async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
@@ -208,15 +216,16 @@ async function listenPages(
   return server;
 }
 
-/** @throws the listen error, as in EADDRINUSE */
-async function listen(server: Server, address: string, net: 'tcp' | 'unix'): Promise<void> {
+/** @throws ListenError that names the option */
+async function listen(server: Server, option: string, address: string, net: 'tcp' | 'unix'): Promise<void> {
   // parseConfig has checked the address. Without a host Node takes `::`, IPv4 included, or `0.0.0.0` where that fails.
   const { host, port } = (net === 'tcp' ? parseAddress(address) : undefined) ?? {};
   const options = net === 'unix' ? { path: address } : { port, ...(host !== undefined && { host }) };
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    const failed = (error: Error): void => reject(new ListenError(option, address, error));
+    server.once('error', failed);
     server.listen(options, () => {
-      server.off('error', reject);
+      server.off('error', failed);
       resolve();
     });
   });

@@ -32,6 +32,7 @@ export const httpSection = {
     secret: {
       type: 'string',
       optional: true,
+      secret: true,
       description: 'Accepted for compatibility. Uploads need no shared secret here.',
     },
     relativeurls: {

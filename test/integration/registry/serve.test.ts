@@ -1,36 +1,17 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { test, type TestContext } from 'node:test';
 import { Agent, request } from 'undici';
 import type { StatusDocument } from '../../../src/contract/status-document.ts';
+import type { LogRecord } from '../../support/log-sink.ts';
+import { runProgram } from '../../support/run-program.ts';
 import { startServe, writePair } from '../../support/serve-process.ts';
 import { createTestAuthority } from '../../support/test-authority.ts';
 import { waitFor } from '../../support/wait-for.ts';
-
-const program = join(import.meta.dirname, '../../../src/main.ts');
-
-interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(
-  args: readonly string[],
-  options: { input?: string; environment?: Record<string, string> } = {},
-): Promise<Outcome> {
-  const child = spawn(process.execPath, [program, ...args], { env: { ...options.environment } });
-  child.stdin.end(options.input ?? '');
-  const exit = once(child, 'exit') as Promise<[number | null]>; // code first
-  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), exit]);
-  return { code, stdout, stderr };
-}
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'serve-'));
@@ -53,7 +34,7 @@ http: {addr: nowhere, tls: {certificate: /no/such.crt, key: /no/such.key}}
 auth: {htpasswd: {realm: r, path: /no/such/users}}
 `,
   );
-  const { code, stderr } = await run(['serve', file]);
+  const { code, stderr } = await runProgram(['serve', file]);
   assert.equal(code, 2);
   assert.deepEqual(stderr.trim().split('\n').toSorted(), [
     `${file}: auth.htpasswd.path names /no/such/users, which cannot be read: ENOENT`,
@@ -78,16 +59,16 @@ storage: {filesystem: {rootdirectory: ${file}}}
 http: {addr: "127.0.0.1:0", tls: {certificate: ${path}/tls.crt, key: ${path}/tls.key}}
 `,
   );
-  const { code, stderr } = await run(['serve', file]);
+  const { code, stderr } = await runProgram(['serve', file]);
   assert.equal(code, 2);
   assert.match(stderr, /: http\.tls the key of \S+tls\.key is not the one of \S+tls\.crt$/m);
   assert.match(stderr, /: storage\.filesystem .*cannot be used/m);
 });
 
 test('usage: a missing CONFIG, and REGISTRY_CONFIGURATION_PATH in its place', async () => {
-  assert.equal((await run(['serve'])).code, 2);
-  assert.equal((await run(['serve', 'a', 'b'])).code, 2);
-  const { code, stderr } = await run(['serve'], {
+  assert.equal((await runProgram(['serve'])).code, 2);
+  assert.equal((await runProgram(['serve', 'a', 'b'])).code, 2);
+  const { code, stderr } = await runProgram(['serve'], {
     environment: { REGISTRY_CONFIGURATION_PATH: '/no/such.yml' },
   });
   assert.equal(code, 2);
@@ -105,9 +86,16 @@ storage: {filesystem: {rootdirectory: ${server.folder}/storage}}
 http: {addr: "${server.address}"}
 `,
   );
-  const { code, stderr } = await run(['serve', file]);
+  const { code, stderr } = await runProgram(['serve', file]);
   assert.equal(code, 1);
-  assert.match(stderr, /level=error msg="cannot start" .*EADDRINUSE/);
+  assert.equal(
+    stderr,
+    `stevedore serve: cannot start: http.addr: ${server.address} is in use by another process\n`,
+  );
+  const json = await runProgram(['serve', file], { environment: { REGISTRY_LOG_FORMATTER: 'json' } });
+  const last = JSON.parse(json.stderr.trim().split('\n').at(-1) ?? '') as LogRecord; // the logger writes objects
+  assert.equal(last.message, 'cannot start');
+  assert.equal(last['reason'], `http.addr: ${server.address} is in use by another process`);
 });
 
 test('a server with TLS serves a new certificate without a restart and says which', async (t) => {
@@ -205,9 +193,9 @@ test('SIGTERM ends the server with 0 after the request in progress', async (t) =
 });
 
 test('htpasswd prints a line that the server takes', async () => {
-  const fromInput = await run(['htpasswd', '--cost', '4', 'ann'], { input: 'secret\n' });
+  const fromInput = await runProgram(['htpasswd', '--cost', '4', 'ann'], { input: 'secret\n' });
   assert.match(fromInput.stdout, /^ann:\$2y\$04\$[./A-Za-z0-9]{53}\n$/);
-  const fromArgument = await run(['htpasswd', '-C', '4', 'ann', 'secret']);
+  const fromArgument = await runProgram(['htpasswd', '-C', '4', 'ann', 'secret']);
   assert.match(fromArgument.stdout, /^ann:\$2y\$04\$/);
   for (const args of [
     [],
@@ -217,6 +205,6 @@ test('htpasswd prints a line that the server takes', async () => {
     ['--cost', '3', 'a', 'b'],
     ['a', 'x'.repeat(73)],
   ]) {
-    assert.equal((await run(['htpasswd', ...args])).code, 2, args.join(' '));
+    assert.equal((await runProgram(['htpasswd', ...args])).code, 2, args.join(' '));
   }
 });
