@@ -18,6 +18,13 @@ export interface StatusDocument {
     /** Entries that were left out, by line, never with their content. */
     readonly errors: readonly { readonly line: number; readonly reason: string }[];
   };
+  /** The access rules. Absent when none are configured. */
+  readonly access?: {
+    /** SHA-256, in hex, of the file as it is in force. */
+    readonly hash: string;
+    /** Why what is in the file now is not in force. */
+    readonly error?: string;
+  };
   readonly readOnly: {
     readonly active: boolean;
     /** `Configured`: maintenance.readonly. `Draining` and `Marking`: a collector's lease. */
@@ -27,4 +34,10 @@ export interface StatusDocument {
   };
   /** Upload sessions with a request in progress, or that had one in the last 30 s. */
   readonly openUploads: number;
+  /** By endpoint, events that wait and events that were given up. Absent when nobody is told. */
+  readonly notifications?: readonly {
+    readonly endpoint: string;
+    readonly pending: number;
+    readonly deadLetters: number;
+  }[];
 }

@@ -15,6 +15,7 @@ export async function getBlob(
   const { request } = exchange;
   const blob = await context.blobs.stat(repository, digest);
   if (blob === undefined) throw new RegistryError({ code: 'BLOB_UNKNOWN', detail: { digest } });
+  const pulled = (): void => context.events.record(exchange, { action: 'pull', repository, blob });
   const etag = `"${digest}"`;
   const headers = {
     'docker-content-digest': digest,
@@ -26,11 +27,15 @@ export async function getBlob(
   if (request.method === 'HEAD') {
     // Whoever asks whether a blob is there may leave it out of a push: let it count as young from now on.
     await context.blobs.refresh(repository, digest, blob, context.gate);
+    pulled();
     exchange.begin(200, { ...headers, 'content-length': blob.size });
     exchange.response.end();
     return;
   }
-  if (matchesEtag(request.headers['if-none-match'], etag)) return exchange.answer(304, headers);
+  if (matchesEtag(request.headers['if-none-match'], etag)) {
+    pulled();
+    return exchange.answer(304, headers);
+  }
   const ifRange = request.headers['if-range'];
   const range =
     ifRange === undefined || ifRange === etag ? parseRange(request.headers.range, blob.size) : 'all';
@@ -48,6 +53,7 @@ export async function getBlob(
     ...(range !== 'all' && { 'content-range': `bytes ${start}-${end - 1}/${blob.size}` }),
   });
   await sendContent(exchange, content);
+  pulled();
 }
 
 /** DELETE /v2/<name>/blobs/<digest>: the blob leaves this repository. */
@@ -59,6 +65,7 @@ export async function deleteBlob(
   requireDeletes(context);
   using permit = await context.gate.begin('delete', exchange.signal);
   await context.blobs.unlink(route.repository, route.digest, permit);
+  context.events.record(exchange, { action: 'delete', ...route });
   exchange.answer(202);
 }
 

@@ -1,4 +1,5 @@
 import type { WriteGate } from '../lease/write-gate.ts';
+import type { EventSink } from '../notifications/event-sink.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import type { ManifestStore } from '../storage/manifest-store.ts';
@@ -15,6 +16,8 @@ export interface HandlerContext {
   readonly tags: TagStore;
   readonly gate: WriteGate;
   readonly links: Links;
+  /** Is told of what a request did, before the answer. */
+  readonly events: EventSink;
   readonly deletesEnabled: boolean;
   /** Largest `n` of a catalog request. */
   readonly catalogMaxEntries: number;

@@ -28,6 +28,12 @@ export async function getManifest(
   const etag = `"${manifest.digest}"`;
   const headers = { 'docker-content-digest': manifest.digest, etag };
   if (matchesEtag(exchange.request.headers['if-none-match'], etag)) return exchange.answer(304, headers);
+  context.events.record(exchange, {
+    action: 'pull',
+    repository,
+    manifest,
+    ...(manifest.digest !== reference && { tag: reference }),
+  });
   exchange.answer(200, { ...headers, 'content-type': manifest.mediaType }, manifest.bytes);
 }
 
@@ -47,6 +53,10 @@ export async function putManifest(
   using permit = await context.gate.begin('manifest', exchange.signal);
   const content = { bytes, mediaType, ...(digest && { digest }), tags };
   const stored = await context.manifests.put(repository, content, permit);
+  const manifest = { ...stored, bytes };
+  for (const tag of tags.length > 0 ? tags : [undefined]) {
+    context.events.record(exchange, { action: 'push', repository, manifest, ...(tag && { tag }) });
+  }
   exchange.answer(201, {
     location: context.links.location(request, context.links.manifest(repository, stored.digest)),
     'docker-content-digest': stored.digest,
@@ -65,9 +75,14 @@ export async function deleteManifest(
   const { repository, reference } = route;
   using permit = await context.gate.begin('delete', exchange.signal);
   const digest = parseDigest(reference);
-  if (digest === undefined)
+  if (digest === undefined) {
     await context.tags.remove(repository, reference as Tag, permit); // not a digest, so a tag
-  else await context.manifests.delete(repository, digest, permit);
+    context.events.record(exchange, { action: 'delete', repository, tag: reference });
+  } else {
+    const tags = await context.manifests.delete(repository, digest, permit);
+    context.events.record(exchange, { action: 'delete', repository, digest });
+    for (const tag of tags) context.events.record(exchange, { action: 'delete', repository, tag });
+  }
   exchange.answer(202);
 }
 

@@ -22,23 +22,30 @@ export async function postUpload(
   using permit = await context.gate.begin('open', exchange.signal);
   if (mount !== undefined) {
     const from = query.get('from');
-    const source = from === null ? undefined : parseRepositoryName(from);
-    // A name that cannot exist is a source that does not have the blob.
-    const mounted =
-      (from === null || source) && (await context.blobs.mount(repository, source, mount, permit));
-    if (mounted) return answerBlobCreated(exchange, context, repository, mount);
+    const source = from === null ? undefined : readableRepository(exchange, from);
+    // A name that cannot exist, and one that the client may not read, is a source that does not have the blob.
+    const blob =
+      from === null || source ? await context.blobs.mount(repository, source, mount, permit) : undefined;
+    if (blob !== undefined) {
+      context.events.record(exchange, {
+        action: 'mount',
+        repository,
+        blob,
+        ...(source && { fromRepository: source }),
+      });
+      return answerBlobCreated(exchange, context, repository, mount);
+    }
   }
   const upload = await context.uploads.open(repository, { ...(algorithm && { algorithm }) }, permit);
   if (whole === undefined) return answerUpload(exchange, 202, upload, repository, context);
   try {
     await append(exchange, upload, permit, repository, context);
-    await upload.commit(whole, permit);
+    await commit(exchange, upload, whole, permit, repository, context);
   } catch (error) {
     // The client was never told of the upload, so nobody could go on with it or give it up.
     await upload.discard();
     throw error;
   }
-  answerBlobCreated(exchange, context, repository, whole);
 }
 
 /** PATCH /v2/<name>/blobs/uploads/<id>: adds a chunk, or a stream of any length. */
@@ -63,8 +70,7 @@ export async function putUpload(
   const upload = await context.uploads.find(route.repository, route.id);
   using permit = await context.gate.begin('upload', exchange.signal);
   if (hasBody(exchange)) await append(exchange, upload, permit, route.repository, context);
-  await upload.commit(digest, permit);
-  answerBlobCreated(exchange, context, route.repository, digest);
+  await commit(exchange, upload, digest, permit, route.repository, context);
 }
 
 /** GET /v2/<name>/blobs/uploads/<id>: how far an upload is. */
@@ -109,6 +115,19 @@ async function append(
   }
 }
 
+async function commit(
+  exchange: Exchange,
+  upload: Upload,
+  digest: Digest,
+  permit: WritePermit,
+  repository: RepositoryName,
+  context: HandlerContext,
+): Promise<void> {
+  const { size } = await upload.commit(digest, permit);
+  context.events.record(exchange, { action: 'push', repository, blob: { digest, size } });
+  answerBlobCreated(exchange, context, repository, digest);
+}
+
 function expectation(
   contentRange: string | undefined,
   contentLength: number | undefined,
@@ -121,6 +140,11 @@ function expectation(
   if (contentLength !== undefined && contentLength !== length)
     throw new RegistryError({ code: 'SIZE_INVALID' });
   return { start: range.first, length };
+}
+
+function readableRepository(exchange: Exchange, text: string): RepositoryName | undefined {
+  const name = parseRepositoryName(text);
+  return name !== undefined && exchange.grant.permits(name, 'pull') ? name : undefined;
 }
 
 function hasBody(exchange: Exchange): boolean {

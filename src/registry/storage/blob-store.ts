@@ -62,21 +62,21 @@ export class BlobStore {
 
   /**
    * Links a blob of `from` into `to`. OCI distribution-spec, "Mounting a blob from another repository".
-   * @returns false when `from` does not have it, or is not named.
+   * @returns the blob, undefined when `from` does not have it or is not named.
    */
   async mount(
     to: RepositoryName,
     from: RepositoryName | undefined,
     digest: Digest,
     permit: WritePermit,
-  ): Promise<boolean> {
+  ): Promise<BlobStat | undefined> {
     const source = from && (await this.stat(from, digest));
-    if (!source) return false;
+    if (source === undefined) return undefined;
     const link = await findLink(this.#driver, layerLinkPath(to, digest), digest);
     if (link === undefined || this.#isOld(link.linkedAt)) {
       await this.#link(to, digest, source.digest, permit);
     }
-    return true;
+    return source;
   }
 
   /**

@@ -87,7 +87,7 @@ export class ManifestStore {
     repository: RepositoryName,
     content: NewManifest,
     permit: WritePermit,
-  ): Promise<{ digest: Digest; subject?: Digest }> {
+  ): Promise<{ digest: Digest; mediaType: string; subject?: Digest }> {
     const manifest = parse(content);
     const canonical = digestOf(content.bytes);
     const digest = content.digest ?? canonical;
@@ -97,19 +97,24 @@ export class ManifestStore {
 
     await this.#makeVisible(write);
     this.#contents.keep(canonical, content.bytes);
-    return { digest, ...(manifest.subject && { subject: manifest.subject.digest }) };
+    return {
+      digest,
+      mediaType: manifest.mediaType,
+      ...(manifest.subject && { subject: manifest.subject.digest }),
+    };
   }
 
   /**
    * Removes a manifest and every tag that points at it; tags first, so that none ever leads to nothing. The bytes stay
-   * for a collector. @throws RegistryError MANIFEST_UNKNOWN
+   * for a collector. @returns the tags. @throws RegistryError MANIFEST_UNKNOWN
    */
-  async delete(repository: RepositoryName, digest: Digest, permit: WritePermit): Promise<void> {
+  async delete(repository: RepositoryName, digest: Digest, permit: WritePermit): Promise<readonly Tag[]> {
     const link = await findLink(this.#driver, revisionLinkPath(repository, digest), digest);
     if (link === undefined) throw new RegistryError({ code: 'MANIFEST_UNKNOWN', detail: { digest } });
     const bytes = await this.#contents.read(link.canonical);
     const names = new Set([digest, link.canonical, ...(bytes ? [digestOf(bytes, 'sha512')] : [])]);
-    for (const tag of await this.#tags.pointingAt(repository, names)) {
+    const tags = await this.#tags.pointingAt(repository, names);
+    for (const tag of tags) {
       await ignoreUnknown(() => this.#tags.remove(repository, tag, permit));
     }
     for (const name of names) {
@@ -119,6 +124,7 @@ export class ManifestStore {
       await forgetTrash(this.#driver, path);
       await ignoreUnknown(() => this.#driver.delete(path));
     }
+    return tags;
   }
 
   /** Empty for a repository or subject that nobody knows. */

@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Registry } from 'prom-client';
+import type {
+  EndpointConfig,
+  NotificationsConfig,
+  OutboxConfig,
+} from '../../contract/config/notifications-section.ts';
+import type { StatusDocument } from '../../contract/status-document.ts';
+import type { Clock } from '../../process/clock.ts';
+import type { Logger } from '../../process/logger.ts';
+import { parseBasicCredentials } from '../auth/basic-credentials.ts';
+import type { Exchange } from '../http/exchange.ts';
+import type { Links } from '../http/links.ts';
+import { remoteAddress } from '../http/remote-address.ts';
+import { Delivery } from './delivery.ts';
+import { eventLine, mediaTypeOf, type Happening } from './event.ts';
+import { MemoryQueue, type EventQueue } from './event-queue.ts';
+import type { EventSink } from './event-sink.ts';
+import { createNotificationMetrics, type EndpointMetrics } from './notification-metrics.ts';
+import { Outbox } from './outbox.ts';
+import { postEvent } from './post-event.ts';
+
+/** How often what was recorded is synced to the disk, and how often the outbox is looked at; milliseconds. */
+const SYNC_EVERY = 1000;
+const LOOK_EVERY = 60_000;
+
+export interface NotificationDependencies {
+  readonly config: NotificationsConfig;
+  readonly settings: OutboxConfig;
+  /** Where events wait; undefined: in memory. */
+  readonly outbox: string | undefined;
+  /** The name of this machine or pod. */
+  readonly host: string;
+  /** Of the registry's listener; goes with the host into each event. */
+  readonly port: number | undefined;
+  readonly links: Links;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Registry;
+  readonly random: () => number;
+  readonly fetch: typeof fetch;
+}
+
+interface Endpoint {
+  readonly name: string;
+  readonly queue: EventQueue;
+  readonly delivery: Delivery;
+  readonly metrics: EndpointMetrics;
+  readonly ignoredMediaTypes: ReadonlySet<string>;
+  readonly ignoredActions: ReadonlySet<string>;
+}
+
+/** Webhooks: what requests did goes into a queue for each endpoint, and from there to the endpoint. */
+export class Notifications implements EventSink {
+  readonly #deps: NotificationDependencies;
+  readonly #source: { readonly addr: string; readonly instanceID: string };
+  readonly #outbox: Outbox | undefined;
+  readonly #endpoints: readonly Endpoint[];
+  readonly #stopping = new AbortController();
+  readonly #upkeep: Promise<unknown>;
+
+  /** @throws a file system's error when the outbox cannot be used. */
+  constructor(deps: NotificationDependencies) {
+    this.#deps = deps;
+    const { config, settings, host, port } = deps;
+    this.#source = { addr: port === undefined ? host : `${host}:${port}`, instanceID: randomUUID() };
+    this.#outbox = deps.outbox === undefined ? undefined : new Outbox(deps.outbox, host, settings.maxpending);
+    const metrics = createNotificationMetrics(deps.metrics, () => this.#waiting());
+    this.#endpoints = namedEndpoints(config.endpoints).map(([name, endpoint]) =>
+      this.#openEndpoint(name, endpoint, metrics(name)),
+    );
+    if (this.#outbox === undefined) {
+      deps.log.warn(
+        {},
+        'events wait in memory, and a restart loses them: set stevedore.notifications.outbox',
+      );
+    }
+    this.#adopt();
+    this.#upkeep = Promise.all([
+      this.#every(SYNC_EVERY, () => Promise.all(this.#endpoints.map(({ queue }) => queue.sync()))),
+      this.#every(LOOK_EVERY, () => this.#adopt()),
+    ]);
+  }
+
+  record(exchange: Exchange, happening: Happening): void {
+    const mediaType = mediaTypeOf(happening);
+    const endpoints = this.#endpoints.filter(
+      ({ ignoredMediaTypes, ignoredActions }) =>
+        !ignoredMediaTypes.has(mediaType) && !ignoredActions.has(happening.action),
+    );
+    if (endpoints.length === 0) return;
+    const line = this.#line(exchange, happening);
+    for (const endpoint of endpoints) this.#push(endpoint, line);
+  }
+
+  status(): NonNullable<StatusDocument['notifications']> {
+    return this.#waiting();
+  }
+
+  /** Lets tries in progress end. What is left waits for the next start. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([this.#upkeep, ...this.#endpoints.map(({ delivery }) => delivery.stop())]);
+    const left = this.#waiting().reduce((sum, { pending, deadLetters }) => sum + pending + deadLetters, 0);
+    for (const { queue } of this.#endpoints) {
+      await queue.sync();
+      queue.close();
+    }
+    this.#outbox?.leave(left);
+    if (left > 0 && this.#outbox === undefined)
+      this.#deps.log.warn({ events: left }, 'events that waited are lost');
+  }
+
+  #openEndpoint(name: string, endpoint: EndpointConfig, metrics: EndpointMetrics): Endpoint {
+    const { settings, clock, random, log } = this.#deps;
+    const queue = this.#outbox?.queue(name) ?? new MemoryQueue(settings.maxpending);
+    const secret = settings.secrets[endpoint.name];
+    const delivery = new Delivery({
+      name,
+      queue,
+      threshold: endpoint.threshold,
+      backoff: endpoint.backoff,
+      attempts: settings.attempts,
+      post: (event) => postEvent({ ...endpoint, secret }, event, this.#deps),
+      clock,
+      random,
+      log,
+      metrics,
+    });
+    return {
+      name,
+      queue,
+      delivery,
+      metrics,
+      ignoredMediaTypes: new Set([...endpoint.ignoredmediatypes, ...endpoint.ignore.mediatypes]),
+      ignoredActions: new Set(endpoint.ignore.actions),
+    };
+  }
+
+  #line(exchange: Exchange, happening: Happening): string {
+    const { clock, config } = this.#deps;
+    const { request } = exchange;
+    const { headers } = request;
+    const credentials = parseBasicCredentials(headers.authorization);
+    return eventLine(happening, {
+      id: randomUUID(),
+      time: clock.now(),
+      url: this.#url(request, happening),
+      includeReferences: config.events.includereferences,
+      request: {
+        id: exchange.requestId,
+        addr: remoteAddress(request),
+        host: headers.host ?? headers[':authority']?.toString(),
+        method: request.method ?? '',
+        useragent: headers['user-agent'] ?? '',
+      },
+      user: exchange.user ?? (typeof credentials === 'object' ? credentials.user : undefined),
+      source: this.#source,
+    });
+  }
+
+  #url(request: IncomingMessage, happening: Happening): string | undefined {
+    const { links } = this.#deps;
+    if (happening.action === 'delete') return undefined;
+    const path =
+      'manifest' in happening
+        ? links.manifest(happening.repository, happening.manifest.digest)
+        : links.blob(happening.repository, happening.blob.digest);
+    return links.location(request, path);
+  }
+
+  /** A full disk must not fail the push that the event is about. */
+  #push({ name, queue, delivery, metrics }: Endpoint, line: string): void {
+    const { log } = this.#deps;
+    try {
+      metrics.event();
+      const givenUp = queue.push(line);
+      if (givenUp > 0) {
+        metrics.givenUp('overflow', givenUp);
+        log.error({ endpoint: name, events: givenUp }, 'too many events wait: the oldest were given up');
+      }
+      delivery.wake();
+    } catch (error) {
+      metrics.givenUp('overflow', 1);
+      log.error({ endpoint: name, error }, 'an event could not be kept and is lost');
+    }
+  }
+
+  #adopt(): void {
+    const { log } = this.#deps;
+    const endpoints = new Map(this.#endpoints.map((endpoint) => [endpoint.name, endpoint]));
+    const count = this.#outbox?.adopt((name, line) => {
+      const endpoint = endpoints.get(name);
+      if (endpoint) this.#push(endpoint, line);
+    });
+    if (count) log.info({ events: count }, 'took over the events of servers that are no more');
+  }
+
+  async #every(milliseconds: number, action: () => unknown): Promise<void> {
+    const { clock, log } = this.#deps;
+    const { signal } = this.#stopping;
+    for (;;) {
+      await clock.sleep(milliseconds, signal).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        await action();
+      } catch (error) {
+        log.warn({ error }, 'the outbox cannot be kept up');
+      }
+    }
+  }
+
+  #waiting(): { readonly endpoint: string; readonly pending: number; readonly deadLetters: number }[] {
+    return this.#endpoints.map(({ name, queue }) => ({
+      endpoint: name,
+      pending: queue.size,
+      deadLetters: queue.deadLetters,
+    }));
+  }
+}
+
+/** Those that are not disabled, each under a name of its own. */
+function namedEndpoints(
+  endpoints: readonly EndpointConfig[],
+): readonly (readonly [string, EndpointConfig])[] {
+  const taken = new Set<string>();
+  return endpoints
+    .filter(({ disabled }) => !disabled)
+    .map((endpoint) => {
+      const wanted = endpoint.name || new URL(endpoint.url ?? '').host;
+      let name = wanted;
+      for (let count = 2; taken.has(name); count++) name = `${wanted}~${count}`;
+      taken.add(name);
+      return [name, endpoint];
+    });
+}

@@ -1,0 +1,86 @@
+import type { EndpointConfig } from '../../contract/config/notifications-section.ts';
+import type { Clock } from '../../process/clock.ts';
+import { EVENTS_MEDIA_TYPE } from './event.ts';
+import { signatureHeaders } from './signature.ts';
+
+/** What became of one try to hand an event over. */
+export type Outcome =
+  | { readonly kind: 'accepted'; readonly status: number }
+  /** The endpoint does not want this event. */
+  | { readonly kind: 'refused'; readonly status: number }
+  /** It cannot take any event now. `retryAfter`: milliseconds that it asks to be left alone. */
+  | {
+      readonly kind: 'unavailable';
+      readonly status?: number;
+      readonly reason: string;
+      readonly retryAfter?: number;
+    };
+
+/** Statuses that say nothing about the event. */
+const BUSY: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504]);
+
+/** Posts one event. Never throws. */
+export async function postEvent(
+  {
+    url = '',
+    headers,
+    timeout,
+    secret,
+  }: Pick<EndpointConfig, 'url' | 'headers' | 'timeout'> & { readonly secret: string | undefined },
+  event: { readonly id: string; readonly body: string },
+  deps: { readonly clock: Clock; readonly fetch: typeof fetch },
+): Promise<Outcome> {
+  const { clock } = deps;
+  const ended = new AbortController();
+  const late = clock.sleep(timeout, ended.signal).then(
+    () => ended.abort(new Error(`no answer within ${timeout} ms`)),
+    () => undefined,
+  );
+  const signature = secret === undefined ? {} : signatureHeaders(secret, { ...event, time: clock.now() });
+  try {
+    const answer = await deps.fetch(url, {
+      method: 'POST',
+      headers: [
+        ['content-type', EVENTS_MEDIA_TYPE],
+        ...Object.entries(headers).flatMap(([name, values]) =>
+          values.map((value): [string, string] => [name, value]),
+        ),
+        ...Object.entries(signature),
+      ],
+      body: event.body,
+      signal: ended.signal,
+    });
+    await answer.body?.cancel();
+    const { status } = answer;
+    if (status >= 200 && status < 400) return { kind: 'accepted', status };
+    if (!BUSY.has(status)) return { kind: 'refused', status };
+    const retryAfter = parseRetryAfter(answer.headers.get('retry-after'), clock.now());
+    return {
+      kind: 'unavailable',
+      status,
+      reason: `status ${status}`,
+      ...(retryAfter !== undefined && { retryAfter }),
+    };
+  } catch (error) {
+    return { kind: 'unavailable', reason: reasonOf(error) };
+  } finally {
+    ended.abort();
+    await late;
+  }
+}
+
+/** RFC 9110 §10.2.3: seconds or a date. @returns milliseconds from now. */
+export function parseRetryAfter(header: string | null, now: number): number | undefined {
+  if (header === null) return undefined;
+  if (/^\d+$/.test(header.trim())) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
+
+/** `fetch` says no more than that it failed; why is in the cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  if (!(cause instanceof Error)) return error.message;
+  return 'code' in cause ? String(cause.code) : cause.message;
+}
