@@ -1,23 +1,27 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import type { Registry as MetricsRegistry } from 'prom-client';
+import { fetch } from 'undici';
 import { parseAddress, type Config, type ConfigProblem } from '../contract/config/config.ts';
 import type { StatusDocument } from '../contract/status-document.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
-import { createHtpasswdAuthenticator, type Authenticator } from './auth/htpasswd.ts';
+import { openAccess, type Access } from './auth/open-access.ts';
 import { buildApp } from './http/app.ts';
 import { readCertificatePair, type CertificatePair } from './http/certificate-pair.ts';
 import { reloadCertificate, type CertificateReload } from './http/certificate-reload.ts';
 import { drain } from './http/drain.ts';
-import { createLinks } from './http/links.ts';
+import { createLinks, type Links } from './http/links.ts';
 import { ListenError } from './http/listen-error.ts';
 import { createListener } from './http/listener.ts';
 import { createPageServer, json, type Pages } from './http/page-server.ts';
 import { createRequestMetrics } from './http/request-metrics.ts';
 import { createMetricsPage, statusPages } from './http/status-pages.ts';
 import { ServerLease } from './lease/server-lease.ts';
+import { silentSink } from './notifications/event-sink.ts';
+import { Notifications } from './notifications/notifications.ts';
 import { BlobStore } from './storage/blob-store.ts';
 import type { StorageDriver } from './storage/driver.ts';
 import { ManifestStore } from './storage/manifest-store.ts';
@@ -61,7 +65,7 @@ export class ServerConfigError extends Error {
  */
 export async function startRegistryServer(deps: ServerDependencies): Promise<RegistryServer> {
   const { config, clock, log } = deps;
-  const { pair, authenticator, driver } = await openParts(deps);
+  const { pair, access, driver } = await openParts(deps);
   await using started = new AsyncDisposableStack();
 
   const readOnly = config.storage.maintenance.readonly.enabled;
@@ -80,6 +84,8 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   });
   const tags = new TagStore({ driver });
   const blobs = new BlobStore({ driver, clock, log });
+  const notifications = createNotifications(deps, links);
+  if (notifications) started.defer(() => notifications.stop());
   const app = buildApp({
     context: {
       driver,
@@ -89,11 +95,12 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
       tags,
       gate: lease,
       links,
+      events: notifications ?? silentSink,
       deletesEnabled: config.storage.delete.enabled,
       catalogMaxEntries: config.catalog.maxentries,
       tagsMaxPage: config.tags.maxtags,
     },
-    ...(authenticator && { authenticator }),
+    access,
     headers: config.http.headers,
     accessLog: !config.log.accesslog.disabled,
     clock,
@@ -111,9 +118,10 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
       version: deps.version,
       configHash: deps.configHash,
       ...(certificate && { certificate: { serial: certificate.serial, notAfter: certificate.notAfter } }),
-      ...(authenticator && { users: authenticator.status() }),
+      ...access.status(),
       readOnly: await lease.state(),
       openUploads: lease.openUploads(),
+      ...(notifications && { notifications: notifications.status() }),
     };
   };
   const draining = new AbortController();
@@ -161,7 +169,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
 /** Opens what the configuration names, finding everything that is wrong with it before anything starts. */
 async function openParts(deps: ServerDependencies): Promise<{
   readonly pair: CertificatePair | undefined;
-  readonly authenticator: Authenticator | undefined;
+  readonly access: Access;
   readonly driver: StorageDriver;
 }> {
   const { config, clock, log } = deps;
@@ -175,17 +183,37 @@ async function openParts(deps: ServerDependencies): Promise<{
     }
   };
   const { tls } = config.http;
-  const { htpasswd } = config.auth;
   const pair =
     tls && (await open('http.tls', () => readCertificatePair(tls.certificate ?? '', tls.key ?? '')));
-  const authenticator =
-    htpasswd &&
-    (await open('auth.htpasswd.path', () =>
-      createHtpasswdAuthenticator({ ...htpasswd, secret: randomBytes(32), clock, log }),
-    ));
+  const access = await openAccess({ config, clock, log, open });
   const driver = await open(`storage.${storageKind(config)}`, () => openStorage(config, deps));
   if (driver === undefined || problems.length > 0) throw new ServerConfigError(problems);
-  return { pair, authenticator, driver };
+  return { pair, access, driver };
+}
+
+/** Where events wait when storage is a folder: beside what collectors and servers keep there. */
+const OUTBOX = '/docker/registry/stevedore/outbox';
+
+function createNotifications(deps: ServerDependencies, links: Links): Notifications | undefined {
+  const { config, clock, log, metrics } = deps;
+  if (config.notifications.endpoints.every(({ disabled }) => disabled)) return undefined;
+  const { rootdirectory } = config.storage.filesystem ?? {};
+  const settings = config.stevedore.notifications;
+  const outbox = settings.outbox ?? (rootdirectory === undefined ? undefined : rootdirectory + OUTBOX);
+  const port = config.http.net === 'tcp' ? parseAddress(config.http.addr)?.port : undefined;
+  return new Notifications({
+    config: config.notifications,
+    settings,
+    outbox,
+    host: hostname(),
+    port,
+    links,
+    clock,
+    log,
+    metrics,
+    random: Math.random,
+    fetch,
+  });
 }
 
 function followCertificate(

@@ -6,8 +6,11 @@ import {
   type Findings,
   type Raw,
 } from './decode.ts';
+import { checkAuth } from './auth-section.ts';
 import { applyEnvironment } from './environment.ts';
+import { checkNotifications } from './notifications-section.ts';
 import { configSchema, type Config } from './schema.ts';
+import { checkTls } from './tls-section.ts';
 import { parseYaml } from './yaml.ts';
 
 export type { Config } from './schema.ts';
@@ -61,18 +64,11 @@ function withLogLevel(document: Raw): Raw {
 
 /** Rules that concern more than one field. */
 function checkTogether(config: Config, found: Findings): void {
-  const failed = (path: string): boolean => found.errors.some((error) => error.path === path);
   checkDriver(config, found);
   checkCache(config, found);
-  const tls = config.http.tls;
-  for (const name of tls === undefined ? [] : (['certificate', 'key'] as const)) {
-    const path = `http.tls.${name}`;
-    if (tls?.[name] === undefined && !failed(path))
-      found.errors.push({ path, message: 'is required with TLS' });
-  }
-  if (tls?.minimumtls === 'tls1.0' || tls?.minimumtls === 'tls1.1') {
-    found.warnings.push({ path: 'http.tls.minimumtls', message: `${tls.minimumtls} is raised to tls1.2` });
-  }
+  checkTls(config.http.tls, found);
+  checkAuth(config.auth, config.stevedore.auth, found);
+  checkNotifications(config.notifications, config.stevedore.notifications, found);
   for (const [name, values] of Object.entries(config.http.headers)) {
     if (
       !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) ||
@@ -80,9 +76,6 @@ function checkTogether(config: Config, found: Findings): void {
     ) {
       found.errors.push({ path: `http.headers.${name}`, message: 'is not a valid HTTP header' });
     }
-  }
-  if (/\p{Cc}/u.test(config.auth.htpasswd?.realm ?? '')) {
-    found.errors.push({ path: 'auth.htpasswd.realm', message: 'must not hold control characters' });
   }
   checkAddress('http.addr', config.http.net === 'tcp' ? config.http.addr : undefined, found);
   checkAddress('http.debug.addr', config.http.debug.addr, found);

@@ -1,4 +1,5 @@
 import type { ObjectField } from './fields.ts';
+import { tlsSection } from './tls-section.ts';
 
 /** `http`: listeners, TLS, headers. */
 export const httpSection = {
@@ -51,30 +52,16 @@ export const httpSection = {
       of: 'list',
       description: 'Headers added to every response, such as `X-Content-Type-Options: [nosniff]`.',
     },
-    tls: {
+    tls: tlsSection,
+    http2: {
       type: 'object',
-      optional: true,
-      description: 'Serves HTTPS. The files are watched, and a new pair is served without a restart.',
-      fields: {
-        certificate: {
-          type: 'string',
-          format: 'file',
-          optional: true,
-          description: 'PEM file with the certificate, then its intermediates.',
-        },
-        key: {
-          type: 'string',
-          format: 'file',
-          optional: true,
-          description: 'PEM file with the private key.',
-        },
-        minimumtls: {
-          type: 'string',
-          values: ['tls1.0', 'tls1.1', 'tls1.2', 'tls1.3'],
-          default: 'tls1.2',
-          description: 'Oldest version spoken. `tls1.0` and `tls1.1` are raised to `tls1.2`.',
-        },
-      },
+      description: 'HTTP/2 over TLS.',
+      fields: { disabled: { type: 'boolean', default: false, description: 'Speaks HTTP/1.1 alone.' } },
+    },
+    h2c: {
+      type: 'object',
+      description: 'HTTP/2 without TLS, for clients that begin with it.',
+      fields: { enabled: { type: 'boolean', default: false, description: 'Speaks it beside HTTP/1.1.' } },
     },
     debug: {
       type: 'object',

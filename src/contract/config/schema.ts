@@ -7,6 +7,7 @@ import { authSection } from './auth-section.ts';
 import type { Decoded, ObjectField } from './fields.ts';
 import { httpSection } from './http-section.ts';
 import { logSection } from './log-section.ts';
+import { notificationsSection } from './notifications-section.ts';
 import { redisSection } from './redis-section.ts';
 import { stevedoreSection } from './stevedore-section.ts';
 import { storageSection } from './storage-section.ts';
@@ -57,6 +58,7 @@ export const configSchema = {
       type: 'obsolete',
       description: 'images of schema version 1 are neither taken nor made, as in docker distribution 3',
     },
+    notifications: notificationsSection,
     stevedore: stevedoreSection,
   },
 } as const satisfies ObjectField;
@@ -83,17 +85,7 @@ export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>>
   'storage.redirect': 'ignored',
   'storage.tag': 'ignored',
   'storage.maintenance.uploadpurging': 'ignored',
-  'auth.none': 'refused',
-  'auth.silly': 'refused',
-  'auth.token': 'refused',
   middleware: 'refused',
-  'http.http2': 'ignored',
-  'http.h2c': 'ignored',
-  'http.tls.ciphersuites': 'refused',
-  'http.tls.clientauth': 'refused',
-  'http.tls.clientcas': 'refused',
-  'http.tls.letsencrypt': 'refused',
-  notifications: 'refused',
   health: 'ignored',
   proxy: 'refused',
   'validation.disabled': 'ignored',

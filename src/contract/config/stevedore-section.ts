@@ -1,10 +1,33 @@
+import { accessSection } from './auth-section.ts';
 import type { ObjectField } from './fields.ts';
+import { outboxSection } from './notifications-section.ts';
 
 /** `stevedore`: what docker distribution does not have. */
 export const stevedoreSection = {
   type: 'object',
   description: 'Settings that docker distribution does not have.',
   fields: {
+    auth: accessSection,
+    limits: {
+      type: 'object',
+      description: 'What clients may take up.',
+      fields: {
+        uploads: {
+          type: 'integer',
+          default: 1000,
+          minimum: 1,
+          description:
+            'Requests that bring content at the same time, in each process; more are told 503 and when to come again.',
+        },
+        idletimeout: {
+          type: 'duration',
+          default: '2m',
+          description:
+            'How long a body may stand still, on its way from a client or to one, before the connection is cut. Less than a kilobyte in this time counts as nothing.',
+        },
+      },
+    },
+    notifications: outboxSection,
     status: {
       type: 'object',
       optional: true,

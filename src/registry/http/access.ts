@@ -1,67 +1,79 @@
-import { RegistryError } from '../errors.ts';
-import { parseBasicCredentials } from '../auth/basic-credentials.ts';
-import type { Authenticator } from '../auth/htpasswd.ts';
+import type { IncomingMessage } from 'node:http';
+import { TLSSocket } from 'node:tls';
+import type { AccessController } from '../auth/access-controller.ts';
+import type { Need, RepositoryAction } from '../auth/need.ts';
+import type { Caller } from '../auth/provider.ts';
 import type { Exchange } from './exchange.ts';
+import type { Links } from './links.ts';
 import type { Route } from './route.ts';
 
-/** One item of what a request needs, spelled as docker distribution spells it in the body of a 401. */
-interface NeededAccess {
-  readonly Type: 'registry' | 'repository';
-  readonly Class: '';
-  readonly Name: string;
-  readonly Action: string;
-}
-
 /**
- * Lets a user through who has a right password. A user may do everything.
- * @throws RegistryError UNAUTHORIZED, alike for a wrong password and an unknown user
+ * Finds out who asks and lets through who may do what the request needs; what else they may do is in the exchange then.
+ * @throws RegistryError UNAUTHORIZED, DENIED
  */
 export async function authorize(
   exchange: Exchange,
   route: Route,
-  authenticator: Authenticator,
+  controller: AccessController,
+  links: Links,
 ): Promise<void> {
-  const credentials = parseBasicCredentials(exchange.request.headers.authorization);
-  if (credentials !== undefined) {
-    if (await verified(authenticator, credentials)) {
-      exchange.user = credentials.user;
-      return;
-    }
-  }
-  // Node writes a header byte by character: these are the bytes of UTF-8, as Go sends them.
-  const realm = Buffer.from(authenticator.realm.replaceAll(/["\\]/g, String.raw`\$&`)).toString('latin1');
-  throw new RegistryError(
-    { code: 'UNAUTHORIZED', detail: neededAccess(exchange, route) },
-    { headers: { 'www-authenticate': `Basic realm="${realm}"` } },
-  );
-}
-
-async function verified(
-  authenticator: Authenticator,
-  { user, password }: { readonly user: string; readonly password: string },
-): Promise<boolean> {
-  try {
-    return await authenticator.verify(user, password);
-  } catch (cause) {
-    throw new RegistryError({ code: 'UNAVAILABLE', message: 'passwords cannot be checked now' }, { cause });
-  }
-}
-
-function neededAccess(exchange: Exchange, route: Route): readonly NeededAccess[] | undefined {
-  if (route.kind === 'base') return undefined;
-  if (route.kind === 'catalog') return [{ Type: 'registry', Class: '', Name: 'catalog', Action: '*' }];
-  const needed = actions(exchange.request.method ?? 'GET').map((action) =>
-    repositoryAccess(route.repository, action),
-  );
+  const needs = needsOf(exchange, route);
   const from = route.kind === 'uploads' ? exchange.query.get('from') : null;
-  return from === null ? needed : [...needed, repositoryAccess(from, 'pull')];
+  // Without the right to pull from there the upload goes on without a mount.
+  const wanted = from === null ? needs : [...needs, need(from, 'pull')];
+  exchange.grant = await controller.authorize(callerOf(exchange, links), needs, wanted);
 }
 
-function repositoryAccess(name: string, action: string): NeededAccess {
-  return { Type: 'repository', Class: '', Name: name, Action: action };
+/** What the request says of its sender. */
+export function callerOf(exchange: Exchange, links: Links): Caller {
+  const { request } = exchange;
+  const { headers } = request;
+  return {
+    authorization: headers.authorization,
+    certificateUser: certificateUser(request),
+    remote: request.socket.remoteAddress ?? '',
+    get signal() {
+      return exchange.signal;
+    },
+    host: headers.host,
+    forwardedProto: headers['x-forwarded-proto']?.toString(),
+    apiUrl: (path) => links.absolute(request, `${links.prefix}/v2/${path}`),
+  };
 }
 
-function actions(method: string): readonly string[] {
+/** By the type of what the path names, and the method. */
+function needsOf(exchange: Exchange, route: Route): readonly Need[] {
+  switch (route.kind) {
+    case 'base':
+      return [];
+    case 'catalog':
+      return [{ kind: 'catalog' }];
+    case 'tags':
+      return [need(route.repository, 'list')];
+    default:
+      return actionsOf(exchange.request.method ?? 'GET').map((action) => need(route.repository, action));
+  }
+}
+
+function need(name: string, action: RepositoryAction): Need {
+  return { kind: 'repository', name, action };
+}
+
+function actionsOf(method: string): readonly RepositoryAction[] {
   if (method === 'GET' || method === 'HEAD') return ['pull'];
   return method === 'DELETE' ? ['delete'] : ['pull', 'push'];
+}
+
+/** Asking a connection for its certificate takes longer than a small request. */
+const certificateUsers = new WeakMap<TLSSocket, string | undefined>();
+
+/** The common name of a client certificate that the server has verified. */
+function certificateUser({ socket }: IncomingMessage): string | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+  if (!certificateUsers.has(socket)) {
+    const name: unknown = socket.getPeerCertificate().subject?.CN;
+    // One that has several names is nobody in particular.
+    certificateUsers.set(socket, typeof name === 'string' && name !== '' ? name : undefined);
+  }
+  return certificateUsers.get(socket);
 }

@@ -9,7 +9,7 @@ import {
 } from 'fastify';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
-import type { Authenticator } from '../auth/htpasswd.ts';
+import { TOKEN_PATH, type Access } from '../auth/open-access.ts';
 import { RegistryError } from '../errors.ts';
 import { authorize } from './access.ts';
 import { deleteBlob, getBlob } from './blobs.ts';
@@ -20,12 +20,12 @@ import { listCatalog, listTags } from './listings.ts';
 import { deleteManifest, getManifest, getReferrers, putManifest } from './manifests.ts';
 import type { RequestMetrics } from './request-metrics.ts';
 import { parseRoute, type Route, type RouteOf } from './route.ts';
+import { giveToken } from './token-endpoint.ts';
 import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './uploads.ts';
 
 export interface AppDependencies {
   readonly context: HandlerContext;
-  /** Absent: everybody may do everything. */
-  readonly authenticator?: Authenticator;
+  readonly access: Pick<Access, 'controller' | 'tokens'>;
   /** `http.headers`: added to every answer. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
   readonly accessLog: boolean;
@@ -92,7 +92,7 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
 function createDispatcher(
   deps: AppDependencies,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { context, authenticator, clock, log, metrics } = deps;
+  const { context, access, clock, log, metrics } = deps;
   const api = `${context.links.prefix}/v2/`;
   const headers: OutgoingHttpHeaders = Object.freeze({
     'docker-distribution-api-version': 'registry/2.0',
@@ -102,10 +102,11 @@ function createDispatcher(
   async function handle(exchange: Exchange, path: string, method: string): Promise<void> {
     if (path === '/') return exchange.answer(200);
     if (path === api.slice(0, -1)) return exchange.answer(301, { location: api });
+    if (access.tokens && path === api + TOKEN_PATH) return giveToken(exchange, access.tokens, context.links);
     const route = path.startsWith(api) ? parseRoute(path.slice(api.length)) : undefined;
     if (route === undefined) throw new RegistryError({ code: 'PATH_UNKNOWN' });
     countRequest(exchange, route.kind, method);
-    if (authenticator !== undefined) await authorize(exchange, route, authenticator);
+    await authorize(exchange, route, access.controller, context.links);
     // The table's type ties each kind to its handlers, which an index by a union loses.
     const methods = handlers[route.kind] as Readonly<Record<string, Handler<Route['kind']>>>;
     const handler = methods[method === 'HEAD' ? 'GET' : method];

@@ -1,12 +1,13 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Grant } from '../auth/access-controller.ts';
 
 /** One request and its answer, as the handlers see them. */
 export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: string;
-  /** Who asks, once that is known. */
-  user: string | undefined;
+  /** Who asks and what they may do, once that is known. Without users everybody may do everything. */
+  grant: Grant = { user: undefined, permits: () => true };
   /** Bytes of the answer's body. */
   sentBytes = 0;
   readonly #search: string;
@@ -27,6 +28,11 @@ export class Exchange {
     this.requestId = options.requestId;
     this.#search = options.search;
     this.#headers = options.headers;
+  }
+
+  /** Who asks, once that is known. */
+  get user(): string | undefined {
+    return this.grant.user;
   }
 
   get query(): URLSearchParams {

@@ -11,6 +11,8 @@ export interface Links {
   upload(repository: RepositoryName, id: string): string;
   /** The path as the client must call it: absolute, unless `relativeurls` is set or the request names no host. */
   location(request: IncomingMessage, path: string): string;
+  /** As `location`, but absolute also with `relativeurls`: a realm must be. */
+  absolute(request: IncomingMessage, path: string): string;
 }
 
 /** @param options.host the public URL; without it the URL that the request came to, proxies in front included. */
@@ -24,15 +26,15 @@ export function createLinks(options: {
   // As it may stand in a header: ASCII, and no line ends.
   const base = options.host && new URL(options.host).href.replace(/\/+$/, '');
   const scheme = options.tls ? 'https' : 'http';
+  const absolute = (request: IncomingMessage, path: string): string =>
+    `${base ?? requestBase(request, scheme)}${path}`;
   return {
     prefix,
     blob: (repository, digest) => `${prefix}/v2/${repository}/blobs/${digest}`,
     manifest: (repository, digest) => `${prefix}/v2/${repository}/manifests/${digest}`,
     upload: (repository, id) => `${prefix}/v2/${repository}/blobs/uploads/${id}`,
-    location(request, path) {
-      if (options.relative) return path;
-      return `${base ?? requestBase(request, scheme)}${path}`;
-    },
+    location: (request, path) => (options.relative ? path : absolute(request, path)),
+    absolute,
   };
 }
 

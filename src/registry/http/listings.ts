@@ -36,7 +36,11 @@ export async function listCatalog(exchange: Exchange, context: HandlerContext): 
   }
   const last = exchange.query.get('last');
   // One more than wanted tells whether there is a next page.
-  const options = { ...(last !== null && { last }), limit: limit === 0 ? 0 : limit + 1 };
+  const options = {
+    ...(last !== null && { last }),
+    limit: limit === 0 ? 0 : limit + 1,
+    isWanted: (repository: string) => exchange.grant.permits(repository, 'list'),
+  };
   const found = await listRepositories(context.driver, options);
   const repositories = found.slice(0, limit);
   const more = found.length > limit;

@@ -3,14 +3,19 @@ import type { StorageDriver } from './driver.ts';
 import { listIfThere } from './if-there.ts';
 import { REPOSITORIES_ROOT, repositoryFolder } from './paths.ts';
 
-/** At most `limit` repositories behind `last`, sorted bytewise. */
+/** At most `limit` repositories behind `last`, sorted bytewise, of those that `isWanted`. */
 export async function listRepositories(
   driver: StorageDriver,
-  options: { readonly last?: string; readonly limit: number },
+  options: {
+    readonly last?: string;
+    readonly limit: number;
+    readonly isWanted?: (repository: RepositoryName) => boolean;
+  },
 ): Promise<RepositoryName[]> {
   const repositories: RepositoryName[] = [];
   if (options.limit === 0) return repositories;
   for await (const repository of walk(driver, '', options.last ?? '')) {
+    if (options.isWanted?.(repository) === false) continue;
     repositories.push(repository);
     if (repositories.length >= options.limit) break;
   }

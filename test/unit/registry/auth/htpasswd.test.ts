@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { hashSync } from '@node-rs/bcrypt';
-import { createHtpasswdAuthenticator, type Authenticator } from '../../../../src/registry/auth/htpasswd.ts';
+import { openPasswordFile, type PasswordFile } from '../../../../src/registry/auth/htpasswd.ts';
 import { parseBasicCredentials } from '../../../../src/registry/auth/basic-credentials.ts';
 import { parseHtpasswd } from '../../../../src/registry/auth/htpasswd-file.ts';
 import { logSink } from '../../../support/log-sink.ts';
@@ -20,10 +20,9 @@ function entry(user: string, password: string, version = '2b'): string {
   return `${user}:${hashSync(password, 4).replace(/^\$2b/, `$${version}`)}`;
 }
 
-function authenticator(path: string, clock = new TestClock()): Authenticator {
-  return createHtpasswdAuthenticator({
+function authenticator(path: string, clock = new TestClock()): PasswordFile {
+  return openPasswordFile({
     path,
-    realm: 'r',
     secret: Buffer.alloc(32),
     clock,
     log: logSink().log,
@@ -139,6 +138,7 @@ test('basic credentials are user and password around the first colon', () => {
     user: 'ü',
     password: 'ß',
   });
+  assert.equal(parseBasicCredentials(encode(':')), 'nobody');
   for (const bad of [undefined, '', 'Bearer x', 'Basic', 'Basic !!', encode('nocolon'), encode(':p')]) {
     assert.equal(parseBasicCredentials(bad), undefined, bad ?? 'no header');
   }

@@ -1,0 +1,163 @@
+import { decodeObject, isRawObject, type ConfigProblem, type Findings } from './config/decode.ts';
+import type { Decoded, ObjectField } from './config/fields.ts';
+import { parseYaml } from './config/yaml.ts';
+
+/** The file that `stevedore.auth.access` names: who may do what. docs/decisions/0008-access-rules.md. */
+const accessFile = {
+  type: 'object',
+  description: 'Who may do what.',
+  fields: {
+    anonymous: {
+      type: 'string',
+      values: ['none', 'pull'],
+      default: 'none',
+      description: 'What clients without a password may do.',
+    },
+    groups: { type: 'map', of: 'list', description: 'Users by the name of a group.' },
+    access: {
+      type: 'list',
+      description: 'Rules, each of which allows something. Without one each user may do everything.',
+      of: {
+        type: 'object',
+        description: 'A rule.',
+        fields: {
+          repositories: {
+            type: 'list',
+            of: {
+              type: 'string',
+              description: 'A pattern: `*` stands for anything but a slash, `**` for anything.',
+            },
+            description: 'The repositories that the rule is about.',
+          },
+          users: {
+            type: 'list',
+            of: { type: 'string', description: 'A user.' },
+            description: 'Whom it allows something. With neither users nor groups: each user.',
+          },
+          groups: {
+            type: 'list',
+            of: { type: 'string', description: 'A group.' },
+            description: 'The same by group.',
+          },
+          actions: {
+            type: 'list',
+            of: {
+              type: 'string',
+              values: ['pull', 'push', 'delete', 'list'],
+              description: 'What is allowed.',
+            },
+            description: 'What they may do. A push needs pull as well; pull includes list.',
+          },
+        },
+      },
+    },
+  },
+} as const satisfies ObjectField;
+
+type AccessFile = Decoded<typeof accessFile>;
+type Rule = AccessFile['access'][number];
+export type AccessAction = Rule['actions'][number];
+
+/** Who may do what. */
+export interface AccessRules {
+  readonly anonymousMayPull: boolean;
+  /** @param user undefined for somebody without credentials */
+  permits(user: string | undefined, repository: string, action: AccessAction): boolean;
+}
+
+/** Without a file: whoever is known may do everything. */
+export const everythingForUsers: AccessRules = {
+  anonymousMayPull: false,
+  permits: (user) => user !== undefined,
+};
+
+/**
+ * Parses the file of access rules. Unlike in the configuration, a key that is not known is an error: a rule that was
+ * misspelt would give other rights than its author meant.
+ * @throws Error that tells every problem with its path
+ */
+export function parseAccessRules(text: string): AccessRules {
+  const found: Findings = { errors: [], warnings: [], notices: [], files: [] };
+  const document = parseYaml(text, '(document)', found);
+  if (document !== undefined && document !== null && !isRawObject(document)) {
+    found.errors.push({ path: '(document)', message: 'must be a map' });
+  }
+  const problems = (): readonly ConfigProblem[] => [...found.errors, ...found.warnings];
+  // decodeObject follows the schema, which is what the type is inferred from.
+  const file = decodeObject(accessFile, document ?? null, '', found) as AccessFile;
+  if (problems().length === 0) found.errors.push(...checkRules(file));
+  if (problems().length > 0)
+    throw new Error(
+      problems()
+        .map(({ path, message }) => `${path} ${message}`)
+        .join('; '),
+    );
+  return compile(file);
+}
+
+function checkRules({ access, groups }: AccessFile): ConfigProblem[] {
+  return access.flatMap((rule, index) => {
+    const problem = (key: string, message: string): ConfigProblem => ({
+      path: `access.${index}.${key}`,
+      message,
+    });
+    const strange = rule.repositories.filter((pattern) => !/^[a-z0-9._\-/*]+$/.test(pattern));
+    const unknown = rule.groups.filter((group) => !Object.hasOwn(groups, group));
+    return [
+      ...(rule.repositories.length === 0
+        ? [problem('repositories', 'is required, as in ["**"] for all')]
+        : []),
+      ...(rule.actions.length === 0 ? [problem('actions', 'is required')] : []),
+      ...strange.map((pattern) =>
+        problem('repositories', `has ${JSON.stringify(pattern)}, which no name can match`),
+      ),
+      ...unknown.map((group) =>
+        problem('groups', `names ${JSON.stringify(group)}, which groups does not have`),
+      ),
+    ];
+  });
+}
+
+interface CompiledRule {
+  readonly repositories: RegExp;
+  /** Undefined: each user. */
+  readonly users: ReadonlySet<string> | undefined;
+  readonly actions: ReadonlySet<AccessAction>;
+}
+
+function compile({ anonymous, groups, access }: AccessFile): AccessRules {
+  const anonymousMayPull = anonymous === 'pull';
+  const rules = access.map((rule) => compileRule(rule, groups));
+  return {
+    anonymousMayPull,
+    permits(user, repository, action) {
+      if (anonymousMayPull && (action === 'pull' || action === 'list')) return true;
+      if (user === undefined) return false;
+      if (rules.length === 0) return true;
+      return rules.some(
+        (rule) =>
+          rule.actions.has(action) &&
+          (rule.users === undefined || rule.users.has(user)) &&
+          rule.repositories.test(repository),
+      );
+    },
+  };
+}
+
+function compileRule(rule: Rule, groups: AccessFile['groups']): CompiledRule {
+  const forAll = rule.users.length === 0 && rule.groups.length === 0;
+  const members = rule.groups.flatMap((group) => groups[group] ?? []);
+  const actions = new Set(rule.actions);
+  if (actions.has('pull')) actions.add('list');
+  return {
+    repositories: new RegExp(`^(?:${rule.repositories.map(patternSource).join('|')})$`),
+    users: forAll ? undefined : new Set([...rule.users, ...members]),
+    actions,
+  };
+}
+
+function patternSource(pattern: string): string {
+  return pattern.replace(/\*\*|[*.]/g, (part) =>
+    part === '**' ? '.*' : part === '*' ? '[^/]*' : `\\${part}`,
+  );
+}
