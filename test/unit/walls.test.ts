@@ -23,7 +23,7 @@ const reserved: readonly { readonly what: RegExp; readonly only: readonly string
   { what: /^@kubernetes\/client-node/, only: ['kube'] },
   { what: /^fastify/, only: ['registry'] },
   { what: /^node-forge/, only: ['pki'] },
-  { what: /^undici/, only: ['kube'] },
+  { what: /^undici/, only: ['kube', 'registry', 'process'] },
   { what: /^pino/, only: ['process'] },
   { what: /^@marcbachmann\/cel-js/, only: ['playground'] },
   // For the version.

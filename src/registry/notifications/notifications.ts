@@ -19,7 +19,7 @@ import { MemoryQueue, type EventQueue } from './event-queue.ts';
 import type { EventSink } from './event-sink.ts';
 import { createNotificationMetrics, type EndpointMetrics } from './notification-metrics.ts';
 import { Outbox } from './outbox.ts';
-import { postEvent } from './post-event.ts';
+import { postEvent, type Send } from './post-event.ts';
 
 /** How often what was recorded is synced to the disk, and how often the outbox is looked at; milliseconds. */
 const SYNC_EVERY = 1000;
@@ -39,7 +39,7 @@ export interface NotificationDependencies {
   readonly log: Logger;
   readonly metrics: Registry;
   readonly random: () => number;
-  readonly fetch: typeof fetch;
+  readonly send: Send;
 }
 
 interface Endpoint {

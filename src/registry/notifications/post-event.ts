@@ -19,7 +19,22 @@ export type Outcome =
 /** Statuses that say nothing about the event. */
 const BUSY: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504]);
 
-/** Posts one event. Never throws. */
+/** What is needed of `fetch`. */
+export type Send = (
+  url: string,
+  request: {
+    readonly method: 'POST';
+    readonly headers: [string, string][];
+    readonly body: string;
+    readonly signal: AbortSignal;
+  },
+) => Promise<{
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  readonly body: { cancel(): Promise<void> } | null;
+}>;
+
+/** Posts one event, following redirects. Never throws. */
 export async function postEvent(
   {
     url = '',
@@ -28,7 +43,7 @@ export async function postEvent(
     secret,
   }: Pick<EndpointConfig, 'url' | 'headers' | 'timeout'> & { readonly secret: string | undefined },
   event: { readonly id: string; readonly body: string },
-  deps: { readonly clock: Clock; readonly fetch: typeof fetch },
+  deps: { readonly clock: Clock; readonly send: Send },
 ): Promise<Outcome> {
   const { clock } = deps;
   const ended = new AbortController();
@@ -38,7 +53,7 @@ export async function postEvent(
   );
   const signature = secret === undefined ? {} : signatureHeaders(secret, { ...event, time: clock.now() });
   try {
-    const answer = await deps.fetch(url, {
+    const answer = await deps.send(url, {
       method: 'POST',
       headers: [
         ['content-type', EVENTS_MEDIA_TYPE],

@@ -8,6 +8,7 @@ import {
   parseRetryAfter,
   postEvent,
   type Outcome,
+  type Send,
 } from '../../../../src/registry/notifications/post-event.ts';
 import { signatureHeaders } from '../../../../src/registry/notifications/signature.ts';
 import { logSink } from '../../../support/log-sink.ts';
@@ -145,13 +146,13 @@ test('stop does not wait for a pause', async () => {
 });
 
 test('a request carries the configured headers and a signature that Standard Webhooks knows', async () => {
-  const sent: RequestInit[] = [];
+  const sent: Parameters<Send>[1][] = [];
   const outcome = await postEvent(
     { url: 'http://hook/', headers: { 'X-Token': ['one', 'two'] }, timeout: 1000, secret: 'whsec_c2VjcmV0' },
     { id: 'msg', body: '{}' },
     {
       clock: new TestClock(1_614_265_330_000),
-      fetch: async (_url, init = {}) => {
+      send: async (_url, init) => {
         sent.push(init);
         return new Response(null, { status: 204 });
       },
@@ -180,7 +181,7 @@ test('what an answer means', async () => {
     postEvent(
       { url: 'http://hook/', headers: {}, timeout: 1000, secret: undefined },
       { id: 'id', body: '{}' },
-      { clock, fetch: response },
+      { clock, send: response },
     );
   const status = (code: number, headers = {}): Promise<Outcome> =>
     ask(async () => new Response(null, { status: code, headers }));
@@ -208,9 +209,9 @@ test('a request that takes longer than the timeout is given up', async () => {
     { id: 'id', body: '{}' },
     {
       clock,
-      fetch: (_url, init) =>
+      send: (_url, init) =>
         new Promise((_resolve, reject) => {
-          init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error));
+          init.signal.addEventListener('abort', () => reject(init.signal.reason as Error));
         }),
     },
   );
