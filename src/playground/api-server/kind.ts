@@ -18,41 +18,27 @@ export interface StructuralSchema {
   readonly required?: readonly string[];
   readonly minimum?: number;
   readonly maximum?: number;
-  readonly exclusiveMinimum?: boolean;
-  readonly exclusiveMaximum?: boolean;
-  readonly multipleOf?: number;
   readonly minLength?: number;
   readonly maxLength?: number;
   readonly pattern?: string;
   readonly minItems?: number;
   readonly maxItems?: number;
-  readonly uniqueItems?: boolean;
   readonly minProperties?: number;
   readonly maxProperties?: number;
-  readonly allOf?: readonly StructuralSchema[];
-  readonly anyOf?: readonly StructuralSchema[];
-  readonly oneOf?: readonly StructuralSchema[];
-  readonly not?: StructuralSchema;
   readonly 'x-kubernetes-int-or-string'?: boolean;
   readonly 'x-kubernetes-preserve-unknown-fields'?: boolean;
-  readonly 'x-kubernetes-embedded-resource'?: boolean;
   readonly 'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map';
   readonly 'x-kubernetes-list-map-keys'?: readonly string[];
   readonly 'x-kubernetes-map-type'?: 'atomic' | 'granular';
   readonly 'x-kubernetes-validations'?: readonly ValidationRule[];
-  /** How strategic merge patches treat a list or object of a built-in kind. */
-  readonly 'x-kubernetes-patch-strategy'?: string;
-  readonly 'x-kubernetes-patch-merge-key'?: string;
 }
 
 export interface ValidationRule {
   readonly rule: string;
   readonly message?: string;
-  readonly messageExpression?: string;
   readonly reason?:
     'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate';
   readonly fieldPath?: string;
-  readonly optionalOldSelf?: boolean;
 }
 
 /** One kind as it is served in one version: where it is, what it may hold, and what happens to it on a write. */
@@ -81,16 +67,12 @@ export interface Kind {
   readonly nameRule?: NameRule;
   /** Fields beside metadata.name and metadata.namespace that a field selector may name, and how to read one. */
   readonly selectable?: Readonly<Record<string, (object: JsonObject) => string>>;
-  /** PUT to a name that is not there makes the object. */
-  readonly createsOnUpdate?: boolean;
   /** PUT must name the version that it replaces, as it must of every custom kind. */
   readonly needsVersion?: boolean;
   /** DELETE answers with the object instead of a Status. */
   readonly returnsDeleted?: boolean;
   /** DELETE marks the object; it goes when what is in it is gone. */
   readonly isEmptiedFirst?: boolean;
-  /** DELETE without a policy leaves dependents alone. */
-  readonly orphansByDefault?: boolean;
   /** A kind that shares its objects with another, such as the two kinds of Event. */
   readonly stored?: {
     readonly group: string;

@@ -1,7 +1,7 @@
 import { jsonEqual } from './fields/json.ts';
 import type { JsonObject, Kind } from './kind.ts';
 import { builtInKinds } from './kinds/built-in-kinds.ts';
-import { acceptedStatus, customKinds } from './kinds/custom-kind.ts';
+import { acceptedStatus } from './kinds/custom-kind.ts';
 import { at, items, rfc3339, text } from './kinds/read.ts';
 import type { ServedKinds } from './kinds/served-kinds.ts';
 import { metaOf, resourceOf, type Objects, type WriteOptions } from './objects.ts';
@@ -15,7 +15,6 @@ const SERVER: WriteOptions = {
   manager: 'kube-apiserver',
   dryRun: false,
   fieldValidation: 'Strict',
-  duplicates: [],
   warn: () => {},
 };
 /** As in every cluster. */
@@ -88,46 +87,39 @@ export class Lifecycle {
       items(definition, 'status', 'conditions').length > 0 &&
       (at(accepted, 'kind') === '' || jsonEqual(accepted, at(definition, 'spec', 'names')));
     if (isDone || metaOf(definition)['deletionTimestamp'] !== undefined) return;
-    const others = this.#store.list(DEFINITIONS).filter(([key]) => key !== name);
-    const status = acceptedStatus(
-      definition,
-      others.map(([, other]) => other),
-      rfc3339(this.#now()),
-    );
+    const status = acceptedStatus(definition, rfc3339(this.#now()));
     await this.#objects.update(kindOf(DEFINITIONS), name, { ...definition, status }, 'status', SERVER);
   }
 
   #emptyIfTerminating(resource: string, name: string, holder: JsonObject): void {
     if (metaOf(holder)['deletionTimestamp'] === undefined) return;
     if (resource === NAMESPACES && !this.#emptiesNamespaces) return;
-    void this.#empty(resource, name, holder).catch(ignoreRefusal);
+    void this.#empty(resource, name).catch(ignoreRefusal);
   }
 
   /** Deletes what is in it, and then itself when nothing is left. What has finalizers calls again when it goes. */
-  async #empty(resource: string, name: string, holder: JsonObject): Promise<void> {
-    const contents = resource === NAMESPACES ? this.#inNamespace(name) : this.#instancesOf(holder);
+  async #empty(resource: string, name: string): Promise<void> {
+    const contents = resource === NAMESPACES ? this.#inNamespace(name) : this.#instancesOf(name);
     for (const [kind, object] of contents) {
       const meta = metaOf(object);
       if (meta['deletionTimestamp'] !== undefined) continue;
       const namespace = kind.namespaced ? text(meta, 'namespace') : undefined;
-      const options = { namespace, dryRun: false, warn: () => {} };
-      await this.#objects.delete(kind, text(meta, 'name'), { propagationPolicy: 'Background' }, options);
+      await this.#objects.delete(kind, text(meta, 'name'), {}, { namespace, dryRun: false });
     }
     if (contents.length === 0) await this.#objects.remove(kindOf(resource), name);
   }
 
   #inNamespace(namespace: string): readonly (readonly [Kind, JsonObject])[] {
-    const kinds = this.#kinds.all.filter((kind) => kind.namespaced && kind.stored === undefined);
+    const kinds = this.#kinds.all.filter((kind) => kind.namespaced && kind.group !== 'events.k8s.io');
     return kinds.flatMap((kind) =>
       this.#store.listLatest(resourceOf(kind), `${namespace}/`).map(([, object]) => [kind, object] as const),
     );
   }
 
-  #instancesOf(definition: JsonObject): readonly (readonly [Kind, JsonObject])[] {
-    const kind = customKinds(definition).find(({ stored }) => stored === undefined);
-    return kind === undefined
-      ? []
-      : this.#store.listLatest(resourceOf(kind)).map(([, object]) => [kind, object]);
+  #instancesOf(definition: string): readonly (readonly [Kind, JsonObject])[] {
+    const kind = this.#kinds.definedBy(definition);
+    if (kind === undefined) return [];
+    return this.#store.listLatest(resourceOf(kind)).map(([, object]) => [kind, object]);
   }
 }
 

@@ -45,70 +45,41 @@ export function tallyPods(status: Job['status'], all: readonly Stored<Pod>[]): J
   };
 }
 
-/** Runs pods until enough have succeeded or too many have failed. */
+/** Runs one pod after another until one has succeeded or too many have failed. */
 export function createJobReconciler({ client, caches, clock, random, events }: ControllerTools) {
   return async (key: NamespacedName): Promise<Outcome> => {
     const job = caches.jobs.get(key);
-    if (job?.spec === undefined || job.metadata.deletionTimestamp !== undefined) return done;
-    const ended = endOf(job);
-    if (ended !== undefined) return expire(job, ended);
+    if (job?.spec === undefined || job.metadata.deletionTimestamp !== undefined || isDone(job)) return done;
+    const { activeDeadlineSeconds: deadline = Infinity, template } = job.spec;
     const now = clock.now();
     const tally = tallyPods(job.status, await podsOf(client, job, job.spec.selector));
     const startTime = job.status?.startTime ?? timeText(now);
     const verdict = verdictOf(job, tally, startTime, now);
+    const record = (type: 'Normal' | 'Warning', reason: string, note: string) =>
+      events.record(job, { type, reason, action: 'Running', note });
 
-    let active = tally.active.length;
-    let next: Outcome = done;
-    if (verdict !== undefined || job.spec.suspend === true) {
-      for (const { metadata } of tally.active) {
-        await client.delete(pods, { ...key, name: metadata.name }, { uid: metadata.uid });
-      }
-    } else {
-      const missing = missingPods(job, tally);
-      const pause = missing > 0 ? retryPause(tally, now) : 0;
-      if (pause > 0) next = waiting(pause, 'PodFailed');
-      else {
-        for (let count = 0; count < missing; count++) {
-          const name = randomName(`${key.name}-`, random);
-          await client.create(pods, podFromTemplate(job, job.spec.template, { name }));
-          const note = `Created pod: ${name}`;
-          events.record(job, { type: 'Normal', reason: 'SuccessfulCreate', action: 'Starting', note });
-          active += 1;
-        }
-      }
-      const deadline = job.spec.activeDeadlineSeconds;
-      if (deadline !== undefined) {
-        const left = Date.parse(startTime) + deadline * 1000 - now;
-        if (next === done || left < pause) next = waiting(Math.max(1, left), 'ActiveDeadline');
-      }
+    const isMissing = verdict === undefined && needsPod(job, tally);
+    const pause = isMissing ? retryPause(tally, now) : 0;
+    if (isMissing && pause === 0) {
+      const name = randomName(`${key.name}-`, random);
+      await client.create(pods, podFromTemplate(job, template, { name }));
+      record('Normal', 'SuccessfulCreate', `Created pod: ${name}`);
+    }
+    for (const { metadata } of verdict === undefined ? [] : tally.active) {
+      await client.delete(pods, { ...key, name: metadata.name }, { uid: metadata.uid });
     }
     // What failed is told when the last pod has ended, so that nobody takes the work for over while it goes on.
     const isOver = verdict !== undefined && tally.active.length + tally.terminating.length === 0;
-    if (isOver) {
-      const { type, reason, message } = verdict;
-      const isGood = type === 'Complete';
-      const note = isGood ? 'Job completed' : message;
-      events.record(job, {
-        type: isGood ? 'Normal' : 'Warning',
-        reason: isGood ? 'Completed' : reason,
-        action: 'Ending',
-        note,
-      });
-    }
-    const status = jobStatus(job, { ...tally, activeCount: active }, startTime, verdict, isOver, now);
+    if (isOver && verdict.type === 'Complete') record('Normal', 'Completed', 'Job completed');
+    if (isOver && verdict.type === 'Failed') record('Warning', verdict.reason, verdict.message);
+    const activeCount = tally.active.length + Number(isMissing && pause === 0);
+    const status = jobStatus(job, { ...tally, activeCount }, startTime, verdict, isOver, now);
     await writeStatus(client, jobs, job, status);
-    return next;
-  };
 
-  async function expire(job: Stored<Job>, endedAt: number): Promise<Outcome> {
-    const seconds = job.spec?.ttlSecondsAfterFinished;
-    if (seconds === undefined) return done;
-    const left = endedAt + seconds * 1000 - clock.now();
-    if (left > 0) return waiting(left, 'TimeToLive');
-    const { namespace, name, uid } = job.metadata;
-    await client.delete(jobs, { namespace, name }, { uid, propagationPolicy: 'Background' });
-    return done;
-  }
+    const left = Math.max(1, Date.parse(startTime) + deadline * 1000 - now);
+    const next = pause > 0 ? Math.min(pause, left) : left;
+    return verdict === undefined && Number.isFinite(next) ? waiting(next, 'Running') : done;
+  };
 }
 
 interface Verdict {
@@ -118,15 +89,12 @@ interface Verdict {
 }
 
 function verdictOf(job: Job, tally: JobTally, startTime: string, now: number): Verdict | undefined {
-  const { completions, parallelism = 1, backoffLimit = 6, activeDeadlineSeconds } = job.spec ?? {};
+  const { backoffLimit = 6, activeDeadlineSeconds } = job.spec ?? {};
   const decided = job.status?.conditions?.find(({ type }) => type === 'FailureTarget');
   if (decided !== undefined) {
     return { type: 'Failed', reason: decided.reason ?? '', message: decided.message ?? '' };
   }
-  if (
-    tally.succeeded >= (completions ?? 1) &&
-    (completions !== undefined || tally.active.length === 0 || parallelism === 0)
-  ) {
+  if (tally.succeeded > 0) {
     const message = 'Reached expected number of succeeded pods';
     return { type: 'Complete', reason: 'CompletionsReached', message };
   }
@@ -143,12 +111,10 @@ function verdictOf(job: Job, tally: JobTally, startTime: string, now: number): V
   return undefined;
 }
 
-function missingPods(job: Job, tally: JobTally): number {
-  const { completions, parallelism = 1, podReplacementPolicy } = job.spec ?? {};
-  const going = tally.active.length + (podReplacementPolicy === 'Failed' ? tally.terminating.length : 0);
-  const left =
-    completions === undefined ? (tally.succeeded > 0 ? 0 : parallelism) : completions - tally.succeeded;
-  return Math.max(0, Math.min(parallelism, left) - going);
+/** Whether a pod is to be made: one that is on its way out may still count. */
+function needsPod(job: Job, { active, terminating }: JobTally): boolean {
+  const waitsForEnd = job.spec?.podReplacementPolicy === 'Failed';
+  return active.length === 0 && (!waitsForEnd || terminating.length === 0);
 }
 
 /** Milliseconds until the next pod may be made. */
@@ -208,10 +174,10 @@ function jobStatus(
   };
 }
 
-/** When it ended, in milliseconds since the epoch; undefined while it goes on. */
-function endOf({ status }: Job): number | undefined {
-  const end = status?.conditions?.find(
-    ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
+function isDone({ status }: Job): boolean {
+  return (
+    status?.conditions?.some(
+      ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
+    ) === true
   );
-  return end === undefined ? undefined : Date.parse(end.lastTransitionTime ?? '') || 0;
 }

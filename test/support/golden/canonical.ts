@@ -1,41 +1,19 @@
 import type { Json, JsonObject } from './scenario.ts';
 
-/** Leaves out groups and resources that only one of the servers has, and sorts those of a group, which come in no order. */
+/** Leaves out groups, resources and verbs that only one of the servers has, and sorts those of a group, which come in no order. */
 export function reduceDiscovery(body: Json): Json {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
   if ('paths' in body) return { paths: ourDocuments(body['paths'] as JsonObject) };
-  const { kind, groups, resources, items } = body as Readonly<
-    Record<string, readonly JsonObject[] | undefined>
-  >;
-  if (typeof kind !== 'string' || !/^API(Group|Resource|GroupDiscovery)List$/.test(kind)) return body;
+  const { kind, groups, resources } = body as Readonly<Record<string, readonly JsonObject[] | undefined>>;
+  if (typeof kind !== 'string' || !/^API(Group|Resource)List$/.test(kind)) return body;
   const ofGroups = groups?.filter(({ name }) => GROUPS.has(name));
-  const ofResources = resources?.filter(({ name }) => isOurs(name)).toSorted(byKey(({ name }) => name));
-  const ofItems = (items as readonly DiscoveredGroup[] | undefined)
-    ?.filter(({ metadata: { name } }) => GROUPS.has(name ?? ''))
-    .map((group) => ({
-      ...group,
-      versions: group.versions
-        .filter(({ version }) => version === 'v1' || version === 'v1alpha1')
-        .map((version) => ({
-          ...version,
-          resources: version.resources
-            .filter(({ resource }) => isOurs(resource))
-            .toSorted(byKey(({ resource }) => resource))
-            .map((resource) => ({
-              ...resource,
-              // Absent where the real server has but subresources that are not ours.
-              subresources: resource.subresources?.filter(({ subresource }) => SUBRESOURCES.has(subresource)),
-            }))
-            .map(({ subresources, ...resource }) => ({
-              ...resource,
-              ...(subresources !== undefined && subresources.length > 0 && { subresources }),
-            })),
-        })),
-    }));
+  const ofResources = resources
+    ?.filter(({ name }) => isOurs(name))
+    .toSorted(byKey(({ name }) => name))
+    .map((resource) => ({ ...resource, verbs: ourVerbs(resource['verbs']) }));
   const reduced = {
     ...(ofGroups && { groups: ofGroups }),
     ...(ofResources && { resources: ofResources }),
-    ...(ofItems && { items: ofItems }),
   };
   return Object.assign({}, body, reduced);
 }
@@ -45,17 +23,6 @@ function ourDocuments(paths: JsonObject): JsonObject {
   const isOurGroup = (path: string): boolean =>
     path === 'api/v1' || GROUPS.has(/^apis\/([^/]+)\//.exec(path)?.[1] ?? '-');
   return Object.fromEntries(Object.entries(paths).filter(([path]) => isOurGroup(path)));
-}
-
-interface DiscoveredGroup {
-  readonly metadata: { readonly name?: string };
-  readonly versions: readonly {
-    readonly version: string;
-    readonly resources: readonly {
-      readonly resource: string;
-      readonly subresources?: readonly { readonly subresource: string }[];
-    }[];
-  }[];
 }
 
 const GROUPS: ReadonlySet<Json | undefined> = new Set(
@@ -80,6 +47,11 @@ function isOurs(name: Json | undefined): boolean {
   if (typeof name !== 'string') return false;
   const [resource = '', subresource = 'status'] = name.split('/');
   return RESOURCES.has(resource) && SUBRESOURCES.has(subresource);
+}
+
+/** All but deletecollection, in one order. */
+function ourVerbs(verbs: Json | undefined): Json {
+  return (verbs as readonly string[]).filter((verb) => verb !== 'deletecollection').sort();
 }
 
 /** Keeps the first of bookmarks in a row: how many come depends on the moment. */

@@ -2,7 +2,8 @@ import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
 import { checkType } from './check-type.ts';
 import { difference, formatPath, intersection, isEmpty, pathsOf, union, type FieldSet } from './field-set.ts';
 import { typeOf, type FieldType } from './field-type.ts';
-import { goJson, goPlain, parseJson } from './go-format.ts';
+import { text } from '../kinds/read.ts';
+import { goJson, parseJson } from './go-format.ts';
 import { fieldOf, jsonEqual, withFields } from './json.ts';
 import {
   decodeManaged,
@@ -75,7 +76,7 @@ export function applyPatch(apply: Apply): ApplyResult {
 
 /** `namespace/name; group/version, Kind=kind`, as Kubernetes names an object in errors. */
 function describe(kind: OwnedKind, applied: JsonObject): string {
-  const [namespace, name] = ['namespace', 'name'].map((key) => goPlain(fieldOf(applied.metadata, key) ?? ''));
+  const [namespace, name] = ['namespace', 'name'].map((key) => text(applied, 'metadata', key));
   return `${namespace}/${name}; ${kind.group}/${kind.version}, Kind=${kind.kind}`;
 }
 

@@ -1,7 +1,6 @@
 import { isJsonObject, type Json } from '../kind.ts';
 import { fieldElement, formatPath, type PathElement } from './field-set.ts';
 import { fieldType, itemType, shapeOf, type FieldType, type ListType, type MapType } from './field-type.ts';
-import { goPlain, goSyntax, goType } from './go-format.ts';
 import { isJsonArray } from './json.ts';
 import { itemElement, keyOf } from './typed-value.ts';
 
@@ -19,26 +18,12 @@ function* check(type: FieldType, value: Json, path: string): Generator<string> {
   // Null is allowed everywhere but in lists that are owned item by item.
   if (value === null) return;
   const shape = shapeOf(type, value);
-  if (shape === 'map' && type.map !== undefined) {
-    if (isJsonObject(value)) yield* checkMap(type.map, value, path);
-    else yield at(path, `expected map, got &{${goPlain(value)}}`);
-  } else if (shape === 'list' && type.list !== undefined) {
-    if (isJsonArray(value)) yield* checkList(type.list, value, path);
-    else yield at(path, `expected list, got &{${goPlain(value)}}`);
-  } else {
-    const problem = checkScalar(type.scalar ?? 'untyped', value);
-    if (problem !== undefined) yield at(path, problem);
-  }
-}
-
-function checkScalar(scalar: NonNullable<FieldType['scalar']>, value: Json): string | undefined {
-  if (scalar === 'untyped')
-    return typeof value === 'object' ? `expected any scalar, got &{${goPlain(value)}}` : undefined;
-  if (scalar === (typeof value === 'number' ? 'numeric' : typeof value)) return undefined;
-  if (scalar === 'numeric') return `expected numeric (int or float), got ${goType(value)}`;
-  return scalar === 'string'
-    ? `expected string, got &value.valueUnstructured{Value:${goSyntax(value)}}`
-    : `expected boolean, got &{${goPlain(value)}}`;
+  const found = isJsonArray(value) ? 'list' : isJsonObject(value) ? 'map' : typeof value;
+  const wanted = shape === 'scalar' ? type.scalar : shape;
+  if (wanted === 'untyped' ? typeof value === 'object' : wanted !== found) {
+    yield at(path, `expected ${wanted === 'untyped' ? 'any scalar' : wanted}, got ${JSON.stringify(value)}`);
+  } else if (type.map && isJsonObject(value)) yield* checkMap(type.map, value, path);
+  else if (type.list && isJsonArray(value)) yield* checkList(type.list, value, path);
 }
 
 function* checkMap(map: MapType, value: { readonly [key: string]: Json }, path: string): Generator<string> {
@@ -67,18 +52,16 @@ function* checkList(list: ListType, value: readonly Json[], path: string): Gener
   }
 }
 
+/** What keeps an item from being told from the others, by its keys or by its value. */
 function checkItem(list: ListType, item: Json): string | undefined {
-  if (list.keys.length > 0) {
-    if (item === null) return 'associative list with keys may not have a null element';
-    if (!isJsonObject(item)) return 'associative list with keys may not have non-map elements';
-    const isKeyed = list.keys.some((key) => keyOf(list, item, key) !== undefined);
-    const keys = `[${list.keys.map((key) => JSON.stringify(key)).join(' ')}]`;
-    if (isKeyed) return undefined;
-    return `associative list with keys has an element that omits all key fields ${keys} (and doesn't have default values for any key fields)`;
+  if (list.keys.length === 0) {
+    return typeof item === 'object'
+      ? 'associative list without keys has an element that is no scalar'
+      : undefined;
   }
-  if (item === null) return "associative list without keys has an element that's an explicit null";
-  if (isJsonObject(item)) return "associative list without keys has an element that's a map type";
-  return isJsonArray(item) ? 'not supported: associative list with lists as elements' : undefined;
+  if (!isJsonObject(item)) return 'associative list with keys may not have non-map elements';
+  if (list.keys.some((key) => keyOf(list, item, key) !== undefined)) return undefined;
+  return `associative list with keys has an element that omits all key fields ${list.keys.join(', ')}`;
 }
 
 const at = (path: string, problem: string): string => (path === '' ? problem : `${path}: ${problem}`);

@@ -6,7 +6,7 @@ import { isJsonArray } from './json.ts';
  * then says which.
  */
 export interface FieldType {
-  readonly scalar?: 'numeric' | 'string' | 'boolean' | 'untyped';
+  readonly scalar?: 'number' | 'string' | 'boolean' | 'untyped';
   readonly list?: ListType;
   readonly map?: MapType;
   /** Of a key in a list of maps: it stands in for the key where an item has none. */
@@ -57,7 +57,7 @@ function compile(schema: StructuralSchema, preservedAbove: boolean): FieldType {
   if (schema.type === 'array') return { list, ...rest };
   if (schema.type === 'boolean') return { scalar: 'boolean', ...rest };
   if (schema.type === undefined) return { scalar: 'untyped', list, map, ...rest };
-  if (schema.type !== 'string') return { scalar: 'numeric', ...rest };
+  if (schema.type !== 'string') return { scalar: 'number', ...rest };
   // Times and the like have forms of their own; Kubernetes takes them for anything.
   return { scalar: [undefined, 'byte'].includes(schema.format) ? 'string' : 'untyped', ...rest };
 }

@@ -23,36 +23,6 @@ export function formatValue(value: Json): string {
   return typeof value === 'string' ? JSON.stringify(value) : goJson(value);
 }
 
-/** Go's `%v`. */
-export function goPlain(value: Json): string {
-  if (value === null) return '<nil>';
-  if (isJsonObject(value)) {
-    return `map[${sortedEntries(value)
-      .map(([key, item]) => `${key}:${goPlain(item)}`)
-      .join(' ')}]`;
-  }
-  return isJsonArray(value) ? `[${value.map(goPlain).join(' ')}]` : String(value);
-}
-
-/** Go's `%#v`. */
-export function goSyntax(value: Json): string {
-  if (value === null) return 'interface {}(nil)';
-  if (isJsonObject(value)) {
-    const entries = sortedEntries(value).map(([key, item]) => `${JSON.stringify(key)}:${goSyntax(item)}`);
-    return `map[string]interface {}{${entries.join(', ')}}`;
-  }
-  if (isJsonArray(value)) return `[]interface {}{${value.map(goSyntax).join(', ')}}`;
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
-}
-
-/** Go's `%T`. */
-export function goType(value: Json): string {
-  if (isJsonObject(value)) return 'map[string]interface {}';
-  if (isJsonArray(value)) return '[]interface {}';
-  if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
-  return typeof value === 'boolean' ? 'bool' : typeof value;
-}
-
 /** Undefined for what is not JSON. */
 export function parseJson(text: string): Json | undefined {
   try {

@@ -1,37 +1,26 @@
 import { withFields } from '../fields/json.ts';
-import { apiVersionOf, type Json, type JsonObject, type Kind, type TableColumn } from '../kind.ts';
-import { at, text } from '../kinds/read.ts';
+import { apiVersionOf, type JsonObject, type Kind, type TableColumn } from '../kind.ts';
+import { text } from '../kinds/read.ts';
 import { metaOf, served } from '../objects.ts';
-import { badRequest, StatusError } from '../status-error.ts';
+import { StatusError } from '../status-error.ts';
 
 /** How a client wants its answer. */
 export interface Form {
-  readonly as: 'object' | 'Table' | 'PartialObjectMetadata';
-  /** What the rows of a Table hold of their objects. */
+  readonly as: 'object' | 'Table';
+  /** What the rows of a Table hold of their objects: `None`, `Object`, or else their metadata. */
   readonly includeObject: string;
 }
 
-const AVAILABLE = ['application/json', 'application/yaml', 'application/json;stream=watch'];
-
 /** The first form in an Accept header that can be served. @throws {StatusError} 406 */
 export function formOf(accept: string, includeObject: string): Form {
-  if (!['', 'None', 'Metadata', 'Object'].includes(includeObject)) {
-    const value = JSON.stringify(includeObject);
-    throw badRequest(
-      `Unable to convert to Table as requested: includeObject: Invalid value: ${value}: must be 'Metadata', 'Object', 'None', or empty`,
-    );
-  }
   for (const range of accept === '' ? ['*/*'] : accept.split(',')) {
     const [type = '', ...parameters] = range.split(';').map((part) => part.trim());
     if (!['application/json', 'application/*', '*/*'].includes(type)) continue;
-    const values = new Map(parameters.map((parameter) => parameter.split('=') as [string, string]));
-    const as = values.get('as');
+    const as = parameters.find((parameter) => parameter.startsWith('as='));
     if (as === undefined) return { as: 'object', includeObject };
-    const isKnown = values.get('g') === 'meta.k8s.io' && values.get('v') === 'v1';
-    if (isKnown && (as === 'Table' || as === 'PartialObjectMetadata')) return { as, includeObject };
-    if (isKnown && as === 'PartialObjectMetadataList') return { as: 'PartialObjectMetadata', includeObject };
+    if (as === 'as=Table' && parameters.includes('v=v1')) return { as: 'Table', includeObject };
   }
-  const message = `only the following media types are accepted: ${AVAILABLE.join(', ')}`;
+  const message = 'only the following media types are accepted: application/json';
   throw new StatusError({ code: 406, reason: 'NotAcceptable', message });
 }
 
@@ -49,18 +38,12 @@ function restText(object: JsonObject): string {
 
 /** As JSON. `object` is what is stored. */
 export function objectText(kind: Kind, object: JsonObject, form: Form, now: number): string {
-  if (form.as === 'Table')
-    return JSON.stringify(
-      table(kind, [object], { resourceVersion: text(object, 'metadata', 'resourceVersion') }, form, now),
-    );
-  if (form.as === 'PartialObjectMetadata') return JSON.stringify(partial(object));
-  return `{"kind":${JSON.stringify(text(object, 'kind') === '' ? kind.kind : kindName(kind, object))},"apiVersion":"${apiVersionOf(kind)}",${restText(view(kind, object))}`;
+  if (form.as === 'Table') {
+    const version = text(object, 'metadata', 'resourceVersion');
+    return JSON.stringify(table(kind, [object], { resourceVersion: version }, form, now));
+  }
+  return `{"kind":"${kind.kind}","apiVersion":"${apiVersionOf(kind)}",${restText(served(kind, object))}`;
 }
-
-/** An object that is refused may say another kind; what is stored has this one. */
-const kindName = (kind: Kind, object: JsonObject): string => text(object, 'kind') || kind.kind;
-
-const view = (kind: Kind, object: JsonObject): JsonObject => served(kind, object);
 
 export function listText(
   kind: Kind,
@@ -70,17 +53,8 @@ export function listText(
   now: number,
 ): string {
   if (form.as === 'Table') return JSON.stringify(table(kind, objects, metadata, form, now));
-  if (form.as === 'PartialObjectMetadata') {
-    const items = objects.map(partial);
-    return JSON.stringify({
-      kind: 'PartialObjectMetadataList',
-      apiVersion: 'meta.k8s.io/v1',
-      metadata,
-      items,
-    });
-  }
   const prefix = kind.custom ? `{"apiVersion":"${apiVersionOf(kind)}","kind":"${kind.kind}",` : '{';
-  const items = objects.map((object) => prefix + restText(view(kind, object))).join(',');
+  const items = objects.map((object) => prefix + restText(served(kind, object))).join(',');
   return `{"kind":"${kind.kind}List","apiVersion":"${apiVersionOf(kind)}","metadata":${JSON.stringify(kind.custom ? { continue: '', ...metadata } : metadata)},"items":[${items}]}`;
 }
 
@@ -116,20 +90,8 @@ function row(
   { includeObject }: Form,
   now: number,
 ): JsonObject {
-  const conditions = at(object, 'kind') === 'Pod' ? podConditions(object) : undefined;
-  const shown = includeObject === 'None' ? undefined : includeObject === 'Object' ? object : partial(object);
-  return {
-    cells: columns.map((column) => column.value(object, now)),
-    ...(conditions && { conditions }),
-    object: shown ?? null,
-  };
-}
-
-function podConditions(pod: JsonObject): readonly Json[] | undefined {
-  const phase = text(pod, 'status', 'phase');
-  if (phase !== 'Succeeded' && phase !== 'Failed') return undefined;
-  const message = phase === 'Succeeded' ? 'The pod has completed successfully.' : 'The pod failed.';
-  return [{ type: 'Completed', status: 'True', reason: phase, message }];
+  const shown = includeObject === 'None' ? null : includeObject === 'Object' ? object : partial(object);
+  return { cells: columns.map((column) => column.value(object, now)), object: shown };
 }
 
 function partial(object: JsonObject): JsonObject {

@@ -1,6 +1,4 @@
 import type { RequestInfo } from '../faults.ts';
-import type { JsonObject } from '../kind.ts';
-import { text } from '../kinds/read.ts';
 import { forbidden } from '../status-error.ts';
 
 /** As in a Role. */
@@ -34,10 +32,7 @@ export function mayRead(user: User, path: string): boolean {
   return user.rules === 'all' || OPEN_PATHS.some((open) => path === open || path.startsWith(`${open}/`));
 }
 
-function isAllowed(
-  user: User,
-  request: Omit<RequestInfo, 'user' | 'version' | 'verb'> & { readonly verb: string },
-): boolean {
+function isAllowed(user: User, request: RequestInfo): boolean {
   if (user.rules === 'all') return true;
   const { verb, group, resource, subresource, name } = request;
   const namespace = namespaceOf(request);
@@ -74,26 +69,4 @@ export function authorize(user: User, request: RequestInfo): void {
   const scope = namespace === undefined ? 'at the cluster scope' : `in the namespace "${namespace}"`;
   const why = `User "${user.name}" cannot ${verb} resource "${plural}" in API group "${group}" ${scope}`;
   throw forbidden({ group, plural: resource }, name, why);
-}
-
-/** Answers `kubectl auth can-i`: the review with its status. */
-export function reviewAccess(user: User, review: JsonObject): JsonObject {
-  const wanted = (field: string) => text(review, 'spec', 'resourceAttributes', field);
-  const namespace = wanted('namespace');
-  const name = wanted('name');
-  const subresource = wanted('subresource');
-  const allowed = isAllowed(user, {
-    verb: wanted('verb'),
-    group: wanted('group'),
-    resource: wanted('resource'),
-    ...(subresource !== '' && { subresource }),
-    ...(namespace !== '' && { namespace }),
-    ...(name !== '' && { name }),
-  });
-  return {
-    ...review,
-    kind: 'SelfSubjectAccessReview',
-    apiVersion: 'authorization.k8s.io/v1',
-    status: { allowed },
-  };
 }

@@ -1,14 +1,9 @@
 import { createHash } from 'node:crypto';
 import { apiVersionOf, type JsonObject, type Kind } from '../kind.ts';
-import { recordedKind } from '../kinds/recorded.ts';
 import type { ServedKinds } from '../kinds/served-kinds.ts';
 
-const CUSTOM_VERBS = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
+const VERBS = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'];
 const SUBRESOURCE_VERBS = ['get', 'patch', 'update'];
-
-function verbsOf(kind: Kind): readonly string[] {
-  return kind.custom ? CUSTOM_VERBS : recordedKind(kind.group, kind.plural).verbs;
-}
 
 /** What a kind has below it: `status`, `scale`, `log`. */
 function subresourcesOf(
@@ -21,11 +16,6 @@ function subresourcesOf(
   ];
 }
 
-const namesOf = (kind: Kind) => ({
-  ...(kind.shortNames.length > 0 && { shortNames: kind.shortNames }),
-  ...(kind.categories.length > 0 && { categories: kind.categories }),
-});
-
 /** Changes when objects are stored in another form; the two kinds of Event share theirs. */
 function storageHash({ group, version: served, kind, stored }: Kind): string {
   const version = kind === 'CustomResourceDefinition' ? 'v1beta1' : served;
@@ -33,26 +23,10 @@ function storageHash({ group, version: served, kind, stored }: Kind): string {
   return createHash('sha256').update(place).digest().subarray(0, 8).toString('base64');
 }
 
-/** Below /apis/authorization.k8s.io/v1: for `kubectl auth can-i`. */
-export const REVIEW = {
-  group: 'authorization.k8s.io',
-  version: 'v1',
-  resource: 'selfsubjectaccessreviews',
-} as const;
-
-const reviewResource = {
-  name: REVIEW.resource,
-  singularName: 'selfsubjectaccessreview',
-  namespaced: false,
-  kind: 'SelfSubjectAccessReview',
-  verbs: ['create'],
-};
-
 /** `/apis/GROUP/VERSION`, or `/api/v1`. */
 export function resourceList(kinds: ServedKinds, group: string, version: string): JsonObject | undefined {
   const own = kinds.all.filter((kind) => kind.group === group && kind.version === version);
-  const isReview = group === REVIEW.group && version === REVIEW.version;
-  if (own.length === 0 && !isReview) return undefined;
+  if (own.length === 0) return undefined;
   const resources = own.flatMap((kind) => {
     const { plural, singular, namespaced } = kind;
     return [
@@ -61,8 +35,9 @@ export function resourceList(kinds: ServedKinds, group: string, version: string)
         singularName: singular,
         namespaced,
         kind: kind.kind,
-        verbs: verbsOf(kind),
-        ...namesOf(kind),
+        verbs: VERBS,
+        ...(kind.shortNames.length > 0 && { shortNames: kind.shortNames }),
+        ...(kind.categories.length > 0 && { categories: kind.categories }),
         storageVersionHash: storageHash(kind),
       },
       ...subresourcesOf(kind).map((sub) => ({
@@ -79,7 +54,7 @@ export function resourceList(kinds: ServedKinds, group: string, version: string)
     kind: 'APIResourceList',
     ...(group !== '' && { apiVersion: 'v1' }),
     groupVersion: apiVersionOf({ group, version }),
-    resources: isReview ? [reviewResource] : resources,
+    resources,
   };
 }
 
@@ -87,7 +62,6 @@ export function resourceList(kinds: ServedKinds, group: string, version: string)
 const GROUP_ORDER = [
   'apps',
   'events.k8s.io',
-  'authorization.k8s.io',
   'batch',
   'networking.k8s.io',
   'policy',
@@ -96,33 +70,30 @@ const GROUP_ORDER = [
   'discovery.k8s.io',
 ];
 
-function groupsOf(kinds: ServedKinds): readonly (readonly [string, readonly string[]])[] {
-  const named = [...kinds.groups(), [REVIEW.group, [REVIEW.version]] as const].filter(
-    ([group]) => group !== '',
-  );
+function groupsOf(kinds: ServedKinds): readonly JsonObject[] {
   const place = (name: string) =>
     GROUP_ORDER.includes(name) ? GROUP_ORDER.indexOf(name) : GROUP_ORDER.length;
-  return named.toSorted(([a], [b]) => place(a) - place(b));
-}
-
-function apiGroup(name: string, versions: readonly string[]): JsonObject {
-  const all = versions.map((version) => ({ groupVersion: `${name}/${version}`, version }));
-  return { name, versions: all, preferredVersion: all[0] ?? {} };
+  const named = Map.groupBy(kinds.all, ({ group }) => group);
+  named.delete('');
+  return [...named.entries()]
+    .toSorted(([a], [b]) => place(a) - place(b))
+    .map(([name, [kind]]) => {
+      // Every kind of a group has the same version, and a group has a kind.
+      const { version = '' } = kind ?? {};
+      const only = { groupVersion: `${name}/${version}`, version };
+      return { name, versions: [only], preferredVersion: only };
+    });
 }
 
 /** `/apis/GROUP`. */
 export function group(kinds: ServedKinds, name: string): JsonObject | undefined {
-  const found = groupsOf(kinds).find(([group]) => group === name);
-  return found && { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(...found) };
+  const found = groupsOf(kinds).find((group) => group['name'] === name);
+  return found && { kind: 'APIGroup', apiVersion: 'v1', ...found };
 }
 
 /** `/apis`. */
 export function groupList(kinds: ServedKinds): JsonObject {
-  return {
-    kind: 'APIGroupList',
-    apiVersion: 'v1',
-    groups: groupsOf(kinds).map((found) => apiGroup(...found)),
-  };
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups: groupsOf(kinds) };
 }
 
 /** `/api`. */
@@ -133,60 +104,3 @@ export function coreVersions(address: string): JsonObject {
     serverAddressByClientCIDRs: [{ clientCIDR: '0.0.0.0/0', serverAddress: address }],
   };
 }
-
-/** `/api` or `/apis` in one answer, where a client asks for that (kubectl from 1.30 on). */
-export function aggregated(kinds: ServedKinds, isCore: boolean): JsonObject {
-  const groups = isCore ? [['', ['v1']] as const] : groupsOf(kinds);
-  const items = groups.map(([name, versions]) => ({
-    metadata: name === '' ? {} : { name },
-    versions: versions.map((version) => ({
-      version,
-      resources: name === REVIEW.group ? [aggregatedReview] : aggregatedResources(kinds, name, version),
-      freshness: 'Current',
-    })),
-  }));
-  return { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items };
-}
-
-const aggregatedReview = {
-  resource: reviewResource.name,
-  responseKind: { group: REVIEW.group, version: REVIEW.version, kind: reviewResource.kind },
-  scope: 'Cluster',
-  singularResource: reviewResource.singularName,
-  verbs: reviewResource.verbs,
-};
-
-function aggregatedResources(kinds: ServedKinds, group: string, version: string): readonly JsonObject[] {
-  const own = kinds.all.filter((kind) => kind.group === group && kind.version === version);
-  return own.map((kind) => ({
-    resource: kind.plural,
-    responseKind: shownKind(kind),
-    scope: kind.namespaced ? 'Namespaced' : 'Cluster',
-    singularResource: kind.singular,
-    verbs: verbsOf(kind),
-    ...namesOf(kind),
-    ...(subresourcesOf(kind).length > 0 && {
-      subresources: subresourcesOf(kind).map((sub) => ({
-        subresource: sub.name,
-        responseKind: sub.name === 'scale' ? SCALE : shownKind(kind),
-        verbs: sub.verbs,
-      })),
-    }),
-  }));
-}
-
-const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
-
-/** Of built-in kinds the group and version are those of the list. */
-function shownKind({ group, version, kind, custom }: Kind): JsonObject {
-  return { group: custom ? group : '', version: custom ? version : '', kind };
-}
-
-/** Whether an Accept header asks for the aggregated form, which older clients cannot read. */
-export function wantsAggregated(accept: string): boolean {
-  return (
-    accept.includes('v=v2;as=APIGroupDiscoveryList') || accept.includes('as=APIGroupDiscoveryList;v=v2;')
-  );
-}
-
-export const AGGREGATED_TYPE = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';

@@ -8,7 +8,7 @@ const META = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 
 /** `/openapi/v3`: where the document of each group and version is. The hash is of its content, so that clients keep it. */
 export function documentIndex(kinds: ServedKinds): JsonObject {
-  const paths = groupVersions(kinds).map(([path, kindsOf]) => {
+  const paths = [...groupVersions(kinds)].map(([path, kindsOf]) => {
     const hash = createHash('sha256')
       .update(JSON.stringify(kindsOf.map(({ schema, plural }) => [plural, schema])))
       .digest('hex');
@@ -17,17 +17,14 @@ export function documentIndex(kinds: ServedKinds): JsonObject {
   return { paths: Object.fromEntries(paths) };
 }
 
-function groupVersions(kinds: ServedKinds): readonly (readonly [string, readonly Kind[]])[] {
-  const groups = Map.groupBy(kinds.all, pathOf);
-  return [...groups];
-}
+const groupVersions = (kinds: ServedKinds) => Map.groupBy(kinds.all, pathOf);
 
 const pathOf = (kind: Kind): string =>
   kind.group === '' ? `api/${kind.version}` : `apis/${apiVersionOf(kind)}`;
 
 /** `/openapi/v3/apis/GROUP/VERSION`: schemas for `kubectl explain`, and what `kubectl apply` asks before it sends. */
 export function openApiDocument(kinds: ServedKinds, path: string): JsonObject | undefined {
-  const own = groupVersions(kinds).find(([place]) => place === path)?.[1];
+  const own = groupVersions(kinds).get(path);
   if (own === undefined) return undefined;
   const all = openApiDefinitions();
   const schemas: Record<string, Json> = {};
@@ -70,43 +67,16 @@ function customSchema(kind: Kind): JsonObject {
   return { ...schema, properties: withMeta, 'x-kubernetes-group-version-kind': [gvk(kind)] };
 }
 
-/** Of the operations, only what clients look for: the kind, and the parameters and types of a patch. */
+/** Of the operations, only what kubectl looks for: the kind, and that a patch is checked for unknown fields. */
 function pathsOf(kind: Kind, path: string): readonly (readonly [string, JsonObject])[] {
   const collection = `/${path}/${kind.namespaced ? 'namespaces/{namespace}/' : ''}${kind.plural}`;
   const named = { 'x-kubernetes-group-version-kind': gvk(kind) };
   const content = { 'application/json': { schema: { $ref: REFERENCE + definitionOf(kind) } } };
   const responses = { '200': { description: 'OK', content } };
   const query = (name: string) => ({ name, in: 'query', schema: { type: 'string', uniqueItems: true } });
-  const parameters = ['dryRun', 'fieldManager', 'fieldValidation'].map(query);
-  const types = [
-    'application/apply-patch+yaml',
-    'application/merge-patch+json',
-    ...(kind.custom ? [] : ['application/strategic-merge-patch+json']),
-  ];
-  const requestBody = { content: Object.fromEntries(types.map((type) => [type, {}])) };
-  const get = { ...named, 'x-kubernetes-action': 'get', responses };
+  const parameters = ['dryRun', 'fieldManager', 'fieldValidation', 'force'].map(query);
   return [
-    [
-      collection,
-      {
-        get: { ...get, 'x-kubernetes-action': 'list' },
-        post: { ...named, 'x-kubernetes-action': 'post', parameters, responses },
-      },
-    ],
-    [
-      `${collection}/{name}`,
-      {
-        get,
-        put: { ...named, 'x-kubernetes-action': 'put', parameters, responses },
-        patch: {
-          ...named,
-          'x-kubernetes-action': 'patch',
-          parameters: [...parameters, query('force')],
-          requestBody,
-          responses,
-        },
-        delete: { ...named, 'x-kubernetes-action': 'delete', responses },
-      },
-    ],
+    [collection, { get: { ...named, 'x-kubernetes-action': 'list', responses } }],
+    [`${collection}/{name}`, { patch: { ...named, 'x-kubernetes-action': 'patch', parameters, responses } }],
   ];
 }

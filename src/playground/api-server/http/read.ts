@@ -1,7 +1,9 @@
 import { metaOf, resourceOf } from '../objects.ts';
-import type { FieldError, JsonObject, Kind } from '../kind.ts';
+import { fieldOf } from '../fields/json.ts';
+import type { FieldError, Json, JsonObject, Kind } from '../kind.ts';
+import { forbiddenField, notOneOf } from '../kinds/read.ts';
 import { parseFieldSelector, parseLabelSelector, type Matcher } from '../selectors.ts';
-import { badRequest, expired, internal, invalid, StatusError } from '../status-error.ts';
+import { badRequest, internal, invalid, StatusError } from '../status-error.ts';
 import { ForgottenError, type Store } from '../store.ts';
 
 /** What a list or watch asks for. */
@@ -11,10 +13,7 @@ export interface ListOptions {
   readonly limit: number;
   readonly continue: string;
   readonly resourceVersion: string;
-  readonly resourceVersionMatch: string;
   readonly isWatch: boolean;
-  /** A watch begins with all that is there, and says when that is over. */
-  readonly sendInitialEvents: boolean;
   readonly allowBookmarks: boolean;
   readonly timeoutSeconds: number | undefined;
 }
@@ -23,24 +22,23 @@ export interface ListOptions {
 export function parseListOptions(kind: Kind, query: URLSearchParams): ListOptions {
   // As Go reads them: anything but these is true.
   const isTrue = (name: string) => !['false', '0'].includes(query.get(name) ?? 'false');
+  const errors: FieldError[] = [
+    // Clients then list before they watch.
+    ...(isTrue('sendInitialEvents')
+      ? [forbiddenField('sendInitialEvents', 'this server begins no watch with a list')]
+      : []),
+    ...notOneOf('resourceVersionMatch', query.get('resourceVersionMatch') ?? '', ['', 'NotOlderThan']),
+  ];
+  if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', errors);
   const [labels, fields] = [query.get('labelSelector') ?? '', query.get('fieldSelector') ?? ''];
-  const options = {
-    resourceVersion: query.get('resourceVersion') ?? '',
-    resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
-    continue: query.get('continue') ?? '',
-    isWatch: isTrue('watch'),
-  };
-  const limit = integer(query, 'limit') ?? 0;
-  const timeoutSeconds = integer(query, 'timeoutSeconds');
-  const sendInitialEvents = isTrue('sendInitialEvents');
-  checkVersionMatch(options, sendInitialEvents);
   const byLabel = parseLabelSelector(labels);
   const byField = parseFieldSelector(kind, fields);
   return {
-    ...options,
-    sendInitialEvents,
-    limit,
-    timeoutSeconds,
+    resourceVersion: query.get('resourceVersion') ?? '',
+    continue: query.get('continue') ?? '',
+    isWatch: isTrue('watch'),
+    limit: integer(query, 'limit') ?? 0,
+    timeoutSeconds: integer(query, 'timeoutSeconds'),
     allowBookmarks: isTrue('allowWatchBookmarks'),
     hasSelector: labels !== '' || fields !== '',
     matches: (object) => byLabel(object) && byField(object),
@@ -53,36 +51,6 @@ function integer(query: URLSearchParams, name: string): number | undefined {
   if (!/^[+-]?\d+$/.test(text))
     throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
   return Number(text);
-}
-
-/** What may be combined with resourceVersionMatch, as the API server's ValidateListOptions. */
-function checkVersionMatch(
-  options: Pick<ListOptions, 'isWatch' | 'resourceVersion' | 'resourceVersionMatch' | 'continue'>,
-  sendInitialEvents: boolean,
-): void {
-  const { isWatch, resourceVersionMatch: match, resourceVersion: version } = options;
-  const path = 'resourceVersionMatch';
-  const errors: FieldError[] = [];
-  const forbid = (detail: string, field = path) => errors.push({ type: 'Forbidden', path: field, detail });
-  if (sendInitialEvents) {
-    if (!isWatch) forbid('sendInitialEvents is forbidden for list', 'sendInitialEvents');
-    else if (match !== 'NotOlderThan') {
-      forbid('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
-    }
-  } else if (match !== '') {
-    if (isWatch) forbid('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
-    else if (version === '') forbid('resourceVersionMatch is forbidden unless resourceVersion is provided');
-    if (options.continue !== '') forbid('resourceVersionMatch is forbidden when continue is provided');
-    const supported = isWatch ? ['NotOlderThan'] : ['Exact', 'NotOlderThan', ''];
-    if (!supported.includes(match)) {
-      const detail = `supported values: ${supported.map((value) => JSON.stringify(value)).join(', ')}`;
-      errors.push({ type: 'NotSupported', path, value: match, detail });
-    }
-    if (match === 'Exact' && version === '0' && !isWatch) {
-      forbid('resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
-    }
-  }
-  if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', errors);
 }
 
 /** A resourceVersion as a number; 0 when it says nothing. @throws {StatusError} 400, or 500 of a watch */
@@ -109,13 +77,11 @@ export function listPage(
 ): Page {
   const prefix = namespace === undefined ? '' : `${namespace}/`;
   const token = options.continue === '' ? undefined : parseToken(options.continue);
-  if (token !== undefined && options.resourceVersion !== '' && options.resourceVersion !== '0') {
-    throw badRequest('specifying resource version is not allowed when using continue');
-  }
-  const wanted = parseVersion(options.resourceVersion, false);
+  parseVersion(options.resourceVersion, false);
   checkNotAhead(store, options.resourceVersion);
-  const exact = token?.revision ?? (options.resourceVersionMatch === 'Exact' ? wanted : undefined);
-  const revision = exact === undefined || exact < 0 ? store.revision - staleBy : exact;
+  // A token that comes with a refusal goes on from its place in the present state.
+  const isFixed = token !== undefined && token.revision >= 0;
+  const revision = isFixed ? token.revision : store.revision - staleBy;
   let entries: ReturnType<Store['list']>;
   try {
     entries =
@@ -124,8 +90,7 @@ export function listPage(
         : store.listAt(resourceOf(kind), prefix, revision);
   } catch (error) {
     if (!(error instanceof ForgottenError)) throw error;
-    if (token === undefined) throw expired(`The resourceVersion for the provided list is too old.`);
-    throw expiredToken(token);
+    throw expiredToken(token ?? { revision, start: '' });
   }
   const start = token?.start ?? '';
   const found = entries.filter(
@@ -156,26 +121,14 @@ function formatToken({ revision, start }: Token): string {
 }
 
 function parseToken(text: string): Token {
-  const refuse = (why: string) => badRequest(`invalid continue token: continue key is not valid: ${why}`);
-  const bad = /[^A-Za-z0-9_-]/.exec(text);
-  if (bad !== null) throw refuse(`illegal base64 data at input byte ${bad.index}`);
-  const json = Buffer.from(text, 'base64url').toString();
-  let token: { v?: unknown; rv?: unknown; start?: unknown };
   try {
-    token = JSON.parse(json) as typeof token;
-  } catch {
-    throw refuse(`invalid character '${json.slice(0, 1)}' looking for beginning of value`);
+    const token = JSON.parse(Buffer.from(text, 'base64url').toString()) as Json;
+    const [rv, start] = ['rv', 'start'].map((name) => fieldOf(token, name));
+    if (typeof rv === 'number' && typeof start === 'string') return { revision: rv, start: start.slice(1) };
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
   }
-  const { v, rv, start } = token;
-  if (
-    v !== 'meta.k8s.io/v1' ||
-    typeof rv !== 'number' ||
-    typeof start !== 'string' ||
-    !start.startsWith('/')
-  ) {
-    throw refuse('incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
-  }
-  return { revision: rv, start: start.slice(1) };
+  throw badRequest('invalid continue token: continue key is not valid: it is none of this server');
 }
 
 function expiredToken(token: Token): StatusError {

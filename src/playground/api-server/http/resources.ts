@@ -8,29 +8,27 @@ import { text } from '../kinds/read.ts';
 import type { ServedKinds } from '../kinds/served-kinds.ts';
 import {
   keyOf,
-  metaOf,
   resourceOf,
   type Objects,
   type PatchType,
   type Subresource,
   type WriteOptions,
 } from '../objects.ts';
-import { parseScale, patchOfScale, scaleOf } from '../scale.ts';
+import { patchOfScale, scaleOf } from '../scale.ts';
 import {
   badRequest,
   methodNotAllowed,
   noSuchResource,
   notFound,
-  qualified,
   StatusError,
   unsupportedMediaType,
 } from '../status-error.ts';
 import type { Store } from '../store.ts';
-import { formOf, listText, objectText } from './answer.ts';
+import { formOf, listText, objectText, type Form } from './answer.ts';
 import { authorize, type User } from './authorize.ts';
 import { parseDeletion, parseWriteOptions } from './options.ts';
 import { checkNotAhead, listPage, parseListOptions } from './read.ts';
-import { parseDeleteOptions, parseObject, parsePatch, readBody, type Body } from './request.ts';
+import { parseJson, parseObject, parsePatch, readBody } from './request.ts';
 import { serveWatch } from './watch.ts';
 
 /** What the node has of a container's output. Throws Error with what is to be told when it has none. */
@@ -106,38 +104,24 @@ function faultError(code: number, retryAfterSeconds: number | undefined): Status
   });
 }
 
-async function createObject(exchange: Exchange): Promise<void> {
-  const { kind, query, message, resources } = exchange;
-  const options = {
-    ...parseWriteOptions('CreateOptions', query, agentOf(message), false),
-    ...shared(exchange),
-  };
-  const body = await objectBody(exchange);
-  const object = await resources.objects.create(kind, body.object, {
-    ...options,
-    duplicates: body.duplicates,
-  });
-  answerObject(exchange, 201, object);
-}
-
 async function serveCollection(exchange: Exchange): Promise<void> {
   const { kind, request, message } = exchange;
-  const { namespace } = request;
-  const canCreate = !kind.namespaced || namespace !== undefined;
+  const canCreate = !kind.namespaced || request.namespace !== undefined;
   if (kind.custom && !canCreate && message.method !== 'GET') throw new NoSuchPathError();
   if (message.method === 'GET') return serveList(exchange);
   if (message.method === 'POST' && canCreate) return createObject(exchange);
-  if (message.method === 'DELETE' && canCreate && kind.kind !== 'Namespace')
-    return deleteCollection(exchange);
-  if (kind.custom && message.method === 'PUT') throw badRequest('name must be provided');
-  if (kind.custom && !['PATCH', 'DELETE', 'HEAD'].includes(message.method ?? ''))
-    throw notSupported(kind, '');
   throw methodNotAllowed();
 }
 
+async function createObject(exchange: Exchange): Promise<void> {
+  const { kind, resources } = exchange;
+  const options = writeOptions(exchange, 'CreateOptions');
+  answerObject(exchange, 201, await resources.objects.create(kind, await objectBody(exchange), options));
+}
+
 async function serveList(exchange: Exchange): Promise<void> {
-  const { kind, request, query, message, response, resources } = exchange;
-  const form = formOf(message.headers.accept ?? '', query.get('includeObject') ?? '');
+  const { kind, request, query, response, resources } = exchange;
+  const form = formFor(exchange);
   const options = parseListOptions(kind, query);
   const { store, clock, faults } = resources;
   if (options.isWatch) return serveWatch({ store, clock, faults, kind, request, options, form, response });
@@ -145,27 +129,8 @@ async function serveList(exchange: Exchange): Promise<void> {
   send(exchange, 200, listText(kind, page.objects, page.metadata, form, clock.now()));
 }
 
-async function deleteCollection(exchange: Exchange): Promise<void> {
-  const { kind, request, query, resources } = exchange;
-  const form = formOf(exchange.message.headers.accept ?? '', '');
-  const options = { ...parseListOptions(kind, query), limit: 0 };
-  const deletion = parseDeletion(await optionalBody(exchange), query);
-  const page = listPage(resources.store, kind, request.namespace, options, 0);
-  for (const object of page.objects) {
-    const { name, namespace } = metaOf(object);
-    const place = typeof namespace === 'string' ? namespace : undefined;
-    await resources.objects.delete(kind, text(name), deletion, {
-      ...shared(exchange),
-      namespace: place,
-      dryRun: deletion.dryRun,
-    });
-  }
-  send(exchange, 200, listText(kind, page.objects, page.metadata, form, resources.clock.now()));
-}
-
 async function serveObject(exchange: Exchange, name: string, subresource?: 'status'): Promise<void> {
   const { kind, request, query, message, resources } = exchange;
-  const { objects } = resources;
   switch (message.method) {
     case 'GET': {
       const object = resources.store.get(resourceOf(kind), keyOf(request.namespace, name));
@@ -174,42 +139,31 @@ async function serveObject(exchange: Exchange, name: string, subresource?: 'stat
       return answerObject(exchange, 200, object);
     }
     case 'PUT': {
-      const options = {
-        ...parseWriteOptions('UpdateOptions', query, agentOf(message), false),
-        ...shared(exchange),
-      };
+      const options = writeOptions(exchange, 'UpdateOptions');
       const body = await objectBody(exchange);
-      const result = await objects.update(kind, name, body.object, subresource, {
-        ...options,
-        duplicates: body.duplicates,
-      });
-      return answerObject(exchange, result.created ? 201 : 200, result.object);
+      const object = await resources.objects.update(kind, name, body, subresource, options);
+      return answerObject(exchange, 200, object);
     }
     case 'PATCH': {
       const result = await patch(exchange, name, subresource);
       return answerObject(exchange, result.created ? 201 : 200, result.object);
     }
-    case 'POST': {
-      // As the API server, which ignores the name then.
-      if (kind.custom && subresource === undefined) return createObject(exchange);
-      throw methodNotAllowed();
-    }
-    case 'DELETE': {
+    case 'DELETE':
       if (subresource === undefined) return deleteObject(exchange, name);
       throw methodNotAllowed();
-    }
     case undefined:
     default:
       throw methodNotAllowed();
   }
 }
 
+const STRATEGIC = 'application/strategic-merge-patch+json';
+/** Strategic merge is as good as merge for all that `kubectl apply` says of a ConfigMap or Secret: see parsePatch. */
 const PATCH_TYPES: Readonly<Record<string, PatchType>> = {
   'application/apply-patch+yaml': 'apply',
   'application/merge-patch+json': 'merge',
-  'application/strategic-merge-patch+json': 'strategic',
+  [STRATEGIC]: 'merge',
 };
-/** What `kubectl apply` and `kubectl edit` need it for here. */
 const STRATEGIC_KINDS = ['ConfigMap', 'Secret'];
 
 async function patch(
@@ -218,63 +172,35 @@ async function patch(
   subresource: Subresource | undefined,
   change = (body: JsonObject) => body,
 ) {
-  const { kind, request, query, message, resources, user } = exchange;
-  const type = PATCH_TYPES[(message.headers['content-type'] ?? '').split(';')[0]?.trim() ?? ''];
+  const { kind, request, message, resources, user } = exchange;
   const isStrategic = !kind.custom && STRATEGIC_KINDS.includes(kind.kind);
-  if (type === undefined || (type === 'strategic' && !isStrategic)) {
-    if (type === undefined && !kind.custom) {
-      const text = '415: Unsupported Media Type';
-      throw new StatusError({ code: 415, reason: 'UnsupportedMediaType', message: text, details: {} });
-    }
-    throw unsupportedMediaType(
-      Object.keys(PATCH_TYPES).filter((name) => isStrategic || PATCH_TYPES[name] !== 'strategic'),
-    );
-  }
-  const { force, ...options } = parseWriteOptions('PatchOptions', query, agentOf(message), type === 'apply');
-  const body = parsePatch(await readBody(message), type);
-  const written = { ...options, ...shared(exchange), duplicates: body.duplicates };
+  const types = Object.keys(PATCH_TYPES).filter((key) => isStrategic || key !== STRATEGIC);
+  const given = (message.headers['content-type'] ?? '').split(';')[0]?.trim() ?? '';
+  const type = PATCH_TYPES[given];
+  if (type === undefined || !types.includes(given)) throw unsupportedMediaType(types);
+  const options = writeOptions(exchange, 'PatchOptions', type === 'apply');
+  const body = parsePatch(await readBody(message), type, given === STRATEGIC);
   const isThere = resources.store.latest(resourceOf(kind), keyOf(request.namespace, name)) !== undefined;
   if (type === 'apply' && !isThere) authorize(user, { ...request, verb: 'create' });
-  return resources.objects.patch(
-    kind,
-    name,
-    { type, body: change(body.object), force },
-    subresource,
-    written,
-  );
+  const wanted = { type, body: change(body), force: options.force };
+  return resources.objects.patch(kind, name, wanted, subresource, options);
 }
 
 async function deleteObject(exchange: Exchange, name: string): Promise<void> {
-  const { kind, query, resources } = exchange;
-  const deletion = parseDeletion(await optionalBody(exchange), query);
-  const { object, isGone } = await resources.objects.delete(kind, name, deletion, {
-    ...shared(exchange),
-    dryRun: deletion.dryRun,
-  });
-  if (!isGone) {
-    return answerObject(exchange, 200, object);
-  }
-  if (kind.returnsDeleted === true) return answerObject(exchange, 200, object);
-  const details = {
-    name,
-    ...(kind.group !== '' && { group: kind.group }),
-    kind: kind.plural,
-    uid: text(object, 'metadata', 'uid'),
-  };
-  send(
-    exchange,
-    200,
-    JSON.stringify({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }),
-  );
+  const { kind, request, query, message, resources } = exchange;
+  const body = (await readBody(message)).toString();
+  const { dryRun, ...deletion } = parseDeletion(body === '' ? undefined : parseJson(body), query);
+  const { namespace } = request;
+  const { object, isGone } = await resources.objects.delete(kind, name, deletion, { namespace, dryRun });
+  if (!isGone || kind.returnsDeleted === true) return answerObject(exchange, 200, object);
+  const { group, plural } = kind;
+  const uid = text(object, 'metadata', 'uid');
+  sendSuccess(exchange, 200, { details: { name, ...(group !== '' && { group }), kind: plural, uid } });
 }
 
 async function serveSubresource(exchange: Exchange, subresource: string, name: string): Promise<void> {
   const { kind, message } = exchange;
-  if (subresource === 'status' && kind.status) {
-    if (kind.custom && (message.method === 'POST' || message.method === 'DELETE'))
-      throw notSupported(kind, message.method);
-    return serveObject(exchange, name, 'status');
-  }
+  if (subresource === 'status' && kind.status) return serveObject(exchange, name, 'status');
   if (subresource === 'scale' && kind.scale !== undefined) return serveScale(exchange, name);
   if (subresource === 'log' && kind.plural === 'pods' && message.method === 'GET')
     return serveLog(exchange, name);
@@ -285,54 +211,30 @@ async function serveSubresource(exchange: Exchange, subresource: string, name: s
 
 /** Gives a pod to a node, as a scheduler does. */
 async function serveBinding(exchange: Exchange, name: string): Promise<void> {
-  const { kind, request, query, message, resources } = exchange;
-  const { dryRun } = parseWriteOptions('CreateOptions', query, agentOf(message), false);
-  // What a body says is looked at field by field.
-  const binding = JSON.parse((await readBody(message)).toString()) as JsonObject;
-  const { namespace } = request;
-  await resources.objects.bind(kind, name, text(binding, 'target', 'name'), { namespace, dryRun });
-  send(
-    exchange,
-    201,
-    JSON.stringify({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }),
-  );
-}
-
-function notSupported(kind: Kind, method: string): StatusError {
-  const verb = { POST: 'create', DELETE: 'delete' }[method] ?? '';
-  const message = `${verb} is not supported on resources of kind "${qualified(kind)}"`;
-  return new StatusError({
-    code: 405,
-    reason: 'MethodNotAllowed',
-    message,
-    details: { group: kind.group, kind: kind.plural },
-  });
+  const { kind, message, resources } = exchange;
+  const options = writeOptions(exchange, 'CreateOptions');
+  const binding = parseJson((await readBody(message)).toString());
+  await resources.objects.bind(kind, name, text(binding, 'target', 'name'), options);
+  sendSuccess(exchange, 201, { code: 201 });
 }
 
 async function serveScale(exchange: Exchange, name: string): Promise<void> {
-  const { kind, request, query, message, resources } = exchange;
+  const { kind, request, message, resources } = exchange;
   const { scale } = kind;
   if (scale === undefined) throw noSuchResource();
+  const toPatch = (body: JsonObject) => patchOfScale(kind, scale, name, body);
   const answer = (object: JsonObject) => send(exchange, 200, JSON.stringify(scaleOf(scale, object)));
-  const { namespace } = request;
   switch (message.method) {
     case 'GET':
-      return answer(resources.objects.get(kind, namespace, name));
+      return answer(resources.objects.get(kind, request.namespace, name));
     case 'PUT': {
-      const options = {
-        ...parseWriteOptions('UpdateOptions', query, agentOf(message), false),
-        ...shared(exchange),
-      };
-      const object = parseScale((await readBody(message)).toString());
-      const change = { type: 'merge', body: patchOfScale(kind, scale, name, object), force: false } as const;
-      return answer(
-        (await resources.objects.patch(kind, name, change, 'scale', { ...options, duplicates: [] })).object,
-      );
+      const options = writeOptions(exchange, 'UpdateOptions');
+      const body = toPatch(parseJson((await readBody(message)).toString()));
+      const change = { type: 'merge', body, force: false } as const;
+      return answer((await resources.objects.patch(kind, name, change, 'scale', options)).object);
     }
     case 'PATCH':
-      return answer(
-        (await patch(exchange, name, 'scale', (body) => patchOfScale(kind, scale, name, body))).object,
-      );
+      return answer((await patch(exchange, name, 'scale', toPatch)).object);
     case undefined:
     default:
       throw methodNotAllowed();
@@ -356,31 +258,38 @@ async function serveLog(exchange: Exchange, name: string): Promise<void> {
   });
 }
 
-const agentOf = (message: IncomingMessage): string => message.headers['user-agent'] ?? '';
-
-function shared({ request, response }: Exchange): Pick<WriteOptions, 'namespace' | 'warn'> {
+/** @throws {StatusError} 422 */
+function writeOptions(
+  { request, query, message, response }: Exchange,
+  what: Parameters<typeof parseWriteOptions>[0],
+  isApply = false,
+): WriteOptions & { readonly force: boolean } {
   // As HTTP has warnings (RFC 7234 section 5.5); kubectl prints them, also beside an error.
   const warn = (warning: string): void => {
     const header = `299 - ${JSON.stringify(warning)}`;
     const others = [response.getHeader('warning') ?? []].flat();
     if (!others.includes(header)) response.appendHeader('warning', header);
   };
-  return { namespace: request.namespace, warn };
+  const agent = message.headers['user-agent'] ?? '';
+  return { ...parseWriteOptions(what, query, agent, isApply), namespace: request.namespace, warn };
 }
 
-async function objectBody({ kind, message }: Exchange): Promise<Body> {
+async function objectBody({ kind, message }: Exchange): Promise<JsonObject> {
   return parseObject(await readBody(message), message.headers['content-type'] ?? '', kind);
 }
 
-async function optionalBody({ message }: Exchange): Promise<JsonObject | undefined> {
-  const content = (await readBody(message)).toString();
-  return content === '' ? undefined : parseDeleteOptions(content);
+function formFor({ message, query }: Exchange): Form {
+  return formOf(message.headers.accept ?? '', query.get('includeObject') ?? '');
 }
 
 function answerObject(exchange: Exchange, code: number, object: JsonObject): void {
-  const { kind, message, query, resources } = exchange;
-  const form = formOf(message.headers.accept ?? '', query.get('includeObject') ?? '');
-  send(exchange, code, objectText(kind, object, form, resources.clock.now()));
+  const { kind, resources } = exchange;
+  send(exchange, code, objectText(kind, object, formFor(exchange), resources.clock.now()));
+}
+
+function sendSuccess(exchange: Exchange, code: number, more: JsonObject): void {
+  const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', ...more };
+  send(exchange, code, JSON.stringify(status));
 }
 
 function send({ resources, request, response }: Exchange, code: number, body: string): void {

@@ -7,26 +7,17 @@ import type { Clock } from '../../../process/clock.ts';
 import type { Logger } from '../../../process/logger.ts';
 import type { Faults, RequestInfo } from '../faults.ts';
 import type { JsonObject } from '../kind.ts';
-import { definedSchema, KUBERNETES_VERSION } from '../kinds/recorded.ts';
+import { KUBERNETES_VERSION } from '../kinds/recorded.ts';
 import { ServedKinds } from '../kinds/served-kinds.ts';
 import { Lifecycle } from '../lifecycle.ts';
 import { Objects } from '../objects.ts';
 import { methodNotAllowed, noSuchResource, StatusError, unauthorized } from '../status-error.ts';
 import { CrashedError, Store } from '../store.ts';
-import { authorize, mayRead, reviewAccess, type User } from './authorize.ts';
-import {
-  AGGREGATED_TYPE,
-  aggregated,
-  coreVersions,
-  group,
-  groupList,
-  resourceList,
-  REVIEW,
-  wantsAggregated,
-} from './discovery.ts';
+import { authorize, mayRead, type User } from './authorize.ts';
+import { coreVersions, group, groupList, resourceList } from './discovery.ts';
 import { documentIndex, openApiDocument } from './openapi.ts';
 import { NoSuchPathError, serveResource, type PodLogs, type Resources } from './resources.ts';
-import { parsePath, parseProtobuf, PROTOBUF, readBody } from './request.ts';
+import { parsePath } from './request.ts';
 
 export interface ApiServerOptions {
   /** The file that keeps everything; its folder is there. Undefined: in memory alone. */
@@ -65,7 +56,6 @@ export interface ApiServer {
 
 const DEFAULT_WINDOW = 4096;
 const ANONYMOUS: User = { name: 'system:anonymous', token: '', rules: [] };
-const REVIEW_SCHEMA = definedSchema('io.k8s.api.authorization.v1.SelfSubjectAccessReview');
 const PUBLIC_PATHS = /^\/(healthz|livez|readyz|version)(\/|$)/;
 
 /** Starts an API server that serves the kinds of src/playground/api-server/kinds and every CustomResourceDefinition. */
@@ -100,47 +90,22 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       const { pathname, searchParams } = new URL(message.url ?? '/', 'https://server');
       const user = authenticate(users, message.headers.authorization);
       const path = parsePath(pathname);
-      if (path === undefined) await serveOther(pathname, message, response, user);
-      else
-        await serveObjects(
-          { ...path, verb: verbOf(message, path.name, searchParams), user: user.name },
-          searchParams,
-          message,
-          response,
-          user,
-        );
+      if (path === undefined) return serveOther(pathname, message, response, user);
+      const request = { ...path, verb: verbOf(message, path.name, searchParams), user: user.name };
+      authorize(user, request);
+      await serveResource(resources, user, request, searchParams, message, response);
     } catch (error) {
       fail(response, error);
     }
   }
 
-  async function serveObjects(
-    request: RequestInfo,
-    query: URLSearchParams,
-    message: IncomingMessage,
-    response: ServerResponse,
-    user: User,
-  ): Promise<void> {
-    const isReview = request.group === REVIEW.group && request.resource === REVIEW.resource;
-    if (isReview && message.method === 'POST') {
-      const body = await readBody(message);
-      const isProtobuf = message.headers['content-type'] === PROTOBUF;
-      // What a body says is looked at field by field.
-      const review = isProtobuf
-        ? parseProtobuf(REVIEW_SCHEMA, body)
-        : (JSON.parse(body.toString()) as JsonObject);
-      return json(response, 201, reviewAccess(user, review));
-    }
-    authorize(user, request);
-    await serveResource(resources, user, request, query, message, response);
-  }
-
-  async function serveOther(
+  /** What clients find their way by. */
+  function serveOther(
     pathname: string,
     message: IncomingMessage,
     response: ServerResponse,
     user: User,
-  ): Promise<void> {
+  ): void {
     const path = pathname.replace(/\/$/, '');
     const isPublic = PUBLIC_PATHS.test(path);
     if (!isPublic && (user === ANONYMOUS || !mayRead(user, path))) {
@@ -149,33 +114,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       throw new StatusError({ code: 403, reason: 'Forbidden', message: text, details: {} });
     }
     if (/^\/(healthz|livez|readyz)$/.test(path)) return plain(response, 200, 'ok');
-    const accept = message.headers.accept ?? '';
-    const answer = documentAt(path, message.headers.host ?? '', accept);
+    const answer = documentAt(path, message.headers.host ?? '');
     if (answer === undefined && path.startsWith('/openapi/')) return void response.writeHead(404).end();
     if (answer === undefined) throw new NoSuchPathError();
-    // As the API server, which is strict in one place and not in the other.
-    if (message.method !== 'GET' && path !== '/apis') throw methodNotAllowed();
-    if (path === '/openapi/v2') {
-      // All that kubectl 1.27 and 1.28 need: a document in protobuf that says nothing.
-      response.writeHead(200, {
-        'content-type': 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
-      });
-      return void response.end();
-    }
-    const isAggregated = (path === '/api' || path === '/apis') && wantsAggregated(accept);
-    const type = path === '/openapi/v3' ? 'text/plain; charset=utf-8' : 'application/json';
-    json(response, 200, answer, isAggregated ? AGGREGATED_TYPE : type);
+    if (message.method !== 'GET') throw methodNotAllowed();
+    json(response, 200, answer, path === '/openapi/v3' ? 'text/plain; charset=utf-8' : undefined);
   }
 
-  function documentAt(path: string, host: string, accept: string): JsonObject | undefined {
-    const isCore = path === '/api';
-    if (isCore || path === '/apis') {
-      if (wantsAggregated(accept)) return aggregated(kinds, isCore);
-      return isCore ? coreVersions(host) : groupList(kinds);
-    }
-    if (path.startsWith('/version/')) throw noSuchResource();
+  function documentAt(path: string, host: string): JsonObject | undefined {
+    if (path === '/api') return coreVersions(host);
+    if (path === '/apis') return groupList(kinds);
     if (path === '/version') return version();
-    if (path === '/openapi/v2') return {};
     if (path === '/openapi/v3') return documentIndex(kinds);
     if (path.startsWith('/openapi/v3/')) return openApiDocument(kinds, path.slice('/openapi/v3/'.length));
     const [, root, first = '', second] = path.split('/');

@@ -36,14 +36,12 @@ export async function serveWatch(watch: Watch): Promise<void> {
   response.on('close', () => ended.abort());
   response.writeHead(200, { 'content-type': 'application/json' });
   response.flushHeaders();
-  const withInitial = version === 0 || options.sendInitialEvents;
-  const start = withInitial ? store.revision : version;
-  if (withInitial) {
-    const all = { ...options, limit: 0, continue: '', resourceVersion: '', resourceVersionMatch: '' };
+  const start = version === 0 ? store.revision : version;
+  if (version === 0) {
+    const all = { ...options, limit: 0, continue: '', resourceVersion: '' };
     for (const object of listPage(store, kind, request.namespace, all, 0).objects)
       stream.send('ADDED', object);
   }
-  if (options.sendInitialEvents && options.allowBookmarks) stream.bookmark(true);
   let stop = () => {};
   try {
     stop = store.watch(start, (change) => {
@@ -130,13 +128,10 @@ class EventStream {
   }
 
   /** Tells the present revision. */
-  bookmark(isEndOfInitial = false): void {
+  bookmark(): void {
     const { store, kind, form, response } = this.#watch;
     if (this.#isStalled || this.#queue) return;
-    const metadata = {
-      resourceVersion: String(store.revision),
-      ...(isEndOfInitial && { annotations: { 'k8s.io/initial-events-end': 'true' } }),
-    };
+    const metadata = { resourceVersion: String(store.revision) };
     const object = { kind: kind.kind, apiVersion: apiVersionOf(kind), metadata };
     const shown = form.as === 'Table' ? this.#text(object) : JSON.stringify(object);
     response.write(`{"type":"BOOKMARK","object":${shown}}\n`);

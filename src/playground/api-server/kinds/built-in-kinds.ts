@@ -1,25 +1,11 @@
 import type { Kind } from '../kind.ts';
 import { cellOf } from './cells.ts';
-import {
-  configMap,
-  namespace,
-  node,
-  persistentVolumeClaim,
-  secret,
-  service,
-  serviceAccount,
-} from './core.ts';
+import { filled, mistakes } from './built-in-schema.ts';
+import { configMap, namespace, node, persistentVolumeClaim, secret } from './core.ts';
 import { customResourceDefinition } from './custom-kind.ts';
-import {
-  coreEvent,
-  disruptionBudget,
-  endpointSlice,
-  event,
-  ingress,
-  lease,
-  networkPolicy,
-} from './other-kinds.ts';
+import { coreEvent, event } from './events.ts';
 import { definedSchema, recordedKind } from './recorded.ts';
+import { service } from './service.ts';
 import { deployment, job, pod } from './workloads.ts';
 
 const WITH_GENERATION = [
@@ -52,16 +38,15 @@ function builtIn(group: string, plural: string, behaviour: Partial<Kind> = {}): 
     custom: false,
     status: Object.hasOwn(schema.properties ?? {}, 'status') && !WITHOUT_STATUS.includes(plural),
     generation: WITH_GENERATION.includes(plural),
-    columns: recorded.columns.map((column) => ({ ...column, value: cellOf(plural, column.name) })),
+    columns: recorded.columns.flatMap((column) => {
+      const value = cellOf(plural, column.name);
+      return value === undefined ? [] : [{ ...column, value }];
+    }),
     ...behaviour,
+    defaults: (given) => filled(schema, behaviour.defaults?.(given) ?? given),
+    validate: (given, old) => [...mistakes(schema, given), ...(behaviour.validate?.(given, old) ?? [])],
   };
 }
-
-const scale = {
-  specReplicasPath: '.spec.replicas',
-  statusReplicasPath: '.status.replicas',
-  labelSelectorPath: '.spec.selector',
-};
 
 export const builtInKinds: readonly Kind[] = [
   builtIn('', 'configmaps', configMap),
@@ -71,15 +56,15 @@ export const builtInKinds: readonly Kind[] = [
   builtIn('', 'persistentvolumeclaims', persistentVolumeClaim),
   builtIn('', 'pods', pod),
   builtIn('', 'secrets', secret),
-  builtIn('', 'serviceaccounts', serviceAccount),
+  builtIn('', 'serviceaccounts', { returnsDeleted: true }),
   builtIn('', 'services', service),
-  builtIn('apps', 'deployments', { ...deployment, scale }),
+  builtIn('apps', 'deployments', deployment),
   builtIn('batch', 'jobs', job),
-  builtIn('coordination.k8s.io', 'leases', lease),
-  builtIn('discovery.k8s.io', 'endpointslices', endpointSlice),
+  builtIn('coordination.k8s.io', 'leases', { needsVersion: true }),
+  builtIn('discovery.k8s.io', 'endpointslices'),
   builtIn('events.k8s.io', 'events', event),
-  builtIn('networking.k8s.io', 'ingresses', ingress),
-  builtIn('networking.k8s.io', 'networkpolicies', networkPolicy),
-  builtIn('policy', 'poddisruptionbudgets', disruptionBudget),
+  builtIn('networking.k8s.io', 'ingresses'),
+  builtIn('networking.k8s.io', 'networkpolicies'),
+  builtIn('policy', 'poddisruptionbudgets', { needsVersion: true }),
   builtIn('apiextensions.k8s.io', 'customresourcedefinitions', customResourceDefinition),
 ];

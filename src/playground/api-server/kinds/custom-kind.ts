@@ -1,4 +1,4 @@
-import { isJsonArray, jsonEqual, withFields } from '../fields/json.ts';
+import { isJsonArray, withFields } from '../fields/json.ts';
 import {
   isJsonObject,
   type FieldError,
@@ -15,49 +15,39 @@ import {
   at,
   changed,
   count,
-  forbiddenField,
+  immutable,
   invalidValue,
   items,
+  notOneOf,
   object,
   required,
   rfc3339,
   text,
-  notOneOf,
   withDefaults,
 } from './read.ts';
 import { definedSchema, recordedKind } from './recorded.ts';
 
 const META = definedSchema('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
 
-/** The kinds that a CustomResourceDefinition defines, one for each version that it serves. */
-export function customKinds(definition: JsonObject): readonly Kind[] {
+/** The kind that a CustomResourceDefinition defines. It has one version: see definitionErrors. */
+export function customKind(definition: JsonObject): Kind {
   const spec = object(definition, 'spec');
-  const versions = items(spec, 'versions');
-  const storage = versions.find((version) => version['storage'] === true);
-  const isChanged = count(definition, 'metadata', 'generation') > 1;
-  return versions
-    .filter((version) => version['served'] === true)
-    .map((version) => customKind(spec, version, text(storage, 'name'), isChanged));
-}
-
-function customKind(spec: JsonObject, version: JsonObject, storageVersion: string, isChanged: boolean): Kind {
-  const [group, name] = [text(spec, 'group'), text(version, 'name')];
+  const version = object(spec, 'versions', 0);
   const names = object(spec, 'names');
-  const plural = text(names, 'plural');
   const scale = at(version, 'subresources', 'scale');
   const columns = items(version, 'additionalPrinterColumns');
-  // See wholeSchema.
-  const bodySchema = object(version, 'schema', 'openAPIV3Schema') as StructuralSchema;
+  // That it is a schema, definitionErrors has checked as far as it is relied on.
+  const schema = object(version, 'schema', 'openAPIV3Schema') as StructuralSchema;
   return {
-    group,
-    version: name,
-    plural,
+    group: text(spec, 'group'),
+    version: text(version, 'name'),
+    plural: text(names, 'plural'),
     singular: text(names, 'singular'),
     kind: text(names, 'kind'),
     shortNames: strings(names['shortNames']),
     categories: strings(names['categories']),
     namespaced: spec['scope'] === 'Namespaced',
-    schema: wholeSchema(object(version, 'schema', 'openAPIV3Schema')),
+    schema: withIdentity(schema),
     custom: true,
     needsVersion: true,
     status: at(version, 'subresources', 'status') !== undefined,
@@ -70,32 +60,22 @@ function customKind(spec: JsonObject, version: JsonObject, storageVersion: strin
       },
     }),
     columns: [nameColumn(), ...(columns.length > 0 ? columns.map(customColumn) : [ageColumn()])],
-    ...((name !== storageVersion || isChanged) && {
+    // What was stored under an earlier schema gets the defaults of the present one.
+    ...(count(definition, 'metadata', 'generation') > 1 && {
       stored: {
-        group,
-        plural,
-        // Versions differ in nothing but the name: there are no conversion webhooks.
-        encode: (given) => ({ ...given, apiVersion: `${group}/${storageVersion}` }),
-        // What was stored under an earlier schema gets the defaults of the present one.
-        decode: (given) => ({ ...object(applyDefaults(bodySchema, given)), apiVersion: `${group}/${name}` }),
+        group: text(spec, 'group'),
+        plural: text(names, 'plural'),
+        encode: (given) => given,
+        decode: (given) => object(applyDefaults(schema, given)),
       },
     }),
   };
 }
 
 /** With what every object has, which a CustomResourceDefinition does not spell out. */
-function wholeSchema(schema: JsonObject): StructuralSchema {
-  // That it is a schema, `customResourceDefinition.validate` has checked as far as we rely on it.
-  const given = schema as StructuralSchema;
-  return {
-    ...given,
-    properties: {
-      ...given.properties,
-      apiVersion: { type: 'string' },
-      kind: { type: 'string' },
-      metadata: META,
-    },
-  };
+function withIdentity(schema: StructuralSchema): StructuralSchema {
+  const identity = { apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: META } as const;
+  return { ...schema, properties: { ...schema.properties, ...identity } };
 }
 
 function nameColumn(): TableColumn {
@@ -105,15 +85,14 @@ function nameColumn(): TableColumn {
 }
 
 function ageColumn(): TableColumn {
-  const description =
-    'CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata';
-  return { name: 'Age', type: 'date', format: '', description, priority: 0, value: age };
+  const column = recordedKind('', 'configmaps').columns.find(({ name }) => name === 'Age');
+  if (column === undefined) throw new Error('no age column was recorded');
+  return { ...column, type: 'date', value: age };
 }
 
 function customColumn(column: JsonObject): TableColumn {
   const path = text(column, 'jsonPath');
   const type = text(column, 'type');
-  const steps = parsePath(path) ?? [];
   return {
     name: text(column, 'name'),
     // One of the types that the definition's schema allows.
@@ -122,82 +101,49 @@ function customColumn(column: JsonObject): TableColumn {
     description:
       text(column, 'description') || `Custom resource definition column (in JSONPath format): ${path}`,
     priority: count(column, 'priority'),
-    value: (given, now) => {
-      const [found] = steps.reduce<readonly Json[]>((values, step) => values.flatMap(step), [given]);
-      return found === undefined || found === null ? null : columnValue(type, found, now);
-    },
+    value: (given, now) => columnValue(type, valueAt(path, given), now),
   };
 }
 
-function columnValue(type: string, value: Json, now: number): Json {
+function columnValue(type: string, value: Json | undefined, now: number): Json {
+  if (value === undefined) return null;
   if (type === 'string') return typeof value === 'string' ? value : JSON.stringify(value);
   if (type === 'date') return typeof value === 'string' ? since(value, now) : null;
   if (type === 'integer') return typeof value === 'number' ? Math.trunc(value) : null;
   return typeof value === type ? value : null;
 }
 
-type Step = (value: Json) => readonly Json[];
+const STEP = /\.([A-Za-z0-9_-]+)|\[\?\(@\.(\w+)=="([^"]*)"\)\]/g;
+const COLUMN_PATH = new RegExp(`^(${STEP.source})+$`);
 
-/** The part of JSONPath that printer columns use: names, indexes, `[*]`, and filters by one field. */
-function parsePath(path: string): readonly Step[] | undefined {
-  const token =
-    /\.([A-Za-z0-9_-]+(?:\\\.[A-Za-z0-9_-]+)*)|\['((?:[^'\\]|\\.)+)'\]|\[(\d+)\]|(\[\*\])|\[\?\(@\.([A-Za-z0-9_.]+)\s*==\s*["']([^"']*)["']\)\]/y;
-  const steps: Step[] = [];
-  while (token.lastIndex < path.length) {
-    const match = token.exec(path);
-    if (match === null) return undefined;
-    const [, dotted, quoted, index, all, field, wanted] = match;
-    const key = (dotted ?? quoted)?.replaceAll('\\.', '.');
-    if (key !== undefined) steps.push((value) => defined(at(value, key)));
-    else if (index !== undefined) steps.push((value) => defined(at(value, Number(index))));
-    else if (all !== undefined) steps.push((value) => (isJsonArray(value) ? value : []));
-    else
-      steps.push((value) => items(value).filter((item) => at(item, ...(field ?? '').split('.')) === wanted));
-  }
-  return steps;
+/** By the part of JSONPath that printer columns use: names, and filters by one field. */
+function valueAt(path: string, given: JsonObject): Json | undefined {
+  return [...path.matchAll(STEP)].reduce<Json | undefined>(
+    (found, [, name, field = '', wanted]) =>
+      name === undefined ? items(found).find((item) => item[field] === wanted) : at(found, name),
+    given,
+  );
 }
 
-const defined = (value: Json | undefined): readonly Json[] => (value === undefined ? [] : [value]);
 const strings = (value: Json | undefined): readonly string[] =>
   isJsonArray(value) ? value.filter((item) => typeof item === 'string') : [];
 
-/** The status of a definition once its names are looked at: as a controller sets it in the real API server. */
-export function acceptedStatus(
-  definition: JsonObject,
-  others: readonly JsonObject[],
-  time: string,
-): JsonObject {
-  const names = object(definition, 'spec', 'names');
-  const kind = text(names, 'kind');
-  const isTaken = others.some(
-    (other) =>
-      text(other, 'spec', 'group') === text(definition, 'spec', 'group') &&
-      text(other, 'spec', 'names', 'kind') === kind,
-  );
-  const condition = (type: string, status: string, reason: string, message: string) => ({
+/** The status of a definition that is served: as a controller sets it in the real API server. */
+export function acceptedStatus(definition: JsonObject, time: string): JsonObject {
+  const condition = (type: string, reason: string, message: string) => ({
     type,
-    status,
+    status: 'True',
     lastTransitionTime: time,
     reason,
     message,
   });
   return {
     ...object(definition, 'status'),
-    conditions: isTaken
-      ? [
-          condition(
-            'NamesAccepted',
-            'False',
-            'ListKindConflict',
-            `${JSON.stringify(text(names, 'listKind'))} is already in use`,
-          ),
-          condition('Established', 'False', 'NotAccepted', 'not all names are accepted'),
-        ]
-      : [
-          condition('NamesAccepted', 'True', 'NoConflicts', 'no conflicts found'),
-          condition('Established', 'True', 'InitialNamesAccepted', 'the initial names have been accepted'),
-        ],
-    acceptedNames: isTaken ? { plural: text(names, 'plural'), kind: '' } : names,
+    conditions: [
+      condition('NamesAccepted', 'NoConflicts', 'no conflicts found'),
+      condition('Established', 'InitialNamesAccepted', 'the initial names have been accepted'),
+    ],
+    acceptedNames: object(definition, 'spec', 'names'),
   };
 }
 
@@ -205,27 +151,17 @@ export function acceptedStatus(
 export const customResourceDefinition: Partial<Kind> = {
   isEmptiedFirst: true,
   defaults: (given) =>
-    changed(given, ['spec'], (spec) => {
-      const filled = withDefaults(spec, { conversion: { strategy: 'None' } });
-      return changed(filled, ['names'], (names) =>
-        withDefaults(names, {
-          singular: text(names, 'kind') === '' ? undefined : text(names, 'kind').toLowerCase(),
-          listKind: text(names, 'kind') === '' ? undefined : `${text(names, 'kind')}List`,
-        }),
-      );
-    }),
-  prepare: (given, old, world) => {
-    const finalizers = ['customresourcecleanup.apiextensions.k8s.io'];
+    changed(given, ['spec'], (spec) =>
+      changed(withDefaults(spec, { conversion: { strategy: 'None' } }), ['names'], (names) => {
+        const kind = text(names, 'kind');
+        return withDefaults(names, { singular: kind.toLowerCase(), listKind: `${kind}List` });
+      }),
+    ),
+  prepare: (given, _old, world) => {
     const isDeleted = at(given, 'metadata', 'deletionTimestamp') !== undefined;
-    const held = isDeleted
-      ? changed(given, ['metadata'], (meta) => ({ ...object(meta), finalizers }))
-      : given;
-    const storage = items(given, 'spec', 'versions').find((version) => version['storage'] === true);
-    const before = strings(at(old, 'status', 'storedVersions'));
-    const name = text(storage, 'name');
-    const storedVersions = [...new Set([...before, ...(name === '' ? [] : [name])])];
-    const status = { conditions: null, acceptedNames: { plural: '', kind: '' }, ...object(held, 'status') };
-    const conditions = items(status, 'conditions');
+    const finalizers = ['customresourcecleanup.apiextensions.k8s.io'];
+    const status = { conditions: null, acceptedNames: { plural: '', kind: '' }, ...object(given, 'status') };
+    const conditions = items(status, 'conditions').filter(({ type }) => type !== 'Terminating');
     const terminating = {
       type: 'Terminating',
       status: 'True',
@@ -233,9 +169,14 @@ export const customResourceDefinition: Partial<Kind> = {
       reason: 'InstanceDeletionPending',
       message: 'CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon',
     };
-    const isNew = isDeleted && !conditions.some(({ type }) => type === 'Terminating');
-    const marked = isNew ? { conditions: [...conditions, terminating] } : {};
-    return withFields(held, { status: { ...status, ...marked, storedVersions } });
+    return withFields(given, {
+      ...(isDeleted && { metadata: { ...object(given, 'metadata'), finalizers } }),
+      status: {
+        ...status,
+        ...(isDeleted && { conditions: [...conditions, terminating] }),
+        storedVersions: [text(given, 'spec', 'versions', 0, 'name')],
+      },
+    });
   },
   validate: definitionErrors,
 };
@@ -243,73 +184,35 @@ export const customResourceDefinition: Partial<Kind> = {
 function definitionErrors(given: JsonObject, old: JsonObject | undefined): readonly FieldError[] {
   const spec = object(given, 'spec');
   const [group, plural] = [text(spec, 'group'), text(spec, 'names', 'plural')];
-  const versions = items(spec, 'versions');
-  const isStored = versions.filter((version) => version['storage'] === true).length === 1;
   const name = text(given, 'metadata', 'name');
+  const [version, ...others] = items(spec, 'versions');
+  const schema = at(version, 'schema', 'openAPIV3Schema');
+  const unsupported = (path: string, detail: string) =>
+    [{ type: 'Forbidden', path: `spec.${path}`, detail: `this server ${detail}` }] as const;
   return [
     ...(name === `${plural}.${group}`
       ? []
       : [invalidValue('metadata.name', name, `must be spec.names.plural+"."+spec.group`)]),
-    ...['plural', 'singular', 'kind', 'listKind'].flatMap((key) =>
-      text(spec, 'names', key) === '' || (text(spec, 'names', 'kind') === '' && key !== 'plural')
-        ? [required(`spec.names.${key}`)]
-        : [],
+    ...['plural', 'kind'].flatMap((key) =>
+      text(spec, 'names', key) === '' ? [required(`spec.names.${key}`)] : [],
     ),
     ...notOneOf('spec.scope', spec['scope'], ['Cluster', 'Namespaced']),
-    ...(isStored
+    ...immutable(given, old, ['spec.group', 'spec.scope', 'spec.names.kind', 'spec.names.plural']),
+    ...(others.length > 0 ? unsupported('versions', 'knows one version of a kind') : []),
+    ...(at(spec, 'conversion', 'strategy') === 'None'
       ? []
-      : [
-          invalidValue(
-            'spec.versions',
-            versions.map(goVersion),
-            'must have exactly one version marked as storage version',
-          ),
-          invalidValue('status.storedVersions', null, 'must have at least one stored version'),
-        ]),
-    ...[['group'], ['scope'], ['names', 'kind'], ['names', 'plural']].flatMap((path) =>
-      old === undefined || jsonEqual(at(old, 'spec', ...path), at(spec, ...path))
+      : unsupported('conversion.strategy', 'knows no webhooks: use None')),
+    ...items(version, 'additionalPrinterColumns').flatMap((column, index) =>
+      COLUMN_PATH.test(text(column, 'jsonPath'))
         ? []
-        : [invalidValue(`spec.${path.join('.')}`, at(spec, ...path) ?? null, 'field is immutable')],
+        : unsupported(
+            `versions[0].additionalPrinterColumns[${index}].jsonPath`,
+            'knows paths such as .spec.a and .status.conditions[?(@.type=="Ready")].status',
+          ),
     ),
-    ...(text(spec, 'conversion', 'strategy') === 'Webhook'
-      ? [forbiddenField('spec.conversion.strategy', 'this server knows no webhooks: use None')]
-      : []),
-    ...versions.flatMap((version, index) => versionErrors(version, index, versions.length === 1)),
-  ];
-}
-
-/** A version as Go shows it. */
-function goVersion(version: JsonObject): JsonObject {
-  return {
-    Name: text(version, 'name'),
-    Served: version['served'] === true,
-    Storage: version['storage'] === true,
-    Deprecated: version['deprecated'] === true,
-    DeprecationWarning: null,
-    Schema: null,
-    Subresources: null,
-    AdditionalPrinterColumns: null,
-    SelectableFields: null,
-  };
-}
-
-/** As Kubernetes, which names the schema of an only version by its place in an older form. */
-function versionErrors(version: JsonObject, index: number, isOnly: boolean): readonly FieldError[] {
-  const path = `spec.versions[${index}]`;
-  const schema = at(version, 'schema', 'openAPIV3Schema');
-  if (!isJsonObject(schema)) return [required(`${path}.schema.openAPIV3Schema`)];
-  return [
-    ...items(version, 'additionalPrinterColumns').flatMap((column, at) =>
-      parsePath(text(column, 'jsonPath')) === undefined
-        ? [
-            invalidValue(
-              `${path}.additionalPrinterColumns[${at}].jsonPath`,
-              text(column, 'jsonPath'),
-              'is not a JSON path that is known here',
-            ),
-          ]
-        : [],
-    ),
-    ...schemaErrors(schema, isOnly ? 'spec.validation.openAPIV3Schema' : `${path}.schema.openAPIV3Schema`),
+    // As Kubernetes, which names the schema of an only version by its place in an older form.
+    ...(isJsonObject(schema)
+      ? schemaErrors(schema, 'spec.validation.openAPIV3Schema')
+      : [required('spec.versions[0].schema.openAPIV3Schema')]),
   ];
 }

@@ -1,4 +1,4 @@
-import { fieldOf, isJsonArray, withFields } from '../fields/json.ts';
+import { fieldOf, isJsonArray, jsonEqual, withFields } from '../fields/json.ts';
 import { isJsonObject, type FieldError, type Json, type JsonObject } from '../kind.ts';
 
 /** What is at a path in JSON of any shape; a number is an index. */
@@ -75,24 +75,24 @@ export function notOneOf(
   return [{ type: 'NotSupported', path, value, detail }];
 }
 
-/** A mistake where `value` is a number below 0. */
-export function negative(path: string, value: Json | undefined): readonly FieldError[] {
-  return typeof value === 'number' && value < 0
-    ? [invalidValue(path, value, 'must be greater than or equal to 0')]
-    : [];
+/** A mistake for each of these paths where the object is no longer as it was. */
+export function immutable(
+  given: JsonObject,
+  old: JsonObject | undefined,
+  paths: readonly string[],
+): readonly FieldError[] {
+  return paths.flatMap((path) => {
+    const [value, before] = [given, old].map((of) => at(of, ...path.split('.')));
+    return old === undefined || before === undefined || jsonEqual(value, before)
+      ? []
+      : [invalidValue(path, value ?? null, 'field is immutable')];
+  });
 }
 
 /** How an immutable part would have changed, for people. */
 export function changeText(before: Json, after: Json): string {
   return `@@ -1 +1 @@\n-${JSON.stringify(before)}\n+${JSON.stringify(after)}\n`;
 }
-
-export const duplicate = (path: string, value: Json): FieldError => ({
-  type: 'Duplicate',
-  path,
-  value,
-  detail: '',
-});
 
 /** RFC 3339 in whole seconds. */
 export function rfc3339(milliseconds: number): string {

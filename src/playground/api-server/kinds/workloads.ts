@@ -1,17 +1,15 @@
-import { fieldOf, jsonEqual, withFields } from '../fields/json.ts';
-import type { FieldError, JsonObject, Kind } from '../kind.ts';
+import { jsonEqual, withFields } from '../fields/json.ts';
+import type { FieldError, Json, JsonObject, Kind } from '../kind.ts';
 import { labelErrors } from '../metadata.ts';
-import { forbidden } from '../status-error.ts';
-import { defaultedPodSpec, podSpecErrors } from './pod-spec.ts';
 import {
   at,
   changed,
   changeText,
   count,
   forbiddenField,
+  immutable,
   invalidValue,
   items,
-  negative,
   notOneOf,
   object,
   required,
@@ -19,124 +17,70 @@ import {
   withDefaults,
 } from './read.ts';
 
-/** Whether the labels of a template are what a selector asks for. */
-function selects(selector: JsonObject, labels: JsonObject): boolean {
-  return Object.entries(object(selector, 'matchLabels')).every(([key, value]) => labels[key] === value);
-}
-
-function templateErrors(spec: JsonObject): readonly FieldError[] {
-  return [
-    ...labelErrors(at(spec, 'template', 'metadata', 'labels'), 'spec.template.labels'),
-    ...podSpecErrors(object(spec, 'template', 'spec'), 'spec.template.spec'),
-  ];
-}
-
 export const deployment: Partial<Kind> = {
-  defaults: (given) =>
-    changed(given, ['spec'], (spec) => {
-      const filled = withDefaults(spec, {
-        replicas: 1,
-        strategy: {},
-        revisionHistoryLimit: 10,
-        progressDeadlineSeconds: 600,
-      });
-      const strategy = withDefaults(object(filled, 'strategy'), { type: 'RollingUpdate' });
-      const rolling = withDefaults(object(strategy, 'rollingUpdate'), {
-        maxUnavailable: '25%',
-        maxSurge: '25%',
-      });
-      const isRolling = strategy['type'] === 'RollingUpdate';
-      const complete = {
-        ...filled,
-        strategy: isRolling ? { ...strategy, rollingUpdate: rolling } : strategy,
-      };
-      return changed(complete, ['template', 'spec'], defaultedPodSpec);
-    }),
+  scale: {
+    specReplicasPath: '.spec.replicas',
+    statusReplicasPath: '.status.replicas',
+    labelSelectorPath: '.spec.selector',
+  },
   validate: (given, old) => {
-    const spec = object(given, 'spec');
-    const selector = object(spec, 'selector');
-    const strategy = object(spec, 'strategy');
-    const labels = at(spec, 'template', 'metadata', 'labels');
-    const isEmpty = Object.keys(selector).length === 0;
-    const [unavailable, surge] = ['maxUnavailable', 'maxSurge'].map((key) =>
-      at(strategy, 'rollingUpdate', key),
-    );
+    const selector = object(given, 'spec', 'selector');
+    const labels = at(given, 'spec', 'template', 'metadata', 'labels');
+    const wanted = Object.entries(object(selector, 'matchLabels'));
+    const isSelected = wanted.length > 0 && wanted.every(([key, value]) => at(labels, key) === value);
     return [
-      ...(old !== undefined && !jsonEqual(at(old, 'spec', 'selector'), selector)
-        ? [invalidValue('spec.selector', selector, 'field is immutable')]
-        : []),
-      ...negative('spec.replicas', spec['replicas']),
-      ...negative('spec.minReadySeconds', spec['minReadySeconds']),
-      ...negative('spec.revisionHistoryLimit', spec['revisionHistoryLimit']),
-      ...(spec['selector'] === undefined ? [required('spec.selector')] : []),
-      ...(spec['selector'] !== undefined && isEmpty
-        ? [invalidValue('spec.selector', selector, 'empty selector is invalid for deployment')]
-        : []),
-      ...(isEmpty || !selects(selector, object(labels))
-        ? [
+      ...immutable(given, old, ['spec.selector']),
+      ...templateErrors(given),
+      ...notOneOf(
+        'spec.template.spec.restartPolicy',
+        at(given, 'spec', 'template', 'spec', 'restartPolicy'),
+        ['Always'],
+      ),
+      ...(isSelected
+        ? []
+        : [
             invalidValue(
               'spec.template.metadata.labels',
               labels ?? null,
               '`selector` does not match template `labels`',
             ),
-          ]
-        : []),
-      ...templateErrors(spec),
-      ...notOneOf('spec.template.spec.restartPolicy', at(spec, 'template', 'spec', 'restartPolicy'), [
-        'Always',
-      ]),
-      ...notOneOf('spec.strategy.type', strategy['type'], ['Recreate', 'RollingUpdate']),
-      ...(strategy['type'] === 'Recreate' && strategy['rollingUpdate'] !== undefined
-        ? [
-            forbiddenField(
-              'spec.strategy.rollingUpdate',
-              "may not be specified when strategy `type` is 'Recreate'",
-            ),
-          ]
-        : []),
-      ...([0, '0%'].includes(valueOf(unavailable)) && [0, '0%'].includes(valueOf(surge))
-        ? [
-            invalidValue(
-              'spec.strategy.rollingUpdate.maxUnavailable',
-              valueOf(unavailable),
-              'may not be 0 when `maxSurge` is 0',
-            ),
-          ]
-        : []),
+          ]),
     ];
   },
 };
 
-const valueOf = (value: unknown): string | number =>
-  typeof value === 'number' || typeof value === 'string' ? value : '';
+function templateErrors(given: JsonObject): readonly FieldError[] {
+  const template = object(given, 'spec', 'template');
+  return [
+    ...labelErrors(at(template, 'metadata', 'labels'), 'spec.template.labels'),
+    ...mountErrors(object(template, 'spec'), 'spec.template.spec'),
+  ];
+}
+
+/** Mounts of volumes that the pod does not have. */
+function mountErrors(spec: JsonObject, path: string): readonly FieldError[] {
+  const volumes = items(spec, 'volumes').map(({ name }) => name);
+  return items(spec, 'containers').flatMap((container, index) =>
+    items(container, 'volumeMounts').flatMap(({ name = '' }, at): readonly FieldError[] =>
+      volumes.includes(name)
+        ? []
+        : [
+            {
+              type: 'NotFound',
+              path: `${path}.containers[${index}].volumeMounts[${at}].name`,
+              value: name,
+              detail: '',
+            },
+          ],
+    ),
+  );
+}
 
 export const job: Partial<Kind> = {
-  orphansByDefault: true,
-  selectable: {
-    'status.successful': (given) => String(count(given, 'status', 'succeeded')),
-  },
+  selectable: { 'status.successful': (given) => String(count(given, 'status', 'succeeded')) },
   defaults: (given) => {
     const labels = at(given, 'spec', 'template', 'metadata', 'labels');
-    const labelled = changed(given, ['metadata'], (metadata) => withDefaults(metadata, { labels }));
-    return changed(labelled, ['spec'], (spec) => {
-      const isPlain =
-        fieldOf(spec, 'completions') === undefined && fieldOf(spec, 'parallelism') === undefined;
-      const filled = withDefaults(spec, {
-        completions: isPlain ? 1 : undefined,
-        parallelism: 1,
-        backoffLimit: fieldOf(spec, 'backoffLimitPerIndex') === undefined ? 6 : 0x7fffffff,
-        completionMode: 'NonIndexed',
-        suspend: false,
-        manualSelector: false,
-        podReplacementPolicy:
-          fieldOf(spec, 'podFailurePolicy') === undefined ? 'TerminatingOrFailed' : 'Failed',
-      });
-      return changed(filled, ['template', 'spec'], (pod) => {
-        const policy = fieldOf(pod, 'restartPolicy');
-        // Unlike other pods, those of a Job must say it.
-        return withFields(defaultedPodSpec(pod), { restartPolicy: policy });
-      });
-    });
+    return changed(given, ['metadata'], (metadata) => withDefaults(metadata, { labels }));
   },
   prepare: (given, old) => {
     if (old !== undefined) return given;
@@ -148,47 +92,34 @@ export const job: Partial<Kind> = {
       'controller-uid': uid,
       'job-name': name,
     };
-    const labelled = changed(given, ['spec', 'template', 'metadata'], (metadata) => ({
+    const withOwn = (metadata: Json) => ({
       ...object(metadata),
       labels: { ...object(metadata, 'labels'), ...own },
-    }));
-    const selected = changed(labelled, ['spec'], (spec) => ({
+    });
+    // Labels that came from the template are one with those, in Kubernetes too.
+    const isShared = jsonEqual(
+      at(given, 'metadata', 'labels'),
+      at(given, 'spec', 'template', 'metadata', 'labels'),
+    );
+    const labelled = changed(given, ['spec', 'template', 'metadata'], withOwn);
+    return changed(isShared ? changed(labelled, ['metadata'], withOwn) : labelled, ['spec'], (spec) => ({
       ...object(spec),
       selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } },
     }));
-    const labels = at(given, 'metadata', 'labels');
-    // Labels that came from the template are one with those, in Kubernetes too.
-    return jsonEqual(labels, at(given, 'spec', 'template', 'metadata', 'labels'))
-      ? changed(selected, ['metadata'], (metadata) => ({
-          ...object(metadata),
-          labels: { ...object(labels), ...own },
-        }))
-      : selected;
   },
   validate: (given, old) => {
-    const spec = object(given, 'spec');
-    const policy = text(spec, 'template', 'spec', 'restartPolicy');
-    const numbers = [
-      'parallelism',
-      'completions',
-      'activeDeadlineSeconds',
-      'backoffLimit',
-      'ttlSecondsAfterFinished',
-    ];
-    const before = old && object(old, 'spec');
+    const policy = at(given, 'spec', 'template', 'spec', 'restartPolicy');
     return [
-      ...numbers.flatMap((key) => negative(`spec.${key}`, spec[key])),
-      ...templateErrors(spec),
-      ...(policy === '' || policy === 'Always'
+      ...templateErrors(given),
+      ...(policy === 'Always'
         ? [required('spec.template.spec.restartPolicy', 'valid values: "OnFailure", "Never"')]
         : []),
-      ...(before === undefined
-        ? []
-        : ['completions', 'selector', 'template', 'completionMode'].flatMap((key) =>
-            jsonEqual(before[key], spec[key])
-              ? []
-              : [invalidValue(`spec.${key}`, spec[key] ?? null, 'field is immutable')],
-          )),
+      ...['completions', 'parallelism'].flatMap((field) =>
+        count(given, 'spec', field) > 1
+          ? [forbiddenField(`spec.${field}`, 'this server runs one pod of a Job at a time')]
+          : [],
+      ),
+      ...immutable(given, old, ['spec.completions', 'spec.selector', 'spec.template', 'spec.completionMode']),
     ];
   },
 };
@@ -196,65 +127,37 @@ export const job: Partial<Kind> = {
 export const pod: Partial<Kind> = {
   returnsDeleted: true,
   selectable: Object.fromEntries(
-    [
-      'spec.nodeName',
-      'spec.restartPolicy',
-      'spec.schedulerName',
-      'spec.serviceAccountName',
-      'status.phase',
-      'status.podIP',
-    ].map((path) => [path, (given: JsonObject) => text(given, ...path.split('.'))]),
+    ['spec.nodeName', 'spec.restartPolicy', 'spec.serviceAccountName', 'status.phase', 'status.podIP'].map(
+      (path) => [path, (given: JsonObject) => text(given, ...path.split('.'))],
+    ),
   ),
-  defaults: (given) => {
-    const filled = changed(given, ['spec'], (spec) => {
-      const limited = (container: JsonObject): JsonObject => {
-        const limits = object(container, 'resources', 'limits');
-        if (Object.keys(limits).length === 0) return container;
-        return changed(container, ['resources'], (resources) => ({
-          ...object(resources),
-          requests: { ...limits, ...object(resources, 'requests') },
-        }));
-      };
-      return changed(
-        defaultedPodSpec(withDefaults(spec, { enableServiceLinks: true })),
-        ['containers'],
-        (list) => items(list).map(limited),
-      );
-    });
-    return withFields(filled, { status: { ...object(filled, 'status') } });
-  },
+  defaults: (given) => ({
+    ...changed(given, ['spec'], (spec) => withDefaults(spec, { enableServiceLinks: true })),
+    status: object(given, 'status'),
+  }),
   gracePeriod: (given) => {
     const isOver = ['Succeeded', 'Failed'].includes(text(given, 'status', 'phase'));
     return text(given, 'spec', 'nodeName') === '' || isOver
       ? 0
       : count(given, 'spec', 'terminationGracePeriodSeconds');
   },
-  prepare: (given, old, world) => {
+  prepare: (given, old) => {
     if (old !== undefined) return given;
     const spec = object(given, 'spec');
     const account = text(spec, 'serviceAccountName') || 'default';
-    const namespace = text(given, 'metadata', 'namespace');
-    if (!world.objects('/serviceaccounts').some((other) => isNamed(other, namespace, account))) {
-      const why = `error looking up service account ${namespace}/${account}: serviceaccount "${account}" not found`;
-      throw forbidden({ group: '', plural: 'pods' }, text(given, 'metadata', 'name'), why);
-    }
-    const toleration = (key: string) => ({
+    const tolerations = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].map((key) => ({
       key,
       operator: 'Exists',
       effect: 'NoExecute',
       tolerationSeconds: 300,
-    });
-    const missing = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].filter(
-      (key) =>
-        !items(spec, 'tolerations').some((other) => other['key'] === key || other['key'] === undefined),
-    );
+    }));
     return {
       ...given,
       spec: {
         ...spec,
         serviceAccountName: account,
         serviceAccount: account,
-        tolerations: [...items(spec, 'tolerations'), ...missing.map(toleration)],
+        tolerations: [...items(spec, 'tolerations'), ...tolerations],
         priority: 0,
         preemptionPolicy: 'PreemptLowerPriority',
       },
@@ -263,42 +166,26 @@ export const pod: Partial<Kind> = {
   },
   validate: (given, old) => {
     const spec = object(given, 'spec');
-    if (old === undefined) return podSpecErrors(spec, 'spec');
-    return jsonEqual(fixed(spec), fixed(object(old, 'spec')))
+    if (old === undefined) return mountErrors(spec, 'spec');
+    return jsonEqual(fixedPod(spec), fixedPod(object(old, 'spec')))
       ? []
       : [forbiddenField('spec', `${IMMUTABLE_SPEC}\n${changeText(object(old, 'spec'), spec)}`)];
   },
 };
 
-const isNamed = (given: JsonObject, namespace: string, name: string): boolean =>
-  text(given, 'metadata', 'namespace') === namespace && text(given, 'metadata', 'name') === name;
-
 const IMMUTABLE_SPEC =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
 
 /** What of a pod's spec no update may change. */
-function fixed(spec: JsonObject): JsonObject {
-  const withoutImages = ['containers', 'initContainers'].reduce(
-    (done, list) =>
-      changed(done, [list], (found) => items(found).map((container) => withFields(container, { image: '' }))),
-    spec,
-  );
-  return withFields(withoutImages, {
-    activeDeadlineSeconds: undefined,
-    tolerations: undefined,
-  });
+function fixedPod(spec: JsonObject): JsonObject {
+  const containers = items(spec, 'containers').map((container) => withFields(container, { image: '' }));
+  return withFields(spec, { containers, activeDeadlineSeconds: undefined, tolerations: undefined });
 }
 
+/** `Guaranteed` is not told apart: limits are not kept here. */
 function qosClass(spec: JsonObject): string {
-  const resources = items(spec, 'containers').map((container) => object(container, 'resources'));
-  const isNone = resources.every((of) =>
-    [of['requests'], of['limits']].every((part) => Object.keys(object(part)).length === 0),
+  const isNone = items(spec, 'containers').every((container) =>
+    ['requests', 'limits'].every((part) => Object.keys(object(container, 'resources', part)).length === 0),
   );
-  if (isNone) return 'BestEffort';
-  const isGuaranteed = resources.every(
-    (of) =>
-      ['cpu', 'memory'].every((name) => at(of, 'limits', name) !== undefined) &&
-      jsonEqual(of['limits'], of['requests']),
-  );
-  return isGuaranteed ? 'Guaranteed' : 'Burstable';
+  return isNone ? 'BestEffort' : 'Burstable';
 }

@@ -1,4 +1,4 @@
-import { fieldOf, isJsonArray, objectOf } from '../fields/json.ts';
+import { isJsonArray, objectOf } from '../fields/json.ts';
 import { isJsonObject, type Json, type JsonObject, type Kind, type StructuralSchema } from '../kind.ts';
 import { definedSchema, definitionName } from '../kinds/recorded.ts';
 import { canonicalQuantity, QUANTITY_RULE } from './quantity.ts';
@@ -182,10 +182,4 @@ function jsonType(value: Json): string {
   if (value === null) return 'null';
   if (isJsonArray(value)) return 'array';
   return typeof value === 'boolean' ? 'bool' : typeof value;
-}
-
-/** Name of a manager, a time and so on in an object that may be of any shape. */
-export function textAt(value: Json | undefined, ...path: readonly string[]): string | undefined {
-  const found = path.reduce<Json | undefined>((at, key) => fieldOf(at, key), value);
-  return typeof found === 'string' ? found : undefined;
 }

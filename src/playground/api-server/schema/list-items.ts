@@ -19,7 +19,7 @@ export function identityOf(schema: StructuralSchema, item: Json): Json | undefin
 export function correlation(
   schema: StructuralSchema,
   old: Json | undefined,
-): (item: Json, index: number) => Json | undefined {
+): (item: Json) => Json | undefined {
   if (!isJsonArray(old) || schema['x-kubernetes-list-type'] !== 'map') return () => undefined;
   const byIdentity = new Map(old.map((item) => [JSON.stringify(identityOf(schema, item)), item]));
   return (item) => byIdentity.get(JSON.stringify(identityOf(schema, item)));

@@ -1,13 +1,8 @@
 import { fieldOf, isJsonArray, jsonEqual } from '../fields/json.ts';
-import {
-  isJsonObject,
-  type FieldError,
-  type Json,
-  type StructuralSchema,
-  type ValidationRule,
-} from '../kind.ts';
+import type { FieldError, Json, StructuralSchema, ValidationRule } from '../kind.ts';
 import { evaluate, RuleError } from './cel.ts';
 import { correlation } from './list-items.ts';
+import { childrenOf } from './structural.ts';
 
 /**
  * Every rule that does not hold, outer ones first. Rules that read `oldSelf` are checked where there is an old value
@@ -37,23 +32,10 @@ function walk(
     const error = checkRule(schema, rule, value, old, path);
     if (error !== undefined) errors.push(error);
   }
-  if (isJsonArray(value)) {
-    const { items } = schema;
-    const oldItem = correlation(schema, old);
-    if (items === undefined) return;
-    for (const [index, item] of value.entries()) {
-      walk(items, item, oldItem(item, index), `${path}[${index}]`, errors);
-    }
-  } else if (isJsonObject(value)) {
-    const { properties = {}, additionalProperties } = schema;
-    // As the API server: in the order of names.
-    for (const [name, item] of Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-      const isNamed = Object.hasOwn(properties, name);
-      const known = isNamed ? properties[name] : additionalProperties;
-      if (typeof known !== 'object') continue;
-      const itemPath = isNamed ? (path === '' ? name : `${path}.${name}`) : `${path}[${name}]`;
-      walk(known, item, fieldOf(old, name), itemPath, errors);
-    }
+  const oldItem = correlation(schema, old);
+  for (const child of childrenOf(schema, value, path)) {
+    const before = isJsonArray(value) ? oldItem(child.value) : fieldOf(old, child.key);
+    walk(child.schema, child.value, before, child.path, errors);
   }
 }
 
@@ -72,21 +54,21 @@ function checkRule(
   path: string,
 ): FieldError | undefined {
   const isTransition = /\boldSelf\b/.test(rule.rule);
-  const isOptional = rule.optionalOldSelf === true;
-  if (isTransition && old === undefined && !isOptional) return undefined;
+  if (isTransition && old === undefined) return undefined;
   if (!isTransition && old !== undefined && jsonEqual(value, old)) return undefined;
   const type = TYPES[rule.reason ?? 'FieldValueInvalid'];
   // As the API server, which shows the type in place of the value.
   const shown = schema.type ?? '';
   const text = rule.message?.trim() ?? `failed rule: ${rule.rule.trim()}`;
   try {
-    const variables = { schema, self: value, oldSelf: old, isOptional };
-    if (evaluate(rule.rule, variables) === true) return undefined;
-    const expression = rule.messageExpression;
-    const message = expression === undefined ? text : messageOf(expression, variables, text);
+    if (evaluate(rule.rule, { schema, self: value, oldSelf: old }) === true) return undefined;
     // Of a duplicate the value alone is told.
-    const detail = type === 'Duplicate' ? '' : message;
-    return { type, path: path + (rule.fieldPath ?? ''), value: shown, detail };
+    return {
+      type,
+      path: path + (rule.fieldPath ?? ''),
+      value: shown,
+      detail: type === 'Duplicate' ? '' : text,
+    };
   } catch (error) {
     if (!(error instanceof RuleError)) throw error;
     return {
@@ -95,15 +77,6 @@ function checkRule(
       value: shown,
       detail: `${error.message} evaluating rule: ${rule.message ?? rule.rule}`,
     };
-  }
-}
-
-function messageOf(expression: string, variables: Parameters<typeof evaluate>[1], otherwise: string): string {
-  try {
-    const message = evaluate(expression, variables);
-    return typeof message === 'string' && message.trim() !== '' ? message.trim() : otherwise;
-  } catch {
-    return otherwise;
   }
 }
 

@@ -1,8 +1,45 @@
 import { isJsonArray, objectOf } from '../fields/json.ts';
 import { isJsonObject, type Json, type StructuralSchema } from '../kind.ts';
-import { definedSchema } from '../kinds/recorded.ts';
 
-const META = definedSchema('io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta');
+/** The schema of a field of an object: by its name, or that of all others. */
+export function schemaOf(schema: StructuralSchema, name: string): StructuralSchema | undefined {
+  const { properties = {}, additionalProperties } = schema;
+  if (Object.hasOwn(properties, name)) return properties[name];
+  return typeof additionalProperties === 'object' ? additionalProperties : undefined;
+}
+
+/** A value in another, that the schema knows. */
+interface Child {
+  readonly schema: StructuralSchema;
+  /** Of an object the name of the field. */
+  readonly key: string;
+  readonly value: Json;
+  /** As `spec.ports[0].name` or `spec.labels[a]`. */
+  readonly path: string;
+}
+
+/** The values in a value at `path` that the schema knows; fields in the order of their names. */
+export function childrenOf(schema: StructuralSchema, value: Json, path: string): readonly Child[] {
+  if (isJsonArray(value)) {
+    const { items } = schema;
+    if (items === undefined) return [];
+    return value.map((item, index) => ({
+      schema: items,
+      key: String(index),
+      value: item,
+      path: `${path}[${index}]`,
+    }));
+  }
+  if (!isJsonObject(value)) return [];
+  const { properties = {} } = schema;
+  const fields = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return fields.flatMap(([key, item]) => {
+    const known = schemaOf(schema, key);
+    const named = path === '' ? key : `${path}.${key}`;
+    const place = Object.hasOwn(properties, key) ? named : `${path}[${key}]`;
+    return known === undefined ? [] : [{ schema: known, key, value: item, path: place }];
+  });
+}
 
 /**
  * `value` without the fields that the schema does not know, whose paths go to `unknown`, and without nulls where the
@@ -16,18 +53,12 @@ export function prune(schema: StructuralSchema, value: Json, path: string, unkno
     return items ? value.map((item, index) => prune(items, item, `${path}[${index}]`, unknown)) : value;
   }
   if (!isJsonObject(value)) return value;
-  const { properties = {}, additionalProperties } = schema;
   const keepsUnknown =
-    schema['x-kubernetes-preserve-unknown-fields'] === true || additionalProperties === true;
+    schema['x-kubernetes-preserve-unknown-fields'] === true || schema.additionalProperties === true;
   const fields: (readonly [string, Json])[] = [];
-  const isEmbedded = schema['x-kubernetes-embedded-resource'] === true;
   for (const [name, child] of Object.entries(value)) {
     const childPath = path === '' ? name : `${path}.${name}`;
-    const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
-    // An embedded object has its identity, whether or not the schema names these fields.
-    const identity = isEmbedded ? { metadata: META, apiVersion: {}, kind: {} }[name] : undefined;
-    const others = typeof additionalProperties === 'object' ? additionalProperties : undefined;
-    const known = identity ?? property ?? others;
+    const known = schemaOf(schema, name);
     if (known !== undefined) {
       if (child !== null || known.nullable === true) {
         fields.push([name, prune(known, child, childPath, unknown)]);
@@ -45,12 +76,11 @@ export function applyDefaults(schema: StructuralSchema, value: Json): Json {
     return items ? value.map((item) => applyDefaults(items, item)) : value;
   }
   if (!isJsonObject(value)) return value;
-  const { properties = {}, additionalProperties } = schema;
   const fields = Object.entries(value).map(([name, child]) => {
-    const known = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
-    return [name, typeof known === 'object' ? applyDefaults(known, child) : child] as const;
+    const known = schemaOf(schema, name);
+    return [name, known ? applyDefaults(known, child) : child] as const;
   });
-  for (const [name, property] of Object.entries(properties)) {
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
     if (property.default === undefined || Object.hasOwn(value, name)) continue;
     fields.push([name, applyDefaults(property, property.default)]);
   }

@@ -5,7 +5,6 @@ import { applyPatch, type Conflict } from '../../../../src/playground/api-server
 import { withFields } from '../../../../src/playground/api-server/fields/json.ts';
 import { mergePatch } from '../../../../src/playground/api-server/fields/merge-patch.ts';
 import type { OwnedKind } from '../../../../src/playground/api-server/fields/ownership.ts';
-import { strategicMergePatch } from '../../../../src/playground/api-server/fields/strategic-merge-patch.ts';
 import { keepTimes, trackUpdate } from '../../../../src/playground/api-server/fields/track-update.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../../../src/playground/api-server/kind.ts';
 import { builtInKinds } from '../../../../src/playground/api-server/kinds/built-in-kinds.ts';
@@ -81,9 +80,7 @@ function checkApply(kind: OwnedKind, live: JsonObject | undefined, step: Step, w
     // The server's order of managers is a random one.
     assert.deepEqual(sorted(result.conflict.causes), sorted(step.causes ?? []), where);
   } else if ('refused' in result) {
-    const lines = (text = ''): unknown => sorted(text.split('\n').map((line) => line.trim()));
     assert.equal(result.refused.code, step.code, where);
-    assert.deepEqual(lines(result.refused.message), lines(step.message), where);
   } else {
     assert.ok(after, `${where} is refused`);
     assert.deepEqual(withoutManaged(result.object), edited(withoutManaged(after), step.result), where);
@@ -93,10 +90,9 @@ function checkApply(kind: OwnedKind, live: JsonObject | undefined, step: Step, w
 
 function checkUpdate(kind: OwnedKind, before: JsonObject | undefined, step: Step, where: string): void {
   const { after = {}, body = {}, given } = step;
-  if (step.op !== 'update' && before !== undefined) {
-    const patched =
-      step.op === 'merge' ? mergePatch(before, body) : strategicMergePatch(kind.schema, before, body);
-    assert.deepEqual(withoutManaged(patched), edited(withoutManaged(after), step.result), where);
+  if (step.op === 'merge' && before !== undefined) {
+    const patched = withoutManaged(mergePatch(before, body));
+    assert.deepEqual(patched, edited(withoutManaged(after), step.result), where);
   }
   const object = edited(withoutManaged(after), step.tracked);
   const metadata = isJsonObject(object.metadata) ? object.metadata : {};
