@@ -27,6 +27,8 @@ export interface DistributionPlace {
   readonly config: string;
   /** `rootdirectory`. */
   readonly storage: string;
+  /** Goes into the configuration. */
+  readonly settings?: object;
   /** Who runs it, and where; as we do unless said. */
   readonly process?: { readonly uid: number; readonly gid: number; readonly cwd: string };
 }
@@ -72,11 +74,12 @@ export async function collectWithDistribution(
   });
 }
 
-function writeConfig({ config, storage }: DistributionPlace): void {
+function writeConfig({ config, storage, settings: more }: DistributionPlace): void {
   const settings = {
     version: 0.1,
     storage: { filesystem: { rootdirectory: storage }, delete: { enabled: true } },
     http: { addr: '127.0.0.1:0' },
+    ...more,
   };
   writeFileSync(config, JSON.stringify(settings)); // which YAML takes in
 }

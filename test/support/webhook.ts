@@ -22,7 +22,7 @@ export interface Webhook {
 export interface HookEvent {
   readonly id: string;
   readonly action: string;
-  readonly target: Readonly<Record<string, unknown>>;
+  readonly target: Readonly<Record<string, unknown>> & { readonly tag?: string };
   readonly request: Readonly<Record<string, unknown>>;
   readonly actor: Readonly<Record<string, unknown>>;
 }

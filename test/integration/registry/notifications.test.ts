@@ -159,7 +159,7 @@ test('events that an endpoint did not take outlive a killed server, and come in 
   const back = await startWebhook(t, Number(new URL(away.url).port));
   await waitFor(() => back.requests.length >= 3);
   assert.deepEqual(
-    back.events().map(({ action, target }) => `${action} ${String(target['tag'] ?? '')}`),
+    back.events().map(({ action, target }) => `${action} ${target.tag ?? ''}`),
     ['push ', 'push v1', 'pull v1'],
   );
   second.process.kill('SIGTERM');
