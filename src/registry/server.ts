@@ -9,6 +9,8 @@ import type { StatusDocument } from '../contract/status-document.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
 import { openAccess, type Access } from './auth/open-access.ts';
+import { configuredChecks } from './health/checks.ts';
+import { HealthMonitor } from './health/health-monitor.ts';
 import { buildApp } from './http/app.ts';
 import { readCertificatePair, type CertificatePair } from './http/certificate-pair.ts';
 import { reloadCertificate, type CertificateReload } from './http/certificate-reload.ts';
@@ -16,9 +18,9 @@ import { drain } from './http/drain.ts';
 import { createLinks, type Links } from './http/links.ts';
 import { ListenError } from './http/listen-error.ts';
 import { createListener } from './http/listener.ts';
-import { createPageServer, json, type Pages } from './http/page-server.ts';
+import { createPageServer, type Pages } from './http/page-server.ts';
 import { createRequestMetrics } from './http/request-metrics.ts';
-import { createMetricsPage, statusPages } from './http/status-pages.ts';
+import { createMetricsPage, debugPages, statusPages } from './http/status-pages.ts';
 import { ServerLease } from './lease/server-lease.ts';
 import { silentSink } from './notifications/event-sink.ts';
 import { Notifications } from './notifications/notifications.ts';
@@ -73,6 +75,17 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   await lease.start();
   started.defer(() => lease.stop());
 
+  const health = new HealthMonitor({
+    checks: configuredChecks(config.health, {
+      driver,
+      kind: storageKind(config),
+      environment: deps.environment,
+    }),
+    clock,
+    log,
+  });
+  started.defer(() => health.stop());
+
   const listener = createListener(
     pair && { pair, minVersion: config.http.tls?.minimumtls === 'tls1.3' ? 'TLSv1.3' : 'TLSv1.2' },
   );
@@ -102,6 +115,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
     },
     access,
     headers: config.http.headers,
+    health,
     accessLog: !config.log.accesslog.disabled,
     clock,
     log,
@@ -131,13 +145,11 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
     log,
     'stevedore.status.addr',
     config.stevedore.status?.addr,
-    {
-      ...statusPages({ status, driver, clock, metricsPage, draining: () => draining.signal.aborted }),
-    },
+    statusPages({ status, health, metricsPage, draining: () => draining.signal.aborted }),
   );
   const { prometheus } = config.http.debug;
   const debugServer = await listenPages(started, log, 'http.debug.addr', config.http.debug.addr, {
-    '/debug/health': () => json(200, {}),
+    ...debugPages(health),
     ...(prometheus.enabled && { [prometheus.path]: metricsPage }),
   });
 

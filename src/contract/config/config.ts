@@ -80,6 +80,9 @@ function checkTogether(config: Config, found: Findings): void {
   checkAddress('http.addr', config.http.net === 'tcp' ? config.http.addr : undefined, found);
   checkAddress('http.debug.addr', config.http.debug.addr, found);
   checkAddress('stevedore.status.addr', config.stevedore.status?.addr, found);
+  for (const [index, { addr }] of config.health.tcp.entries()) {
+    checkAddress(`health.tcp.${index}.addr`, addr, found);
+  }
 }
 
 /** Exactly one driver. */

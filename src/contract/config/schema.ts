@@ -5,6 +5,7 @@
 
 import { authSection } from './auth-section.ts';
 import type { Decoded, ObjectField } from './fields.ts';
+import { healthSection } from './health-section.ts';
 import { httpSection } from './http-section.ts';
 import { logSection } from './log-section.ts';
 import { notificationsSection } from './notifications-section.ts';
@@ -50,6 +51,7 @@ export const configSchema = {
       },
     },
     redis: redisSection,
+    health: healthSection,
     reporting: {
       type: 'obsolete',
       description: 'bugsnag and newrelic are not called; logs and metrics tell of errors',
@@ -86,7 +88,6 @@ export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>>
   'storage.tag': 'ignored',
   'storage.maintenance.uploadpurging': 'ignored',
   middleware: 'refused',
-  health: 'ignored',
   proxy: 'refused',
   'validation.disabled': 'ignored',
   'validation.enabled': 'ignored',

@@ -11,6 +11,8 @@ import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
 import { TOKEN_PATH, type Access } from '../auth/open-access.ts';
 import { RegistryError } from '../errors.ts';
+import type { HealthMonitor } from '../health/health-monitor.ts';
+import { assertServing } from '../health/serving.ts';
 import { authorize } from './access.ts';
 import { deleteBlob, getBlob } from './blobs.ts';
 import { answerError } from './error-response.ts';
@@ -28,6 +30,7 @@ export interface AppDependencies {
   readonly access: Pick<Access, 'controller' | 'tokens'>;
   /** `http.headers`: added to every answer. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
+  readonly health: HealthMonitor;
   readonly accessLog: boolean;
   readonly clock: Clock;
   readonly log: Logger;
@@ -106,6 +109,7 @@ function createDispatcher(
     const route = path.startsWith(api) ? parseRoute(path.slice(api.length)) : undefined;
     if (route === undefined) throw new RegistryError({ code: 'PATH_UNKNOWN' });
     countRequest(exchange, route.kind, method);
+    assertServing(deps.health, route.kind);
     await authorize(exchange, route, access.controller, context.links);
     // The table's type ties each kind to its handlers, which an index by a union loses.
     const methods = handlers[route.kind] as Readonly<Record<string, Handler<Route['kind']>>>;

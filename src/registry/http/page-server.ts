@@ -7,8 +7,8 @@ export interface Page {
   readonly body: string;
 }
 
-/** A page by its path. */
-export type Pages = Readonly<Record<string, () => Page | Promise<Page>>>;
+/** By path: a page for GET, or what POST does. */
+export type Pages = Readonly<Record<string, (() => Page | Promise<Page>) | { readonly post: () => Page }>>;
 
 export function text(status: number, body: string): Page {
   return { status, contentType: 'text/plain; charset=utf-8', body: `${body}\n` };
@@ -18,17 +18,11 @@ export function json(status: number, value: unknown): Page {
   return { status, contentType: 'application/json', body: JSON.stringify(value) };
 }
 
-/** An internal listener: a few pages, GET and HEAD alone, no authentication. */
+/** An internal listener: a few pages, no authentication. */
 export function createPageServer(pages: Pages, log: Logger): Server {
   return createServer((request, response) => {
     const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
-    const get = request.method === 'GET' || request.method === 'HEAD';
-    const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
-    const answer = async (): Promise<Page> => {
-      if (page === undefined) return text(404, `no such page; there are ${Object.keys(pages).join(' ')}`);
-      return get ? page() : text(405, 'only GET and HEAD');
-    };
-    answer()
+    find(pages, path, request.method ?? 'GET')
       .catch((error: unknown) => {
         log.error({ path, error }, 'internal page failed');
         return text(500, 'failed; the log has the reason');
@@ -39,4 +33,11 @@ export function createPageServer(pages: Pages, log: Logger): Server {
       })
       .catch((error: unknown) => log.error({ path, error }, 'internal page failed'));
   });
+}
+
+async function find(pages: Pages, path: string, method: string): Promise<Page> {
+  const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
+  if (page === undefined) return text(404, `no such page; there are ${Object.keys(pages).join(' ')}`);
+  if (typeof page !== 'function') return method === 'POST' ? page.post() : text(405, 'only POST');
+  return method === 'GET' || method === 'HEAD' ? page() : text(405, 'only GET and HEAD');
 }

@@ -1,33 +1,43 @@
 import { Gauge, type Registry } from 'prom-client';
 import { HEALTH_PATH, METRICS_PATH, READY_PATH, STATUS_PATH } from '../../contract/places.ts';
 import type { StatusDocument } from '../../contract/status-document.ts';
-import type { Clock } from '../../process/clock.ts';
-import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
-import { REGISTRY_ROOT } from '../storage/paths.ts';
+import type { HealthMonitor } from '../health/health-monitor.ts';
 import { json, text, type Page, type Pages } from './page-server.ts';
 
-/** A store that takes longer than this to answer is no good to clients either. */
-const STORE_ANSWERS_WITHIN_MS = 5000;
-
-/** What the operator, the kubelet and Prometheus ask on the status port. */
+/**
+ * What the operator, the kubelet and Prometheus ask on the status port. Ready is who should get clients: a store that
+ * fails does so for all instances, and clients are better told with a 503 than met with a closed port.
+ */
 export function statusPages(deps: {
   readonly status: () => Promise<StatusDocument>;
-  readonly driver: StorageDriver;
-  readonly clock: Clock;
+  readonly health: HealthMonitor;
   readonly metricsPage: () => Promise<Page>;
   /** True from SIGTERM on: no new clients, please. */
   readonly draining: () => boolean;
 }): Pages {
   return {
     [HEALTH_PATH]: () => text(200, 'ok'),
-    [READY_PATH]: async () => {
+    [READY_PATH]: () => {
       if (deps.draining()) return text(503, 'shutting down');
-      const problem = await storeProblem(deps.driver, deps.clock);
-      return problem === undefined ? text(200, 'ok') : text(503, `storage: ${problem}`);
+      return deps.health.concerns().has('instance') ? text(503, 'out of service') : text(200, 'ok');
     },
     [STATUS_PATH]: async () => json(200, await deps.status()),
     [METRICS_PATH]: deps.metricsPage,
   };
+}
+
+/** docker distribution's pages about health, on the debug listener. */
+export function debugPages(health: HealthMonitor): Pages {
+  return {
+    '/debug/health': () => json(health.isWell ? 200 : 503, health.failures()),
+    '/debug/health/down': { post: () => setInService(health, false) },
+    '/debug/health/up': { post: () => setInService(health, true) },
+  };
+}
+
+function setInService(health: HealthMonitor, inService: boolean): Page {
+  health.setInService(inService);
+  return json(200, health.failures());
 }
 
 /** Metrics of `registry`, and facts of the status document as metrics, looked up when Prometheus asks. */
@@ -69,18 +79,3 @@ const statusMetrics: readonly (readonly [
     ({ certificate }) => certificate && Date.parse(certificate.notAfter) / 1000,
   ],
 ];
-
-async function storeProblem(driver: StorageDriver, clock: Clock): Promise<string | undefined> {
-  const late = new AbortController();
-  try {
-    return await Promise.race([
-      driver.stat(REGISTRY_ROOT).then(() => undefined),
-      clock.sleep(STORE_ANSWERS_WITHIN_MS, late.signal).then(() => 'no answer'),
-    ]);
-  } catch (error) {
-    if (error instanceof PathNotFoundError) return undefined; // nothing was pushed yet
-    return error instanceof Error ? error.message : String(error);
-  } finally {
-    late.abort();
-  }
-}
