@@ -65,7 +65,8 @@ export class Notifications implements EventSink {
     this.#deps = deps;
     const { config, settings, host, port } = deps;
     this.#source = { addr: port === undefined ? host : `${host}:${port}`, instanceID: randomUUID() };
-    this.#outbox = deps.outbox === undefined ? undefined : new Outbox(deps.outbox, host, settings.maxpending);
+    this.#outbox =
+      deps.outbox === undefined ? undefined : new Outbox(deps.outbox, this.#source.addr, settings.maxpending);
     const metrics = createNotificationMetrics(deps.metrics, () => this.#waiting());
     this.#endpoints = namedEndpoints(config.endpoints).map(([name, endpoint]) =>
       this.#openEndpoint(name, endpoint, metrics(name)),

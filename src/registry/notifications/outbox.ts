@@ -22,7 +22,7 @@ export class Outbox {
 
   /**
    * @param root made if needed. @param server a name that no other living server uses here and that a restart keeps, such
-   * as the host's. @throws a file system's error
+   * as host and port. @throws a file system's error
    */
   constructor(root: string, server: string, limit: number) {
     this.#root = root;
