@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { EnvHttpProxyAgent, fetch, type Dispatcher } from 'undici';
+import { fetch, type Dispatcher } from 'undici';
 import { parseAddress, type Config } from '../../contract/config/config.ts';
+import { createOutgoing } from '../../process/outgoing.ts';
 import { PathNotFoundError, type StorageDriver } from '../storage/driver.ts';
 import { REGISTRY_ROOT } from '../storage/paths.ts';
 import type { HealthCheck } from './health-monitor.ts';
@@ -20,13 +21,7 @@ export function configuredChecks(
     readonly environment: Readonly<Record<string, string | undefined>>;
   },
 ): readonly HealthCheck[] {
-  const variable = (name: string): string =>
-    deps.environment[name] ?? deps.environment[name.toUpperCase()] ?? '';
-  const dispatcher = new EnvHttpProxyAgent({
-    httpProxy: variable('http_proxy'),
-    httpsProxy: variable('https_proxy'),
-    noProxy: variable('no_proxy'),
-  });
+  const dispatcher = createOutgoing({ environment: deps.environment });
   return [
     ...(storagedriver.enabled ? [storageCheck(storagedriver, deps)] : []),
     ...file.map(fileCheck),
