@@ -8,16 +8,17 @@ import { parseAddress, type Config, type ConfigProblem } from '../contract/confi
 import type { StatusDocument } from '../contract/status-document.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
+import { createOutgoing } from '../process/outgoing.ts';
 import { openAccess, type Access } from './auth/open-access.ts';
 import { configuredChecks } from './health/checks.ts';
 import { HealthMonitor } from './health/health-monitor.ts';
 import { buildApp } from './http/app.ts';
-import { readCertificatePair, type CertificatePair } from './http/certificate-pair.ts';
+import type { CertificatePair } from './http/certificate-pair.ts';
 import { reloadCertificate, type CertificateReload } from './http/certificate-reload.ts';
 import { drain } from './http/drain.ts';
 import { createLinks, type Links } from './http/links.ts';
 import { ListenError } from './http/listen-error.ts';
-import { createListener } from './http/listener.ts';
+import { certificateFiles, listenerFor, openCertificates } from './http/open-listener.ts';
 import { createPageServer, type Pages } from './http/page-server.ts';
 import { createRequestMetrics } from './http/request-metrics.ts';
 import { createMetricsPage, debugPages, statusPages } from './http/status-pages.ts';
@@ -86,9 +87,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   });
   started.defer(() => health.stop());
 
-  const listener = createListener(
-    pair && { pair, minVersion: config.http.tls?.minimumtls === 'tls1.3' ? 'TLSv1.3' : 'TLSv1.2' },
-  );
+  const listener = listenerFor(config.http, pair);
   const links = createLinks({
     prefix: config.http.prefix,
     host: config.http.host,
@@ -155,7 +154,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
 
   await app.ready();
   await listen(app.server, 'http.addr', config.http.addr, config.http.net);
-  started.defer(() => drain(app.server, config.http.draintimeout, { clock, log }));
+  started.defer(() => drain(app.server, config.http.draintimeout, { listener, clock, log }));
   const parts = started.move();
   const server: RegistryServer = {
     address: addressOf(app.server),
@@ -194,9 +193,7 @@ async function openParts(deps: ServerDependencies): Promise<{
       return undefined;
     }
   };
-  const { tls } = config.http;
-  const pair =
-    tls && (await open('http.tls', () => readCertificatePair(tls.certificate ?? '', tls.key ?? '')));
+  const pair = await open('http.tls', () => openCertificates(config.http));
   const access = await openAccess({ config, clock, log, open });
   const driver = await open(`storage.${storageKind(config)}`, () => openStorage(config, deps));
   if (driver === undefined || problems.length > 0) throw new ServerConfigError(problems);
@@ -212,6 +209,7 @@ function createNotifications(deps: ServerDependencies, links: Links): Notificati
   const { rootdirectory } = config.storage.filesystem ?? {};
   const settings = config.stevedore.notifications;
   const outbox = settings.outbox ?? (rootdirectory === undefined ? undefined : rootdirectory + OUTBOX);
+  const dispatcher = createOutgoing({ environment: deps.environment });
   const port = config.http.net === 'tcp' ? parseAddress(config.http.addr)?.port : undefined;
   return new Notifications({
     config: config.notifications,
@@ -224,7 +222,7 @@ function createNotifications(deps: ServerDependencies, links: Links): Notificati
     log,
     metrics,
     random: Math.random,
-    fetch,
+    send: (url, request) => fetch(url, { ...request, dispatcher }),
   });
 }
 
@@ -232,10 +230,10 @@ function followCertificate(
   { config, clock, log }: ServerDependencies,
   first: CertificatePair,
   serve: (pair: CertificatePair) => void,
-): CertificateReload {
-  const certificateFile = config.http.tls?.certificate ?? '';
-  const keyFile = config.http.tls?.key ?? '';
-  return reloadCertificate({ certificateFile, keyFile, first, serve, clock, log });
+): CertificateReload | undefined {
+  const files = certificateFiles(config.http);
+  if (files === undefined) return undefined;
+  return reloadCertificate({ files, first, serve, clock, log });
 }
 
 /** Starts an internal listener, if it has an address. */

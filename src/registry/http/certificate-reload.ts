@@ -2,7 +2,12 @@ import { watch, type FSWatcher } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
-import { CertificatePairError, readCertificatePair, type CertificatePair } from './certificate-pair.ts';
+import {
+  CertificatePairError,
+  readCertificatePair,
+  type CertificateFiles,
+  type CertificatePair,
+} from './certificate-pair.ts';
 
 /** Watching is quick but can miss changes (network file systems, no inotify left), so the files are read as well. */
 const POLL_MS = 5000;
@@ -10,7 +15,7 @@ const POLL_MS = 5000;
 /** A pair is often written as two files: wait until both are there before looking. */
 const SETTLE_MS = 50;
 
-/** Follows the certificate files and hands each new pair that fits to the server. */
+/** Follows the files of certificate, key and client authorities and hands each new pair that fits to the server. */
 export interface CertificateReload {
   /** The pair that new connections get. */
   current(): CertificatePair;
@@ -24,14 +29,13 @@ export interface CertificateReload {
  * @param deps.serve takes a new pair into use: `tls.Server.setSecureContext`, which leaves open connections alone.
  */
 export function reloadCertificate(deps: {
-  readonly certificateFile: string;
-  readonly keyFile: string;
+  readonly files: CertificateFiles;
   readonly first: CertificatePair;
   readonly serve: (pair: CertificatePair) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }): CertificateReload {
-  const { certificateFile, keyFile, clock, log } = deps;
+  const { files, clock, log } = deps;
   const stop = new AbortController();
   let current = deps.first;
   /** Of the last files that were refused. */
@@ -40,15 +44,15 @@ export function reloadCertificate(deps: {
 
   async function read(): Promise<void> {
     try {
-      const pair = await readCertificatePair(certificateFile, keyFile);
+      const pair = await readCertificatePair(files);
       refused = '';
       if (pair.hash === current.hash) return;
       deps.serve(pair);
       current = pair;
-      log.info({ serial: pair.serial, notAfter: pair.notAfter }, 'serving a new certificate');
+      log.info({ serial: pair.serial, notAfter: pair.notAfter }, 'serving new certificates');
     } catch (error) {
       const hash = error instanceof CertificatePairError ? error.hash : String(error);
-      if (hash !== refused) log.warn({ error, serial: current.serial }, 'kept the old certificate');
+      if (hash !== refused) log.warn({ error, serial: current.serial }, 'kept the old certificates');
       refused = hash;
     }
   }
@@ -79,9 +83,9 @@ export function reloadCertificate(deps: {
   }
 
   // Folders, not files: a file that is replaced, or the `..data` link of a Secret volume, would be lost from sight.
-  const watchers = [...new Set([certificateFile, keyFile].map((file) => dirname(file)))].flatMap((folder) =>
-    watchFolder(folder, changed, log),
-  );
+  const watchers = [
+    ...new Set([files.certificate, files.key, ...files.clientCas].map((file) => dirname(file))),
+  ].flatMap((folder) => watchFolder(folder, changed, log));
   keepReading().catch(ignoreStop);
 
   return {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Listener } from './listener.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
 
@@ -12,9 +13,13 @@ const LOOK_EVERY_MS = 50;
 export async function drain(
   server: Server,
   timeout: number,
-  deps: { readonly clock: Clock; readonly log: Logger },
+  deps: {
+    readonly listener: Pick<Listener, 'endIdle' | 'endAll'>;
+    readonly clock: Clock;
+    readonly log: Logger;
+  },
 ): Promise<void> {
-  const { clock, log } = deps;
+  const { listener, clock, log } = deps;
   // Who sends one more request on a connection that is open gets its answer, and is told to open another.
   server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
     response.shouldKeepAlive = false;
@@ -28,12 +33,12 @@ export async function drain(
   });
   const deadline = clock.monotonic() + timeout;
   for (;;) {
-    server.closeIdleConnections();
+    listener.endIdle();
     await Promise.race([close, clock.sleep(LOOK_EVERY_MS)]);
     if (closed) return;
     if (clock.monotonic() < deadline) continue;
     log.warn({ timeout }, 'cutting requests that did not end in time');
-    server.closeAllConnections();
+    listener.endAll();
     await close;
     return;
   }

@@ -49,14 +49,18 @@ async function start(
   const [certificateFile, keyFile] = [join(folder, 'tls.crt'), join(folder, 'tls.key')];
   symlinkSync('..data/tls.crt', certificateFile);
   symlinkSync('..data/tls.key', keyFile);
-  const first = await readCertificatePair(certificateFile, keyFile);
-  const listener = createListener({ pair: first, minVersion });
+  const files = { certificate: certificateFile, key: keyFile, clientCas: [] };
+  const first = await readCertificatePair(files);
+  const listener = createListener({
+    tls: { pair: first, minVersion, clientAuth: 'require-and-verify-client-cert' },
+    http2: true,
+  });
   const server = listener.create((_request, response) => response.end('ok'));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { log, records } = logSink();
   const serve = listener.serve.bind(listener);
-  const reload = reloadCertificate({ certificateFile, keyFile, first, serve, clock, log });
+  const reload = reloadCertificate({ files, first, serve, clock, log });
   const port = (server.address() as AddressInfo).port; // a TCP server has one
   t.after(() => {
     reload.stop();
