@@ -83,7 +83,6 @@ export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>>
   'storage.oss': 'refused',
   'storage.s3': 'refused',
   'storage.s3aws': 'refused',
-  'storage.swift': 'refused',
   'storage.redirect': 'ignored',
   'storage.tag': 'ignored',
   'storage.maintenance.uploadpurging': 'ignored',

@@ -1,4 +1,5 @@
 import type { ObjectField } from './fields.ts';
+import { swiftSection } from './swift-section.ts';
 
 /** `storage`: the driver, and what concerns all of them. */
 export const storageSection = {
@@ -26,6 +27,7 @@ export const storageSection = {
         },
       },
     },
+    swift: swiftSection,
     cache: {
       type: 'object',
       aliases: { layerinfo: 'blobdescriptor' },

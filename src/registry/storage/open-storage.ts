@@ -11,7 +11,7 @@ export interface StorageDependencies {
 }
 
 /** Which storage driver a configuration names. */
-export type StorageKind = 'filesystem';
+export type StorageKind = 'filesystem' | 'swift';
 
 /** The one driver that is configured: parseConfig has seen to it that there is one. */
 export function storageKind(config: Config): StorageKind {
@@ -34,6 +34,10 @@ const openers: { readonly [K in StorageKind]: Open } = {
   async filesystem({ filesystem }, { log }) {
     const { createFilesystemDriver } = await import('./filesystem/filesystem-driver.ts');
     return createFilesystemDriver({ root: required(filesystem).rootdirectory, log });
+  },
+  async swift({ swift }, deps) {
+    const { openSwift } = await import('./swift/open-swift.ts');
+    return openSwift(required(swift), deps);
   },
 };
 

@@ -146,7 +146,8 @@ class ObjectDriver implements StorageDriver {
     const source = this.#key(file.from);
     const kept = file.keepExisting ? await this.#store.head(target) : undefined;
     if (kept && kept.size === (await this.#store.head(source))?.size) return;
-    if (!(await this.#store.copy(source, target))) throw new PathNotFoundError(file.from);
+    const shown = await (this.#store.move?.(source, target) ?? this.#store.copy(source, target));
+    if (!shown) throw new PathNotFoundError(file.from);
   }
 
   async #keysBelow(key: string): Promise<readonly string[]> {

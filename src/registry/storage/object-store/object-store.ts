@@ -16,6 +16,11 @@ export interface ObjectStore {
   put(key: string, content: Uint8Array): Promise<void>;
   /** Copies within the store, whatever the size. @returns false when `from` does not exist. */
   copy(from: string, to: string): Promise<boolean>;
+  /**
+   * As `copy` and `delete` of a sealed object, for stores that can give it another name and leave its bytes where they are.
+   * When it fails the object may be gone from both. @returns false when `from` does not exist.
+   */
+  move?(from: string, to: string): Promise<boolean>;
   /** Removes objects, however many, and the parts that large ones are made of. Those that do not exist are no error. */
   delete(keys: readonly string[]): Promise<void>;
   /**
