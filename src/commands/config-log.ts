@@ -1,5 +1,3 @@
-import type { Config } from '../contract/config/config.ts';
-import { textLines } from '../process/log-text.ts';
 import { createLogger, type Logger } from '../process/logger.ts';
 import type { LoadedConfig } from './config-file.ts';
 
@@ -7,24 +5,19 @@ import type { LoadedConfig } from './config-file.ts';
 export function openLog(
   { config, warnings, notices }: LoadedConfig,
   stderr: NodeJS.WritableStream,
-  fields: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, string>> = {},
 ): Logger {
-  const log = createConfiguredLogger(config, stderr, fields);
+  const { level, formatter, fields, reportcaller } = config.log;
+  const log = createLogger({
+    level,
+    formatter,
+    fields: { ...fields, ...more },
+    reportCaller: reportcaller,
+    // Text is for people; JSON goes past the stream, so that a line written before a crash is there.
+    ...(formatter === 'text' && { destination: stderr }),
+  });
   for (const { path, message } of [...warnings, ...notices]) {
     log.warn({ path, problem: message }, 'configuration');
   }
   return log;
-}
-
-function createConfiguredLogger(
-  { log: { level, formatter, fields } }: Config,
-  stderr: NodeJS.WritableStream,
-  more: Readonly<Record<string, string>>,
-): Logger {
-  return createLogger({
-    level,
-    fields: { ...fields, ...more },
-    // Text is for people; JSON goes past the stream, so that a line written before a crash is there.
-    ...(formatter === 'text' && { destination: textLines(stderr) }),
-  });
 }

@@ -35,6 +35,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       clock: systemClock,
       log,
       metrics,
+      stdout: invocation.stdout,
       environment: invocation.environment,
     });
   } catch (error) {

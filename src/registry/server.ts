@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { hostname } from 'node:os';
 import type { Registry as MetricsRegistry } from 'prom-client';
-import { fetch } from 'undici';
 import { parseAddress, type Config, type ConfigProblem } from '../contract/config/config.ts';
 import type { StatusDocument } from '../contract/status-document.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
-import { createOutgoing } from '../process/outgoing.ts';
 import { openAccess, type Access } from './auth/open-access.ts';
+import type { DescriptorCache } from './cache/descriptor-cache.ts';
+import { openCache } from './cache/open-cache.ts';
 import { configuredChecks } from './health/checks.ts';
 import { HealthMonitor } from './health/health-monitor.ts';
+import { createAccessLog } from './http/access-log.ts';
 import { buildApp } from './http/app.ts';
 import type { CertificatePair } from './http/certificate-pair.ts';
 import { reloadCertificate, type CertificateReload } from './http/certificate-reload.ts';
@@ -24,7 +24,8 @@ import { createRequestMetrics } from './http/request-metrics.ts';
 import { createMetricsPage, debugPages, statusPages } from './http/status-pages.ts';
 import { ServerLease } from './lease/server-lease.ts';
 import { silentSink } from './notifications/event-sink.ts';
-import { Notifications } from './notifications/notifications.ts';
+import type { Notifications } from './notifications/notifications.ts';
+import { openNotifications } from './notifications/open-notifications.ts';
 import { BlobStore } from './storage/blob-store.ts';
 import type { StorageDriver } from './storage/driver.ts';
 import { ManifestStore } from './storage/manifest-store.ts';
@@ -40,6 +41,8 @@ export interface ServerDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: MetricsRegistry;
+  /** Where a log of requests goes that is text. */
+  readonly stdout: { write(text: string): unknown };
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -68,8 +71,9 @@ export class ServerConfigError extends Error {
  */
 export async function startRegistryServer(deps: ServerDependencies): Promise<RegistryServer> {
   const { config, clock, log } = deps;
-  const { pair, access, driver } = await openParts(deps);
+  const { pair, access, driver, sizes } = await openParts(deps);
   await using started = new AsyncDisposableStack();
+  started.defer(() => sizes.close());
 
   const readOnly = config.storage.maintenance.readonly.enabled;
   const lease = new ServerLease({ driver, clock, log, serverId: randomUUID(), readOnly });
@@ -95,8 +99,8 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
     tls: pair !== undefined,
   });
   const tags = new TagStore({ driver });
-  const blobs = new BlobStore({ driver, clock, log });
-  const notifications = createNotifications(deps, links);
+  const blobs = new BlobStore({ driver, clock, log, sizes });
+  const notifications = openWebhooks(deps, links);
   if (notifications) started.defer(() => notifications.stop());
   const app = buildApp({
     context: {
@@ -115,7 +119,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
     access,
     headers: config.http.headers,
     health,
-    accessLog: !config.log.accesslog.disabled,
+    accessLog: createAccessLog(config.log, { log, clock, stdout: deps.stdout }),
     clock,
     log,
     metrics: createRequestMetrics(deps.metrics),
@@ -182,6 +186,7 @@ async function openParts(deps: ServerDependencies): Promise<{
   readonly pair: CertificatePair | undefined;
   readonly access: Access;
   readonly driver: StorageDriver;
+  readonly sizes: DescriptorCache;
 }> {
   const { config, clock, log } = deps;
   const problems: ConfigProblem[] = [];
@@ -196,34 +201,19 @@ async function openParts(deps: ServerDependencies): Promise<{
   const pair = await open('http.tls', () => openCertificates(config.http));
   const access = await openAccess({ config, clock, log, open });
   const driver = await open(`storage.${storageKind(config)}`, () => openStorage(config, deps));
-  if (driver === undefined || problems.length > 0) throw new ServerConfigError(problems);
-  return { pair, access, driver };
+  const sizes = await open('redis', () => openCache(config, deps));
+  if (driver === undefined || sizes === undefined || problems.length > 0) throw new ServerConfigError(problems);
+  return { pair, access, driver, sizes };
 }
 
-/** Where events wait when storage is a folder: beside what collectors and servers keep there. */
-const OUTBOX = '/docker/registry/stevedore/outbox';
-
-function createNotifications(deps: ServerDependencies, links: Links): Notifications | undefined {
-  const { config, clock, log, metrics } = deps;
-  if (config.notifications.endpoints.every(({ disabled }) => disabled)) return undefined;
-  const { rootdirectory } = config.storage.filesystem ?? {};
-  const settings = config.stevedore.notifications;
-  const outbox = settings.outbox ?? (rootdirectory === undefined ? undefined : rootdirectory + OUTBOX);
-  const dispatcher = createOutgoing({ environment: deps.environment });
-  const port = config.http.net === 'tcp' ? parseAddress(config.http.addr)?.port : undefined;
-  return new Notifications({
-    config: config.notifications,
-    settings,
-    outbox,
-    host: hostname(),
-    port,
-    links,
-    clock,
-    log,
-    metrics,
-    random: Math.random,
-    send: (url, request) => fetch(url, { ...request, dispatcher }),
-  });
+/** @throws ServerConfigError when the outbox cannot be used. */
+function openWebhooks(deps: ServerDependencies, links: Links): Notifications | undefined {
+  try {
+    return openNotifications(deps.config, { ...deps, links });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new ServerConfigError([{ path: 'stevedore.notifications.outbox', message }]);
+  }
 }
 
 function followCertificate(

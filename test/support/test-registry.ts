@@ -15,6 +15,8 @@ export interface TestRegistry {
   readonly statusUrl: string;
   readonly folder: string;
   readonly records: LogRecord[];
+  /** The log of requests where `REGISTRY_LOG_FORMATTER` is `text`; else its lines are records. */
+  readonly accessLines: readonly string[];
 }
 
 /**
@@ -33,6 +35,7 @@ export async function startTestRegistry(
   prepare(folder);
   const text = `
 version: 0.1
+log: {formatter: json}
 storage: {filesystem: {rootdirectory: ${folder}/storage}, delete: {enabled: true}}
 http: {addr: "127.0.0.1:0"}
 stevedore: {status: {addr: "127.0.0.1:0"}}
@@ -43,6 +46,7 @@ stevedore: {status: {addr: "127.0.0.1:0"}}
   const { config, errors } = parseConfig(text, environment);
   if (config === undefined) throw new Error(JSON.stringify(errors));
   const { log, records } = logSink();
+  const accessLines: string[] = [];
   const server = await startRegistryServer({
     config,
     configHash: 'hash',
@@ -51,6 +55,7 @@ stevedore: {status: {addr: "127.0.0.1:0"}}
     clock: systemClock,
     log,
     metrics: new Registry(),
+    stdout: { write: (text) => void accessLines.push(...text.trimEnd().split('\n')) },
   });
   cleanup.defer(() => server.stop());
   const scheme = config.http.tls === undefined ? 'http' : 'https';
@@ -60,5 +65,6 @@ stevedore: {status: {addr: "127.0.0.1:0"}}
     statusUrl: `http://${server.statusAddress}`,
     folder,
     records,
+    accessLines,
   };
 }

@@ -14,17 +14,24 @@ export const logSection = {
     },
     formatter: {
       type: 'string',
-      values: ['text', 'json'],
+      values: ['text', 'json', 'logstash'],
       default: 'text',
-      description: '`text` is `key=value` pairs, `json` is one object a line.',
+      description:
+        '`text` is `key=value` pairs, `json` one object a line, `logstash` one with the names that Logstash wants.',
     },
     fields: { type: 'map', of: 'string', description: 'Fields that every line carries.' },
     accesslog: {
       type: 'object',
-      description: 'One line a request.',
+      description:
+        'One line a request: with `text` in the combined format of Apache on standard output, else among the other lines.',
       fields: {
         disabled: { type: 'boolean', default: false, description: 'Leaves the access lines out.' },
       },
+    },
+    reportcaller: {
+      type: 'boolean',
+      default: false,
+      description: 'Adds to each line where in the program it was written, as `file` and `func`.',
     },
     hooks: {
       type: 'obsolete',

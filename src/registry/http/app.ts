@@ -14,6 +14,7 @@ import { RegistryError } from '../errors.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import { assertServing } from '../health/serving.ts';
 import { authorize } from './access.ts';
+import type { AccessLog } from './access-log.ts';
 import { deleteBlob, getBlob } from './blobs.ts';
 import { answerError } from './error-response.ts';
 import { Exchange } from './exchange.ts';
@@ -31,7 +32,7 @@ export interface AppDependencies {
   /** `http.headers`: added to every answer. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
   readonly health: HealthMonitor;
-  readonly accessLog: boolean;
+  readonly accessLog: AccessLog | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: RequestMetrics;
@@ -95,7 +96,7 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
 function createDispatcher(
   deps: AppDependencies,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { context, access, clock, log, metrics } = deps;
+  const { context, access, accessLog, clock, log, metrics } = deps;
   const api = `${context.links.prefix}/v2/`;
   const headers: OutgoingHttpHeaders = Object.freeze({
     'docker-distribution-api-version': 'registry/2.0',
@@ -133,24 +134,9 @@ function createDispatcher(
     const [path, search] = mark === -1 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)];
     const method = request.method ?? 'GET';
     const exchange = new Exchange({ request, response, requestId: randomUUID(), search, headers });
-    if (deps.accessLog) {
-      const remote = request.socket.remoteAddress;
-      response.once('close', () => {
-        log.info(
-          {
-            requestId: exchange.requestId,
-            method,
-            url,
-            status: exchange.status,
-            bytes: exchange.sentBytes,
-            milliseconds: Math.round((clock.monotonic() - began) * 1000) / 1000,
-            remote,
-            user: exchange.user,
-            userAgent: request.headers['user-agent'],
-          },
-          'request',
-        );
-      });
+    if (accessLog !== undefined) {
+      const peer = request.socket.remoteAddress;
+      response.once('close', () => accessLog(exchange, { peer, milliseconds: clock.monotonic() - began }));
     }
     handle(exchange, path, method)
       .catch((error: unknown) => answerError(exchange, error, log))
