@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Registry } from 'prom-client';
+import { createRequestMetrics } from '../../../../src/registry/http/request-metrics.ts';
+
+describe('metrics of requests', () => {
+  const registry = new Registry();
+  const metrics = createRequestMetrics(registry);
+  for (const seconds of [0.001, 0.005, 0.3, 20]) {
+    metrics.begin('manifest');
+    metrics.end('manifest', 'GET', seconds > 1 ? 404 : 200, seconds);
+  }
+  metrics.begin('upload');
+
+  /** Looked at twice: asking must not change anything. */
+  const lines = async (): Promise<string[]> => {
+    await registry.metrics();
+    return (await registry.metrics()).split('\n').filter((line) => line.startsWith('registry_http'));
+  };
+
+  test('count by handler, method and status, under the names of distribution', async () => {
+    const counts = (await lines()).filter((line) => line.startsWith('registry_http_requests_total'));
+    assert.deepEqual(counts, [
+      'registry_http_requests_total{handler="manifest",method="get",code="200"} 3',
+      'registry_http_requests_total{handler="manifest",method="get",code="404"} 1',
+    ]);
+  });
+
+  test('tell what is in progress', async () => {
+    const running = (await lines()).filter((line) => line.startsWith('registry_http_in_flight'));
+    assert.deepEqual(running, [
+      'registry_http_in_flight_requests{handler="manifest"} 0',
+      'registry_http_in_flight_requests{handler="blob_upload_chunk"} 1',
+    ]);
+  });
+
+  test('put durations into buckets that each hold those before them', async () => {
+    const text = (await lines()).join('\n');
+    for (const [bound, count] of [
+      ['0.005', 2],
+      ['0.01', 2],
+      ['0.5', 3],
+      ['10', 3],
+      ['+Inf', 4],
+    ] as const) {
+      assert.ok(text.includes(`_bucket{handler="manifest",method="get",le="${bound}"} ${count}\n`), text);
+    }
+    assert.match(text, /_count\{handler="manifest",method="get"\} 4$/m);
+    assert.match(text, /_sum\{handler="manifest",method="get"\} 20\.306$/m);
+  });
+});
