@@ -45,8 +45,9 @@ test('with json a request is one record among the others', async (t) => {
   const { url, accessLines, records } = await start(t, {});
   await ask(`${url}/v2/?a=b`, { ...ann, 'user-agent': 'docker' });
   await waitFor(() => records.some(({ message }) => message === 'request'));
-  const { time, requestId, milliseconds, ...rest } =
-    records.find(({ message }) => message === 'request') ?? {};
+  const record = records.find(({ message }) => message === 'request');
+  assert.ok(record);
+  const { time, requestId, milliseconds, ...rest } = record;
   assert.match(`${String(time)} ${String(requestId)} ${String(milliseconds)}`, /Z [0-9a-f-]{36} [\d.]+$/);
   assert.deepEqual(rest, {
     level: 'info',
