@@ -21,7 +21,9 @@ import { ListenError } from './http/listen-error.ts';
 import { certificateFiles, listenerFor, openCertificates } from './http/open-listener.ts';
 import { createPageServer, type Pages } from './http/page-server.ts';
 import { createRequestMetrics } from './http/request-metrics.ts';
+import { StalledBodies } from './http/stalled-bodies.ts';
 import { createMetricsPage, debugPages, statusPages } from './http/status-pages.ts';
+import { UploadLimit } from './http/upload-limit.ts';
 import { ServerLease } from './lease/server-lease.ts';
 import { silentSink } from './notifications/event-sink.ts';
 import type { Notifications } from './notifications/notifications.ts';
@@ -102,6 +104,8 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   const blobs = new BlobStore({ driver, clock, log, sizes });
   const notifications = openWebhooks(deps, links);
   if (notifications) started.defer(() => notifications.stop());
+  const bodies = new StalledBodies({ timeout: config.stevedore.limits.idletimeout, clock, log });
+  started.defer(() => bodies.stop());
   const app = buildApp({
     context: {
       driver,
@@ -117,6 +121,8 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
       tagsMaxPage: config.tags.maxtags,
     },
     access,
+    uploads: new UploadLimit(config.stevedore.limits.uploads),
+    bodies,
     headers: config.http.headers,
     health,
     accessLog: createAccessLog(config.log, { log, clock, stdout: deps.stdout }),
@@ -202,7 +208,8 @@ async function openParts(deps: ServerDependencies): Promise<{
   const access = await openAccess({ config, clock, log, open });
   const driver = await open(`storage.${storageKind(config)}`, () => openStorage(config, deps));
   const sizes = await open('redis', () => openCache(config, deps));
-  if (driver === undefined || sizes === undefined || problems.length > 0) throw new ServerConfigError(problems);
+  if (driver === undefined || sizes === undefined || problems.length > 0)
+    throw new ServerConfigError(problems);
   return { pair, access, driver, sizes };
 }
 

@@ -13,7 +13,10 @@ export async function getBlob(
 ): Promise<void> {
   const { repository, digest } = route;
   const { request } = exchange;
-  const blob = await context.blobs.stat(repository, digest);
+  // A pusher who is told by HEAD that a blob exists leaves it out, so that answer comes from the store alone.
+  const blob = await (request.method === 'HEAD'
+    ? context.blobs.stat(repository, digest)
+    : context.blobs.find(repository, digest));
   if (blob === undefined) throw new RegistryError({ code: 'BLOB_UNKNOWN', detail: { digest } });
   const pulled = (): void => context.events.record(exchange, { action: 'pull', repository, blob });
   const etag = `"${digest}"`;
@@ -25,8 +28,10 @@ export async function getBlob(
     'content-type': 'application/octet-stream',
   };
   if (request.method === 'HEAD') {
-    // Whoever asks whether a blob is there may leave it out of a push: let it count as young from now on.
-    await context.blobs.refresh(repository, digest, blob, context.gate);
+    // A pusher who asks whether a blob is there may leave it out: let it count as young from now on.
+    if (exchange.grant.permits(repository, 'push')) {
+      await context.blobs.refresh(repository, digest, blob, context.gate);
+    }
     pulled();
     exchange.begin(200, { ...headers, 'content-length': blob.size });
     exchange.response.end();
@@ -85,7 +90,7 @@ async function sendContent(exchange: Exchange, content: AsyncIterable<Uint8Array
   const closed = (): void => settle?.(new ClientGoneError());
   response.once('close', closed);
   for await (const chunk of content) {
-    if (response.destroyed) throw new ClientGoneError();
+    if (exchange.clientIsGone) throw new ClientGoneError();
     await new Promise<void>((resolve, reject) => {
       settle = (error) => (error ? reject(error) : resolve());
       response.write(chunk, settle);

@@ -1,11 +1,12 @@
-import type { Digest } from '../../oci/digest.ts';
+import { digestAlgorithm, type Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
+import { noCache, type DescriptorCache } from '../cache/descriptor-cache.ts';
 import { RegistryError } from '../errors.ts';
 import type { WriteGate, WritePermit } from '../lease/write-gate.ts';
 import { findBlobData } from './blob-data.ts';
-import type { ByteRange, StorageDriver } from './driver.ts';
+import { PathNotFoundError, type ByteRange, type StorageDriver } from './driver.ts';
 import { findLink, linkContent } from './links.ts';
 import { blobDataPath, layerLinkPath } from './paths.ts';
 import { forgetTrash } from './trash.ts';
@@ -27,8 +28,17 @@ export class BlobStore {
   readonly #clock: Clock;
   readonly #log: Logger;
 
-  constructor(deps: { readonly driver: StorageDriver; readonly clock: Clock; readonly log: Logger }) {
+  readonly #sizes: DescriptorCache;
+
+  constructor(deps: {
+    readonly driver: StorageDriver;
+    readonly clock: Clock;
+    readonly log: Logger;
+    /** Without it the store is asked each time. */
+    readonly sizes?: DescriptorCache;
+  }) {
     this.#driver = deps.driver;
+    this.#sizes = deps.sizes ?? noCache;
     this.#clock = deps.clock;
     this.#log = deps.log;
   }
@@ -44,9 +54,38 @@ export class BlobStore {
     return size === undefined ? undefined : { size, digest: link.canonical, linkedAt: link.linkedAt };
   }
 
-  /** Bytes of a blob that stat found. The caller iterates, or the file stays open. @throws PathNotFoundError */
+  /**
+   * As `stat`, for a reader, who is handed the bytes next: the data is not looked at when its size is known. Never for
+   * somebody who may push: "it is there" must be true then.
+   */
+  async find(repository: RepositoryName, digest: Digest): Promise<BlobStat | undefined> {
+    const path = layerLinkPath(repository, digest);
+    const cached = digestAlgorithm(digest) === 'sha256' ? this.#sizes.get(digest) : undefined;
+    const link = await findLink(this.#driver, path, digest);
+    if (link === undefined) return undefined;
+    const { canonical, linkedAt } = link;
+    const known = await (cached ?? this.#sizes.get(canonical));
+    if (known !== undefined) return { size: known, digest: canonical, linkedAt };
+    const size = await findBlobData(this.#driver, canonical);
+    if (size === undefined) return undefined;
+    void this.#sizes.set(canonical, size);
+    return { size, digest: canonical, linkedAt };
+  }
+
+  /**
+   * Bytes of a blob that `stat` or `find` found. The caller iterates, or the file stays open.
+   * @throws RegistryError BLOB_UNKNOWN when the data is gone.
+   */
   async read(canonical: Digest, range?: ByteRange): Promise<AsyncIterable<Uint8Array>> {
-    return this.#driver.read(blobDataPath(canonical), range);
+    const path = blobDataPath(canonical);
+    try {
+      return await this.#driver.read(path, range);
+    } catch (error) {
+      if (!(error instanceof PathNotFoundError)) throw error;
+      await this.#sizes.delete(canonical);
+      if ((await findBlobData(this.#driver, canonical)) !== undefined) return this.#driver.read(path, range);
+      throw new RegistryError({ code: 'BLOB_UNKNOWN', detail: { digest: canonical } }, { cause: error });
+    }
   }
 
   /** Takes the blob out of the repository. The bytes stay for a collector. @throws RegistryError BLOB_UNKNOWN */
