@@ -5,6 +5,7 @@ import type { Need, RepositoryAction } from '../auth/need.ts';
 import type { Caller } from '../auth/provider.ts';
 import type { Exchange } from './exchange.ts';
 import type { Links } from './links.ts';
+import { requestedHost } from './request-target.ts';
 import type { Route } from './route.ts';
 
 /**
@@ -35,7 +36,7 @@ export function callerOf(exchange: Exchange, links: Links): Caller {
     get signal() {
       return exchange.signal;
     },
-    host: headers.host,
+    host: requestedHost(request),
     forwardedProto: headers['x-forwarded-proto']?.toString(),
     apiUrl: (path) => links.absolute(request, `${links.prefix}/v2/${path}`),
   };

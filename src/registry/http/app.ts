@@ -16,19 +16,24 @@ import { assertServing } from '../health/serving.ts';
 import { authorize } from './access.ts';
 import type { AccessLog } from './access-log.ts';
 import { deleteBlob, getBlob } from './blobs.ts';
-import { answerError } from './error-response.ts';
+import { answerClientError, answerError } from './error-response.ts';
 import { Exchange } from './exchange.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { listCatalog, listTags } from './listings.ts';
 import { deleteManifest, getManifest, getReferrers, putManifest } from './manifests.ts';
 import type { RequestMetrics } from './request-metrics.ts';
+import { readTarget } from './request-target.ts';
 import { parseRoute, type Route, type RouteOf } from './route.ts';
+import type { StalledBodies } from './stalled-bodies.ts';
 import { giveToken } from './token-endpoint.ts';
+import type { UploadLimit } from './upload-limit.ts';
 import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './uploads.ts';
 
 export interface AppDependencies {
   readonly context: HandlerContext;
   readonly access: Pick<Access, 'controller' | 'tokens'>;
+  readonly uploads: UploadLimit;
+  readonly bodies: StalledBodies;
   /** `http.headers`: added to every answer. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
   readonly health: HealthMonitor;
@@ -71,6 +76,7 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
     bodyLimit: Number.MAX_SAFE_INTEGER,
     // While the server drains, requests on connections that are open are still answered.
     return503OnClosing: false,
+    clientErrorHandler: answerClientError,
     routerOptions: { maxParamLength: LONGEST_PATH },
     frameworkErrors: (_error, request, reply) => {
       void reply.hijack();
@@ -96,7 +102,7 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
 function createDispatcher(
   deps: AppDependencies,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { context, access, accessLog, clock, log, metrics } = deps;
+  const { context, access, accessLog, bodies, clock, log, metrics } = deps;
   const api = `${context.links.prefix}/v2/`;
   const headers: OutgoingHttpHeaders = Object.freeze({
     'docker-distribution-api-version': 'registry/2.0',
@@ -116,6 +122,8 @@ function createDispatcher(
     const methods = handlers[route.kind] as Readonly<Record<string, Handler<Route['kind']>>>;
     const handler = methods[method === 'HEAD' ? 'GET' : method];
     if (handler === undefined) throw unsupportedMethod(Object.keys(methods));
+    if (exchange.hasBody || route.kind === 'blob') bodies.watch(exchange);
+    using _place = exchange.hasBody ? deps.uploads.enter() : undefined;
     await handler(exchange, route, context);
   }
 
@@ -129,9 +137,7 @@ function createDispatcher(
 
   return (request, response) => {
     const began = clock.monotonic();
-    const url = request.url ?? '/';
-    const mark = url.indexOf('?');
-    const [path, search] = mark === -1 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)];
+    const { path, search } = readTarget(request);
     const method = request.method ?? 'GET';
     const exchange = new Exchange({ request, response, requestId: randomUUID(), search, headers });
     if (accessLog !== undefined) {
@@ -142,7 +148,7 @@ function createDispatcher(
       .catch((error: unknown) => answerError(exchange, error, log))
       .catch((error: unknown) => {
         // What cannot even be told must not end the process.
-        log.error({ requestId: exchange.requestId, method, url, error }, 'an error could not be answered');
+        log.error({ requestId: exchange.requestId, method, path, error }, 'an error could not be answered');
         response.destroy();
       });
   };

@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
 import type { Grant } from '../auth/access-controller.ts';
 
 /** One request and its answer, as the handlers see them. */
@@ -10,6 +11,7 @@ export class Exchange {
   grant: Grant = { user: undefined, permits: () => true };
   /** Bytes of the answer's body. */
   sentBytes = 0;
+  #closed = false;
   readonly #search: string;
   readonly #headers: OutgoingHttpHeaders;
   #query: URLSearchParams | undefined;
@@ -28,6 +30,10 @@ export class Exchange {
     this.requestId = options.requestId;
     this.#search = options.search;
     this.#headers = options.headers;
+    // In HTTP/2 the connection outlives its requests, and an answer does not know that it was destroyed.
+    this.response.once('close', () => {
+      this.#closed = true;
+    });
   }
 
   /** Who asks, once that is known. */
@@ -37,6 +43,17 @@ export class Exchange {
 
   get query(): URLSearchParams {
     return (this.#query ??= new URLSearchParams(this.#search));
+  }
+
+  /** Whether a body comes with the request. */
+  get hasBody(): boolean {
+    const { headers } = this.request;
+    if (headers['content-length'] !== undefined) return Number(headers['content-length']) > 0;
+    // HTTP/2 needs no header to say so.
+    return (
+      headers['transfer-encoding'] !== undefined ||
+      (isHttp2(this.request) && !this.request.stream.endAfterHeaders)
+    );
   }
 
   /** Aborted when the client goes away before it has its answer. */
@@ -58,7 +75,8 @@ export class Exchange {
   }
 
   get clientIsGone(): boolean {
-    return (this.response.destroyed || this.request.socket.destroyed) && !this.response.writableFinished;
+    const { response, request } = this;
+    return (this.#closed || response.destroyed || request.socket.destroyed) && !response.writableFinished;
   }
 
   /** Begins an answer whose body follows piece by piece. */
@@ -78,6 +96,11 @@ export class Exchange {
   answerJson(status: number, value: unknown, headers: OutgoingHttpHeaders = {}): void {
     this.answer(status, { 'content-type': 'application/json', ...headers }, JSON.stringify(value));
   }
+}
+
+/** Requests of HTTP/2 come in the shape of those of HTTP/1.1, with more in it. */
+function isHttp2(request: IncomingMessage): request is IncomingMessage & Pick<Http2ServerRequest, 'stream'> {
+  return request.httpVersionMajor === 2;
 }
 
 /** The client closed the connection: nobody is there to be told. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
+import { requestedHost } from './request-target.ts';
 
 /** Makes the paths of the API, and URLs for Location headers. */
 export interface Links {
@@ -43,7 +44,7 @@ function requestBase(request: IncomingMessage, scheme: string): string {
   const { headers } = request;
   const forwarded = first(headers['forwarded']);
   const proto = parameter(forwarded, 'proto') ?? first(headers['x-forwarded-proto']) ?? scheme;
-  const host = parameter(forwarded, 'host') ?? first(headers['x-forwarded-host']) ?? headers.host;
+  const host = parameter(forwarded, 'host') ?? first(headers['x-forwarded-host']) ?? requestedHost(request);
   // Whatever a client sends ends up in its own Location header only, but must not break it.
   if (host === undefined || !/^[A-Za-z0-9._~\-:[\]]+$/.test(host) || !/^https?$/i.test(proto)) return '';
   return `${proto.toLowerCase()}://${host}`;

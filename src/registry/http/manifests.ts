@@ -5,6 +5,7 @@ import { bareMediaType, mediaTypes } from '../../oci/media-type.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
 import { RegistryError } from '../errors.ts';
 import { matchesEtag } from './blobs.ts';
+import { writeCondition } from './conditions.ts';
 import type { Exchange } from './exchange.ts';
 import type { HandlerContext } from './handler-context.ts';
 import { requireDeletes } from './require-deletes.ts';
@@ -50,8 +51,11 @@ export async function putManifest(
   const bytes = await readManifest(request);
   const contentType = request.headers['content-type'];
   const mediaType = contentType === undefined ? undefined : bareMediaType(contentType);
+  // For a digest there is nothing to rule out: it always names the same bytes.
+  const condition = digest === undefined ? writeCondition(request.headers) : undefined;
+  condition?.(await context.tags.resolve(repository, reference as Tag)); // no digest, so a tag
   using permit = await context.gate.begin('manifest', exchange.signal);
-  const content = { bytes, mediaType, ...(digest && { digest }), tags };
+  const content = { bytes, mediaType, ...(digest && { digest }), tags, ...(condition && { condition }) };
   const stored = await context.manifests.put(repository, content, permit);
   const manifest = { ...stored, bytes };
   for (const tag of tags.length > 0 ? tags : [undefined]) {

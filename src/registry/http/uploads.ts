@@ -69,7 +69,7 @@ export async function putUpload(
   const digest = requireDigest(exchange.query.get('digest'));
   const upload = await context.uploads.find(route.repository, route.id);
   using permit = await context.gate.begin('upload', exchange.signal);
-  if (hasBody(exchange)) await append(exchange, upload, permit, route.repository, context);
+  if (exchange.hasBody) await append(exchange, upload, permit, route.repository, context);
   await commit(exchange, upload, digest, permit, route.repository, context);
 }
 
@@ -145,11 +145,6 @@ function expectation(
 function readableRepository(exchange: Exchange, text: string): RepositoryName | undefined {
   const name = parseRepositoryName(text);
   return name !== undefined && exchange.grant.permits(name, 'pull') ? name : undefined;
-}
-
-function hasBody(exchange: Exchange): boolean {
-  const { headers } = exchange.request;
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 function answerUpload(

@@ -10,6 +10,7 @@ import { isManifestMediaType } from '../../oci/media-type.ts';
 import { isNonDistributable } from '../../oci/non-distributable.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
+import { KeyedLock } from '../../process/keyed-lock.ts';
 import type { Logger } from '../../process/logger.ts';
 import { RegistryError, type ErrorItem } from '../errors.ts';
 import type { WritePermit } from '../lease/write-gate.ts';
@@ -39,6 +40,8 @@ export interface NewManifest {
   /** What the client says that it is; sha512 allowed. */
   readonly digest?: Digest;
   readonly tags: readonly Tag[];
+  /** Throws for a digest that the tags must not point at now. Other processes may move a tag while it is looked at. */
+  readonly condition?: (current: Digest | undefined) => void;
 }
 
 /**
@@ -52,6 +55,7 @@ export class ManifestStore {
   readonly #tags: TagStore;
   readonly #contents: ManifestContents;
   readonly #referrers: Referrers;
+  readonly #tagWrites = new KeyedLock();
 
   constructor(deps: {
     readonly driver: StorageDriver;
@@ -92,8 +96,8 @@ export class ManifestStore {
     const canonical = digestOf(content.bytes);
     const digest = content.digest ?? canonical;
     assertDigest(content.bytes, digest);
-    const { bytes, tags } = content;
-    const write: NewWrite = { repository, manifest, bytes, tags, canonical, digest, permit };
+    const { bytes, tags, condition } = content;
+    const write: NewWrite = { repository, manifest, bytes, tags, condition, canonical, digest, permit };
 
     await this.#makeVisible(write);
     this.#contents.keep(canonical, content.bytes);
@@ -170,9 +174,14 @@ export class ManifestStore {
     await this.#driver.publish([data, ...links], () => permit.check());
   }
 
-  async #writeTag({ repository, digest, permit }: NewWrite, tag: Tag): Promise<WrittenTag> {
-    const previous = await this.#tags.resolve(repository, tag);
-    return { tag, previous, stamp: await this.#tags.set(repository, tag, digest, permit) };
+  /** One after the other, so that of two writes with the same condition the second sees what the first has done. */
+  async #writeTag(write: NewWrite, tag: Tag): Promise<WrittenTag> {
+    const { repository, digest, condition, permit } = write;
+    return this.#tagWrites.run(`${repository}:${tag}`, async () => {
+      const previous = await this.#tags.resolve(repository, tag);
+      condition?.(previous);
+      return { tag, previous, stamp: await this.#tags.set(repository, tag, digest, permit) };
+    });
   }
 
   async #putBack({ repository, digest }: NewWrite, written: WrittenTag | undefined): Promise<void> {
@@ -223,6 +232,7 @@ export class ManifestStore {
 }
 
 interface NewWrite {
+  readonly condition: NewManifest['condition'];
   readonly repository: RepositoryName;
   readonly manifest: Manifest;
   readonly bytes: Buffer;
