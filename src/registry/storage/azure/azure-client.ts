@@ -86,7 +86,8 @@ export class AzureClient {
   /** Deletes a blob by a URL that Azure refuses after `endsAt` on its own clock. @returns false when there was none. */
   async deleteUntil(blob: string, endsAt: number): Promise<boolean> {
     const url = await this.signedUrl(blob, { permission: 'd', endsAt, httpsOnly: this.#isHttps });
-    const sent: StoreRequest = { method: 'DELETE', url, headers: { 'x-ms-version': API_VERSION } };
+    const headers = { 'x-ms-version': API_VERSION };
+    const sent: StoreRequest = { method: 'DELETE', url, headers, isAuthorized: true };
     return accept(sent, await this.#http.fetchOnce(sent)) !== undefined;
   }
 
@@ -133,8 +134,6 @@ export class AzureClient {
   }
 
   async #authorize(request: StoreRequest): Promise<StoreRequest> {
-    // A signed URL needs no more.
-    if (request.url.searchParams.has('sig')) return request;
     const { credentials, clock } = this.#options;
     const dated = {
       ...request,

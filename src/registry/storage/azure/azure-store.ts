@@ -1,8 +1,10 @@
 import type { Clock } from '../../../process/clock.ts';
+import type { Logger } from '../../../process/logger.ts';
 import { Semaphore } from '../../../process/semaphore.ts';
 import type { ByteRange, FileWriter } from '../driver.ts';
 import type { ListedObject, ObjectInfo, ObjectStore } from '../object-store/object-store.ts';
 import { PieceWriter } from '../object-store/piece-writer.ts';
+import { RedirectSigner } from '../object-store/redirect-signer.ts';
 import { storeRefusal, type StoreAnswer } from '../object-store/store-client.ts';
 import { elements, elementText } from '../object-store/xml.ts';
 import { errorCode, type AzureClient, type BlobRequest } from './azure-client.ts';
@@ -23,6 +25,7 @@ const REDIRECT_LIFETIME = 20 * 60_000;
 export interface AzureStoreOptions {
   readonly client: AzureClient;
   readonly clock: Clock;
+  readonly log: Logger;
   /** Milliseconds before the n-th look (from 1) at a copy that does not get on; undefined gives up. */
   readonly copyDelay: (look: number) => number | undefined;
   /** In front of each key: docker distribution 2 writes blob names that begin with a slash. */
@@ -37,11 +40,13 @@ export class AzureStore implements ObjectStore {
   readonly name = 'azure';
   readonly #client: AzureClient;
   readonly #options: AzureStoreOptions;
+  readonly #redirects: RedirectSigner;
   /** How many writers gather. */
   #writing = 0;
 
   constructor(options: AzureStoreOptions) {
     this.#client = options.client;
+    this.#redirects = new RedirectSigner(options.log);
     this.#options = options;
   }
 
@@ -145,8 +150,8 @@ export class AzureStore implements ObjectStore {
   /** What writers left are blobs like others, which are listed and deleted. */
   async abandon(): Promise<void> {}
 
-  async redirectUrl(key: string): Promise<string> {
-    return this.#client.readableUrl(this.#blob(key), REDIRECT_LIFETIME);
+  redirectUrl(key: string): Promise<string | undefined> {
+    return this.#redirects.url(() => this.#client.readableUrl(this.#blob(key), REDIRECT_LIFETIME));
   }
 
   async deleteWithin(key: string, milliseconds: number): Promise<boolean> {

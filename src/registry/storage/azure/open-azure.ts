@@ -34,7 +34,7 @@ export async function openAzure(options: AzureOptions, deps: AzureDependencies):
     skipVerify: options.skipverify,
   });
   const keyPrefix = await findKeyPrefix(options.rootdirectory, client, deps);
-  const store = new AzureStore({ client, clock, copyDelay: retryDelay, keyPrefix });
+  const store = new AzureStore({ client, clock, log: deps.log, copyDelay: retryDelay, keyPrefix });
   return createObjectDriver(store, { rootDirectory: options.rootdirectory });
 }
 

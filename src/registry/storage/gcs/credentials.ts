@@ -10,6 +10,8 @@ const SCOPE = 'https://www.googleapis.com/auth/devstorage.full_control';
 /** Of tokens that have to sign as well. */
 const CLOUD_SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 
+const TOKEN_SERVICE = 'https://oauth2.googleapis.com/token';
+
 export interface GcsCredentials {
   readonly token: TokenKeeper;
   /** Absent for identities that cannot sign. */
@@ -81,7 +83,7 @@ export function fileCredentials(file: CredentialFile, deps: CredentialDependenci
 function serviceAccount(file: CredentialFile, { clock, client }: CredentialDependencies): GcsCredentials {
   const email = text(file, 'client_email');
   const key = text(file, 'private_key');
-  const url = new URL(String(file['token_uri'] || 'https://oauth2.googleapis.com/token'));
+  const url = new URL(textIn(file, 'token_uri') ?? TOKEN_SERVICE);
   const sign = async (content: string): Promise<Buffer> => createSign('RSA-SHA256').update(content).sign(key);
   const fetchToken = async (): Promise<AccessToken> => {
     const now = Math.floor(clock.now() / 1000);
@@ -103,7 +105,7 @@ function authorizedUser(file: CredentialFile, { clock, client }: CredentialDepen
     client_secret: text(file, 'client_secret'),
     refresh_token: text(file, 'refresh_token'),
   };
-  const url = new URL(String(file['token_uri'] || 'https://oauth2.googleapis.com/token'));
+  const url = new URL(textIn(file, 'token_uri') ?? TOKEN_SERVICE);
   return { token: new TokenKeeper(() => requestToken(client, url, { form }), clock), signer: undefined };
 }
 
@@ -115,7 +117,7 @@ function externalAccount(file: CredentialFile, deps: CredentialDependencies): Gc
   const { clock, client } = deps;
   const audience = text(file, 'audience');
   const subjectTokenType = text(file, 'subject_token_type');
-  const url = new URL(String(file['token_url'] || 'https://sts.googleapis.com/v1/token'));
+  const url = new URL(textIn(file, 'token_url') ?? 'https://sts.googleapis.com/v1/token');
   const subjectToken = subjectTokenSource(file, deps);
   const exchange = new TokenKeeper(async () => {
     const form = {
@@ -128,8 +130,8 @@ function externalAccount(file: CredentialFile, deps: CredentialDependencies): Gc
     };
     return requestToken(client, url, { form });
   }, clock);
-  const impersonation = file['service_account_impersonation_url'];
-  if (typeof impersonation !== 'string') return { token: exchange, signer: undefined };
+  const impersonation = textIn(file, 'service_account_impersonation_url');
+  if (impersonation === undefined) return { token: exchange, signer: undefined };
   const token = new TokenKeeper(() => impersonate(new URL(impersonation), exchange, deps), clock);
   const email = /serviceAccounts\/([^/:]+):/.exec(impersonation)?.[1];
   const signer = email === undefined ? undefined : remoteSigner(async () => email, token, deps);
@@ -161,12 +163,16 @@ function subjectTokenSource(file: CredentialFile, { client }: CredentialDependen
   const format = record(source['format']);
   const extract = (content: string, place: string): string => {
     if (format['type'] !== 'json') return content.trim();
-    const found = parseCredentialFile(content, place)[String(format['subject_token_field_name'])];
-    if (typeof found === 'string') return found;
+    const found = textIn(
+      parseCredentialFile(content, place),
+      textIn(format, 'subject_token_field_name') ?? '',
+    );
+    if (found !== undefined) return found;
     throw refusedToken(place, 'there is no subject token in it');
   };
-  const { file: path, url } = source;
-  if (typeof path === 'string') {
+  const path = textIn(source, 'file');
+  const url = textIn(source, 'url');
+  if (path !== undefined) {
     return async () => {
       const content = await readFile(path, 'utf8').catch((error: unknown) => {
         throw refusedToken(path, `the subject token cannot be read: ${String(error)}`);
@@ -174,7 +180,7 @@ function subjectTokenSource(file: CredentialFile, { client }: CredentialDependen
       return extract(content, path);
     };
   }
-  if (typeof url !== 'string') {
+  if (url === undefined) {
     throw new Error(
       'credential_source of external_account must have a file or a url: others are not supported',
     );
@@ -229,9 +235,14 @@ function remoteSigner(
 }
 
 function text(file: CredentialFile, name: string): string {
+  const value = textIn(file, name);
+  if (value === undefined) throw new Error(`the Google credentials lack ${name}`);
+  return value;
+}
+
+function textIn(file: CredentialFile, name: string): string | undefined {
   const value = file[name];
-  if (typeof value === 'string' && value !== '') return value;
-  throw new Error(`the Google credentials lack ${name}`);
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 function record(value: unknown): CredentialFile {

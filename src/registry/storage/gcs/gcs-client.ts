@@ -64,7 +64,12 @@ export class GcsClient {
    */
   async fetchSession(address: string, request: GcsRequest): Promise<StoreAnswer | undefined> {
     const url = this.#sessionUrl(address);
-    const sent: StoreRequest = { ...request, url, headers: { ...request.headers } };
+    const sent: StoreRequest = {
+      ...request,
+      url,
+      headers: this.#headers(request.headers),
+      isAuthorized: true,
+    };
     const answer = await this.#limit.run(() => this.#http.fetch(sent));
     if (answer.status === 308) return answer;
     return answer.status === 410 ? undefined : accept(sent, answer);
@@ -81,7 +86,7 @@ export class GcsClient {
     const seconds = Math.floor((milliseconds + (now % 1000)) / 1000);
     if (seconds < 1) throw new Error('there is no time left to delete an object');
     const url = new URL(await this.#signedUrl(key, { method: 'DELETE', date: now, seconds }));
-    const sent: StoreRequest = { method: 'DELETE', url };
+    const sent: StoreRequest = { method: 'DELETE', url, headers: this.#headers(), isAuthorized: true };
     return accept(sent, await this.#limit.run(() => this.#http.fetchOnce(sent))) !== undefined;
   }
 
@@ -112,10 +117,10 @@ export class GcsClient {
     return signUrl({ ...options, url: this.url(`/${bucket}/${path}`) }, signer);
   }
 
-  #request(path: string, { method, query = {}, headers = {}, body }: GcsRequest): StoreRequest {
+  #request(path: string, { method, query = {}, headers, body }: GcsRequest): StoreRequest {
     const url = this.url(path);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-    return { method, url, headers, ...(body !== undefined && { body }) };
+    return { method, url, headers: this.#headers(headers), ...(body !== undefined && { body }) };
   }
 
   /** What an object of the bucket says; nothing but Google's own hosts may be sent content. */
@@ -126,14 +131,16 @@ export class GcsClient {
     throw new Error('the address of an upload session does not lead to Google Cloud Storage');
   }
 
+  /** With the headers that every request has. */
+  #headers(headers: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+    const { userAgent } = this.#options;
+    return userAgent === undefined ? headers : { ...headers, 'user-agent': userAgent };
+  }
+
   async #authorize(request: StoreRequest): Promise<StoreRequest> {
-    const { token, userAgent } = this.#options;
-    const headers = { ...request.headers, ...(userAgent !== undefined && { 'user-agent': userAgent }) };
-    const { searchParams } = request.url;
-    if (token === undefined || searchParams.has('upload_id') || searchParams.has('X-Goog-Signature')) {
-      return { ...request, headers };
-    }
-    return { ...request, headers: { ...headers, authorization: `Bearer ${await token.get()}` } };
+    const { token } = this.#options;
+    if (token === undefined) return request;
+    return { ...request, headers: { ...request.headers, authorization: `Bearer ${await token.get()}` } };
   }
 }
 

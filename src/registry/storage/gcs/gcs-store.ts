@@ -91,9 +91,9 @@ export class GcsStore implements ObjectStore {
     for (let query = {}; ;) {
       const answer = await this.#client.fetch(path, { method: 'POST', query });
       if (answer === undefined) return false;
-      const { done, rewriteToken } = parse(answer);
-      if (done === true) return true;
-      query = { rewriteToken: String(rewriteToken) };
+      const { done, rewriteToken } = parse(answer) as Rewrite; // as documented
+      if (done) return true;
+      query = { rewriteToken };
     }
   }
 
@@ -176,7 +176,7 @@ export class GcsStore implements ObjectStore {
 
   async #attributes(key: string): Promise<Attributes | undefined> {
     const answer = await this.#client.fetch(this.#client.objectPath(key), { method: 'GET' });
-    return answer && attributes(parse(answer));
+    return answer && attributes(parse(answer) as ObjectResource);
   }
 
   async #unfinished(key: string): Promise<UnfinishedUpload | undefined> {
@@ -250,37 +250,53 @@ type ListedAttributes =
   | ({ readonly kind: 'object'; readonly key: string } & Attributes)
   | { readonly kind: 'prefix'; readonly key: string };
 
+/** https://cloud.google.com/storage/docs/json_api/v1/objects, as far as it was asked for. */
+interface ObjectResource {
+  readonly name?: string;
+  readonly size?: string;
+  readonly updated?: string;
+  readonly contentType?: string;
+  readonly generation?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
 /** https://cloud.google.com/storage/docs/json_api/v1/objects/list */
 interface Page {
-  readonly items?: readonly Readonly<Record<string, unknown>>[];
+  readonly items?: readonly ObjectResource[];
   readonly prefixes?: readonly string[];
   readonly nextPageToken?: string;
+}
+
+/** https://cloud.google.com/storage/docs/json_api/v1/objects/rewrite */
+interface Rewrite {
+  readonly done: boolean;
+  readonly rewriteToken: string;
 }
 
 function listed({ items = [], prefixes = [] }: Page): ListedAttributes[] {
   const objects = items.map((item): ListedAttributes => ({
     kind: 'object',
-    key: String(item['name']),
+    key: item.name ?? '',
     ...attributes(item),
   }));
   const folders = prefixes.map((key): ListedAttributes => ({ kind: 'prefix', key }));
   return [...objects, ...folders].toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-function attributes(object: Readonly<Record<string, unknown>>): Attributes {
-  const metadata = (object['metadata'] ?? {}) as Readonly<Record<string, string>>; // Google has strings there alone
+function attributes(object: ObjectResource): Attributes {
+  const { size = '0', updated = '', contentType = '', generation = '', metadata = {} } = object;
   return {
-    size: Number(object['size'] ?? 0),
-    modifiedAt: Date.parse(String(object['updated'])),
-    contentType: String(object['contentType'] ?? ''),
-    generation: String(object['generation'] ?? ''),
+    size: Number(size),
+    modifiedAt: Date.parse(updated),
+    contentType,
+    generation,
     session: metadata['Session-URI'] ?? '',
     offset: Number(metadata['Offset'] ?? 0),
   };
 }
 
-function parse({ body }: StoreAnswer): Readonly<Record<string, unknown>> {
-  return JSON.parse(body.toString()) as Readonly<Record<string, unknown>>; // every answer of the JSON API is an object
+function parse({ body }: StoreAnswer): unknown {
+  return JSON.parse(body.toString());
 }
 
 function isUpload({ headers }: Pick<StoreAnswer, 'headers'>): boolean {
