@@ -139,7 +139,7 @@ function createDispatcher(
     const began = clock.monotonic();
     const { path, search } = readTarget(request);
     const method = request.method ?? 'GET';
-    const exchange = new Exchange({ request, response, requestId: randomUUID(), search, headers });
+    const exchange = new Exchange({ request, response, newId: randomUUID, search, headers });
     if (accessLog !== undefined) {
       const peer = request.socket.remoteAddress;
       response.once('close', () => accessLog(exchange, { peer, milliseconds: clock.monotonic() - began }));

@@ -9,12 +9,15 @@ import type { Exchange } from './exchange.ts';
  * What is no RegistryError is a fault of ours: logged here, once, and told as UNKNOWN with the id to find it by.
  */
 export function answerError(exchange: Exchange, error: unknown, log: Logger): void {
-  const { request, response, requestId } = exchange;
+  const { request, response } = exchange;
   // Nobody is there to be told; the access log has the line.
   if (exchange.clientIsGone) return;
   const known = error instanceof RegistryError ? error : undefined;
   if (known === undefined || (known.status >= 500 && known.cause !== undefined)) {
-    log.error({ requestId, method: request.method, url: request.url, error }, 'request failed');
+    log.error(
+      { requestId: exchange.requestId, method: request.method, url: request.url, error },
+      'request failed',
+    );
   }
   if (response.headersSent) {
     // The client must not take what it has for the whole.
@@ -23,7 +26,7 @@ export function answerError(exchange: Exchange, error: unknown, log: Logger): vo
   }
   // A body that is on its way is read to its end, so that the client comes to read the answer.
   request.resume();
-  const told = known ?? new RegistryError({ code: 'UNKNOWN', detail: { requestId } });
+  const told = known ?? new RegistryError({ code: 'UNKNOWN', detail: { requestId: exchange.requestId } });
   exchange.answerJson(told.status, { errors: told.items.map(wireItem) }, told.headers);
 }
 
