@@ -9,6 +9,7 @@ import {
 import { checkAuth } from './auth-section.ts';
 import { applyEnvironment } from './environment.ts';
 import { checkNotifications } from './notifications-section.ts';
+import { s3Problems } from './s3-section.ts';
 import { configSchema, type Config } from './schema.ts';
 import { checkTls } from './tls-section.ts';
 import { parseYaml } from './yaml.ts';
@@ -65,6 +66,7 @@ function withLogLevel(document: Raw): Raw {
 /** Rules that concern more than one field. */
 function checkTogether(config: Config, found: Findings): void {
   checkDriver(config, found);
+  checkDriverOptions(config.storage, found);
   checkCache(config, found);
   checkTls(config.http.tls, found);
   checkAuth(config.auth, config.stevedore.auth, found);
@@ -98,6 +100,14 @@ function checkDriver({ storage }: Config, found: Findings): void {
   if (drivers.length === 0 && !found.errors.some(({ path }) => path.startsWith('storage'))) {
     const message = 'needs a driver, as in filesystem: {rootdirectory: /var/lib/registry}';
     found.errors.push({ path: 'storage', message });
+  }
+}
+
+/** Options of a driver that do not fit together; undefined ones are reported already. */
+function checkDriverOptions(storage: Config['storage'], found: Findings): void {
+  if (found.errors.some(({ path }) => path.startsWith('storage.'))) return;
+  for (const { key, message } of storage.s3 ? s3Problems(storage.s3) : []) {
+    found.errors.push({ path: `storage.s3.${key}`, message });
   }
 }
 

@@ -47,9 +47,9 @@ export interface StringField extends Described, MayBeAbsent {
 /** `file`: must be readable before anything starts, which the caller of parseConfig checks. */
 export type StringFormat = 'address' | 'file' | 'absolute-path' | 'url-path' | 'url' | 'regexp';
 
-export interface BooleanField extends Described {
+export interface BooleanField extends Described, MayBeAbsent {
   readonly type: 'boolean';
-  readonly default: boolean;
+  readonly default?: boolean;
 }
 
 export interface IntegerField extends Described, MayBeAbsent {

@@ -12,7 +12,8 @@ export interface ScalarRules {
 
 export function scalarRules(field: BooleanField | IntegerField | DurationField): ScalarRules {
   if (field.type === 'boolean') {
-    return { whenAbsent: field.default, required: false, expected: 'true or false', parse: parseBoolean };
+    const required = field.default === undefined && !field.optional;
+    return { whenAbsent: field.default, required, expected: 'true or false', parse: parseBoolean };
   }
   const rules = field.type === 'integer' ? integerRules(field) : durationRules(field);
   if (!field.zeroIsDefault) return rules;

@@ -1,10 +1,12 @@
 import type { ObjectField } from './fields.ts';
+import { s3Section } from './s3-section.ts';
 import { swiftSection } from './swift-section.ts';
 
 /** `storage`: the driver, and what concerns all of them. */
 export const storageSection = {
   type: 'object',
   bareKey: true,
+  aliases: { s3aws: 's3' },
   description: 'Where content lives. Exactly one driver.',
   fields: {
     filesystem: {
@@ -27,7 +29,15 @@ export const storageSection = {
         },
       },
     },
+    s3: s3Section,
     swift: swiftSection,
+    inmemory: {
+      type: 'object',
+      optional: true,
+      namedByKey: true,
+      description: 'Stores in the memory of the process and loses all with it: for tests.',
+      fields: {},
+    },
     cache: {
       type: 'object',
       aliases: { layerinfo: 'blobdescriptor' },
@@ -44,6 +54,18 @@ export const storageSection = {
           minimum: 0,
           default: 10_000,
           description: 'Most entries of `inmemory`; 0 for any number.',
+        },
+      },
+    },
+    redirect: {
+      type: 'object',
+      description: 'Who sends the bytes of blobs.',
+      fields: {
+        disable: {
+          type: 'boolean',
+          default: false,
+          description:
+            '`true`: this server sends them. Otherwise clients are sent to the store by 307, where it has URLs for them.',
         },
       },
     },

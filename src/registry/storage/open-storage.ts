@@ -1,6 +1,7 @@
 import type { Config } from '../../contract/config/config.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
+import { RegistryError } from '../errors.ts';
 import type { StorageDriver } from './driver.ts';
 
 export interface StorageDependencies {
@@ -11,7 +12,7 @@ export interface StorageDependencies {
 }
 
 /** Which storage driver a configuration names. */
-export type StorageKind = 'filesystem' | 'swift';
+export type StorageKind = 'filesystem' | 'inmemory' | 's3' | 'swift';
 
 /** The one driver that is configured: parseConfig has seen to it that there is one. */
 export function storageKind(config: Config): StorageKind {
@@ -24,8 +25,16 @@ export function storageKind(config: Config): StorageKind {
  * Opens the storage that a configuration names. What a driver needs is loaded only here.
  * @throws Error that says what is wrong with the driver's options, the credentials or the store.
  */
-export function openStorage(config: Config, deps: StorageDependencies): Promise<StorageDriver> {
-  return openers[storageKind(config)](config.storage, deps);
+export async function openStorage(config: Config, deps: StorageDependencies): Promise<StorageDriver> {
+  try {
+    return await openers[storageKind(config)](config.storage, deps);
+  } catch (error) {
+    // Whoever starts a server needs the reason that clients are not told.
+    if (error instanceof RegistryError && error.cause instanceof Error) {
+      throw new Error(`${error.message}: ${error.cause.message}`, { cause: error });
+    }
+    throw error;
+  }
 }
 
 type Open = (storage: Config['storage'], deps: StorageDependencies) => Promise<StorageDriver>;
@@ -34,6 +43,16 @@ const openers: { readonly [K in StorageKind]: Open } = {
   async filesystem({ filesystem }, { log }) {
     const { createFilesystemDriver } = await import('./filesystem/filesystem-driver.ts');
     return createFilesystemDriver({ root: required(filesystem).rootdirectory, log });
+  },
+  async inmemory(_, { clock, log }) {
+    const { InMemoryStore } = await import('./object-store/in-memory-store.ts');
+    const { createObjectDriver } = await import('./object-store/object-driver.ts');
+    log.warn({}, 'the storage is in memory: everything is lost when the server stops');
+    return createObjectDriver(new InMemoryStore(() => clock.now()), { rootDirectory: '' });
+  },
+  async s3({ s3 }, deps) {
+    const { openS3 } = await import('./s3/open-s3.ts');
+    return openS3(required(s3), deps);
   },
   async swift({ swift }, deps) {
     const { openSwift } = await import('./swift/open-swift.ts');

@@ -1,7 +1,8 @@
 import type { Clock } from '../../../process/clock.ts';
 
-export interface AccessToken {
-  readonly value: string;
+/** A token, or whatever else proves who the registry is. */
+export interface AccessToken<T = string> {
+  readonly value: T;
   /** Seconds that it is good for, from now. */
   readonly lifetime: number;
 }
@@ -13,18 +14,18 @@ const EARLY = 5 * 60_000;
  * Keeps the access token of a cloud and gets a new one some minutes before it ends, one request at a time. When none is
  * to be had, the old one serves as long as it is good.
  */
-export class TokenKeeper {
-  readonly #fetch: () => Promise<AccessToken>;
+export class TokenKeeper<T = string> {
+  readonly #fetch: () => Promise<AccessToken<T>>;
   readonly #clock: Clock;
-  #token: { readonly value: string; readonly endsAt: number; readonly endsAtMonotonic: number } | undefined;
-  #fetching: Promise<string> | undefined;
+  #token: { readonly value: T; readonly endsAt: number; readonly endsAtMonotonic: number } | undefined;
+  #fetching: Promise<T> | undefined;
 
-  constructor(fetch: () => Promise<AccessToken>, clock: Clock) {
+  constructor(fetch: () => Promise<AccessToken<T>>, clock: Clock) {
     this.#fetch = fetch;
     this.#clock = clock;
   }
 
-  async get(): Promise<string> {
+  async get(): Promise<T> {
     const token = this.#token;
     if (token && this.#left(token) > EARLY) return token.value;
     this.#fetching ??= this.#renew().finally(() => {
@@ -38,7 +39,12 @@ export class TokenKeeper {
     }
   }
 
-  async #renew(): Promise<string> {
+  /** The store no longer takes it: the next `get` brings a new one. */
+  forget(): void {
+    this.#token = undefined;
+  }
+
+  async #renew(): Promise<T> {
     const { value, lifetime } = await this.#fetch();
     const milliseconds = lifetime * 1000;
     this.#token = {

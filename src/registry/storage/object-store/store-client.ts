@@ -7,6 +7,8 @@ export interface StoreRequest {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | string;
+  /** Its URL is all the authorization that it needs. */
+  readonly isAuthorized?: boolean;
 }
 
 /** An answer with its body still on the way: read it to its end, or `dump` it. */
@@ -30,6 +32,8 @@ export interface StoreClientOptions {
   readonly retryDelay: (retry: number) => number | undefined;
   /** Signs a request. Asked again for each attempt, because signatures age. */
   readonly authorize?: (request: StoreRequest) => Promise<StoreRequest> | StoreRequest;
+  /** Whether a failure that an answer tells of in its own words may pass by itself, whatever its status. */
+  readonly mayPass?: (answer: StoreAnswer, request: StoreRequest) => boolean;
   /** Where HTTP_PROXY, HTTPS_PROXY and NO_PROXY are looked up. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Accepts any certificate. */
@@ -102,7 +106,9 @@ export class StoreClient {
 
   async #send(request: StoreRequest): Promise<OpenAnswer> {
     const { authorize, clock } = this.#options;
-    const { method, url, headers, body } = (await authorize?.(request)) ?? request;
+    const { method, url, headers, body } = request.isAuthorized
+      ? request
+      : ((await authorize?.(request)) ?? request);
     const answer = await send(url, {
       method,
       headers: { ...headers },
@@ -114,6 +120,11 @@ export class StoreClient {
     return { status: answer.statusCode, headers: answer.headers, body: answer.body };
   }
 
+  #mayPass(answer: OpenAnswer | StoreAnswer, request: StoreRequest): boolean {
+    if (isPassing(answer.status)) return true;
+    return 'retried' in answer && (this.#options.mayPass?.(answer, request) ?? false);
+  }
+
   async #retry<T extends OpenAnswer | StoreAnswer>(
     request: StoreRequest,
     attempt: (retried: boolean) => Promise<T>,
@@ -121,7 +132,7 @@ export class StoreClient {
     const { clock, retryDelay } = this.#options;
     for (let retry = 1; ; retry++) {
       const outcome = await settle(attempt(retry > 1));
-      if ('answer' in outcome && !isPassing(outcome.answer.status)) return outcome.answer;
+      if ('answer' in outcome && !this.#mayPass(outcome.answer, request)) return outcome.answer;
       const delay = retryDelay(retry);
       const asked = 'answer' in outcome ? retryAfter(outcome.answer, clock.now()) : 0;
       if (delay === undefined || asked > LONGEST_WAIT_MS) {

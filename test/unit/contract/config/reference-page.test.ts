@@ -8,5 +8,5 @@ test('the page has a row for each option with its type and default, and lists wh
   assert.match(page, /^\| `http\.draintimeout` \| duration \| `30s` \|/m);
   assert.match(page, /^\| `http\.tls` \| map \| off \|/m);
   assert.match(page, /^\| `http\.headers` \| map of lists \| – \|/m);
-  assert.match(page, /^- `storage\.s3`$/m);
+  assert.match(page, /^- `proxy`$/m);
 });

@@ -1,0 +1,172 @@
+import { RegistryError } from '../../errors.ts';
+import type { FileWriter } from '../driver.ts';
+import { copyInParts, type CopyOptions } from './copy-in-parts.ts';
+import type { S3Objects } from './s3-objects.ts';
+import { SMALLEST_PART, type OpenUpload, type Part, type S3Uploads } from './s3-uploads.ts';
+
+/** Parts of one writer on their way together, if the store has room for more than one of it. */
+const PARTS_AT_ONCE = 3;
+
+/** Parts of all writers on their way together, beyond the one that each may have. */
+const PARTS_OF_ALL = 16;
+
+/** What S3 numbers parts up to. */
+const MOST_PARTS = 10_000;
+
+/** What writers left of a key. */
+export interface Left {
+  readonly upload?: OpenUpload;
+  /** Of the upload, from the first to the last without a gap. */
+  readonly parts: readonly Part[];
+  /** There are more parts, behind a gap: of a writer that failed or died. */
+  readonly hasGap: boolean;
+  /** Bytes of the object, where there are no parts. */
+  readonly objectSize?: number;
+}
+
+export function sizeOf({ parts, objectSize = 0 }: Pick<Left, 'parts' | 'objectSize'>): number {
+  return parts.reduce((sum, { size }) => sum + size, objectSize);
+}
+
+export interface S3WriterOptions {
+  readonly key: string;
+  readonly left: Left;
+  readonly objects: S3Objects;
+  readonly uploads: S3Uploads;
+  /** Bytes of a part. */
+  readonly chunkSize: number;
+  readonly copies: CopyOptions;
+  /** Parts on their way; all writers of a store share it. */
+  readonly traffic: { parts: number };
+}
+
+/**
+ * Writes a file as the parts of an upload, as docker distribution does: each of `chunkSize`, the last of what is left.
+ * Nothing is asked of the store before there is something to write.
+ */
+export class S3Writer implements FileWriter {
+  readonly #options: S3WriterOptions;
+  #chunks: Uint8Array[] = [];
+  /** Bytes in `#chunks`. */
+  #gathered = 0;
+  /** Bytes in parts, those on their way included. */
+  #sent: number;
+  #begun: Promise<OpenUpload> | undefined;
+  #nextPart = 1;
+  readonly #sending = new Set<Promise<void>>();
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(options: S3WriterOptions) {
+    this.#options = options;
+    this.#sent = sizeOf(options.left);
+  }
+
+  get size(): number {
+    return this.#sent + this.#gathered;
+  }
+
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    this.#throwFailure();
+    // A chunk of a socket may be a small part of a large buffer, which would stay with it.
+    this.#chunks.push(chunk.length * 2 < chunk.buffer.byteLength ? chunk.slice() : chunk);
+    this.#gathered += chunk.length;
+    return this.#gathered < this.#options.chunkSize ? undefined : this.#sendWholeParts();
+  }
+
+  async close(): Promise<void> {
+    const { left } = this.#options;
+    const isThere = left.upload !== undefined || left.objectSize !== undefined;
+    if (this.#gathered > 0 || !isThere) {
+      await this.#sendWholeParts();
+      if (this.#gathered > 0) await this.#send(this.#gathered);
+    }
+    await Promise.all(this.#sending);
+    this.#throwFailure();
+  }
+
+  async #sendWholeParts(): Promise<void> {
+    const { chunkSize } = this.#options;
+    await this.#upload();
+    while (this.#gathered >= chunkSize) await this.#send(chunkSize);
+  }
+
+  /** Takes so many of the gathered bytes on their way, when there is room. */
+  async #send(bytes: number): Promise<void> {
+    const { traffic, uploads, chunkSize } = this.#options;
+    const upload = await this.#upload();
+    const mayHave = traffic.parts < PARTS_OF_ALL ? PARTS_AT_ONCE : 1;
+    while (this.#sending.size >= mayHave) await Promise.race(this.#sending);
+    this.#throwFailure();
+    const number = this.#nextPart++;
+    if (number > MOST_PARTS) throw tooLarge(chunkSize);
+    const gathered = Buffer.concat(this.#chunks);
+    this.#chunks = bytes < gathered.length ? [gathered.subarray(bytes)] : [];
+    this.#gathered -= bytes;
+    this.#sent += bytes;
+    traffic.parts++;
+    const sending = uploads
+      .putPart(upload, number, gathered.subarray(0, bytes))
+      .then(() => undefined)
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+      })
+      .finally(() => {
+        traffic.parts--;
+        this.#sending.delete(sending);
+      });
+    this.#sending.add(sending);
+  }
+
+  #upload(): Promise<OpenUpload> {
+    return (this.#begun ??= this.#begin());
+  }
+
+  /** Finds or makes an upload that takes more parts. */
+  async #begin(): Promise<OpenUpload> {
+    const { key, left, uploads } = this.#options;
+    if (left.upload && takesMore(left)) {
+      this.#nextPart = left.parts.length + 1;
+      return left.upload;
+    }
+    if (left.upload && left.parts.length > 0) await uploads.complete(left.upload, left.parts);
+    else if (left.upload) await uploads.abort(left.upload);
+    const upload = await uploads.create(key);
+    await this.#beginWithObject(upload, sizeOf(left));
+    return upload;
+  }
+
+  /** The bytes of the object become the first parts, or are gathered again when they are too few for a part. */
+  async #beginWithObject(upload: OpenUpload, size: number): Promise<void> {
+    const { key, uploads, objects, copies } = this.#options;
+    if (size >= SMALLEST_PART) {
+      const parts = await copyInParts(uploads, upload, { from: key, size }, copies);
+      this.#nextPart = parts.length + 1;
+    } else if (size > 0) {
+      const beginning = await objects.get(key);
+      if (beginning?.length !== size) throw new Error(`${key} was changed by somebody else`);
+      this.#chunks.unshift(beginning);
+      this.#gathered += size;
+      this.#sent = 0;
+    }
+  }
+
+  #throwFailure(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+}
+
+/**
+ * A part that is too small to be followed by another, or one that lacks, ends an upload: what it has becomes an object,
+ * and that the beginning of a new one.
+ */
+function takesMore({ parts, hasGap, objectSize }: Left): boolean {
+  const last = parts.at(-1);
+  return !hasGap && objectSize === undefined && (last === undefined || last.size >= SMALLEST_PART);
+}
+
+function tooLarge(chunkSize: number): RegistryError {
+  return new RegistryError({
+    code: 'SIZE_INVALID',
+    message: `the storage of the registry takes ${MOST_PARTS} parts of ${chunkSize} bytes: its chunksize is too small`,
+  });
+}

@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import { s3Section, type S3Options } from '../../src/contract/config/s3-section.ts';
+import { decodeObject, type Raw } from '../../src/contract/config/decode.ts';
+import { systemClock } from '../../src/process/clock.ts';
+import { TokenKeeper } from '../../src/registry/storage/object-store/access-token.ts';
+import { S3Address } from '../../src/registry/storage/s3/s3-address.ts';
+import { S3Connection } from '../../src/registry/storage/s3/s3-connection.ts';
+import { SignatureV4 } from '../../src/registry/storage/s3/signature-v4.ts';
+import { cephGateway } from './ceph-gateway.ts';
+
+/** A bucket of the Ceph gateway, for as long as that runs. */
+export interface TestBucket {
+  /** What goes below `storage.s3` in a configuration, also of docker distribution. */
+  readonly config: Readonly<Record<string, string | boolean | number>>;
+  /** As decoded, with changes. */
+  options(changes?: Readonly<Record<string, string>>): S3Options;
+  /** To the bucket, past the driver. */
+  readonly connection: S3Connection;
+}
+
+/** Makes a new bucket. */
+export async function createBucket(): Promise<TestBucket> {
+  const gateway = await cephGateway();
+  const bucket = `bucket-${randomBytes(8).toString('hex')}`;
+  const config = {
+    bucket,
+    region: 'us-east-1',
+    regionendpoint: gateway.url,
+    forcepathstyle: true,
+    secure: false,
+    accesskey: gateway.accessKey,
+    secretkey: gateway.secretKey,
+  };
+  const texts = Object.fromEntries(Object.entries(config).map(([key, value]) => [key, String(value)]));
+  const options = (changes = {}): S3Options => decode({ ...texts, ...changes });
+  const connection = connectionTo(options());
+  await connection.call({ method: 'PUT', key: '' });
+  return { config, options, connection };
+}
+
+function connectionTo(options: S3Options): S3Connection {
+  const { accesskey = '', secretkey = '', region = '' } = options;
+  const credentials = { accessKeyId: accesskey, secretAccessKey: secretkey };
+  return new S3Connection({
+    clock: systemClock,
+    environment: {},
+    retryDelay: () => undefined,
+    address: new S3Address({ ...options, region }),
+    signature: new SignatureV4({ region, service: 's3' }),
+    credentials: new TokenKeeper(async () => ({ value: credentials, lifetime: Infinity }), systemClock),
+    userAgent: 'test',
+    onAnswer: () => undefined,
+  });
+}
+
+function decode(raw: Readonly<Record<string, Raw>>): S3Options {
+  const found = { errors: [], warnings: [], notices: [], files: [] };
+  // The decoder follows the schema, which is what the type is inferred from.
+  const options = decodeObject(s3Section, raw, 'storage.s3', found) as S3Options;
+  if (found.errors.length > 0) throw new Error(JSON.stringify(found.errors));
+  return options;
+}
