@@ -1,5 +1,10 @@
 import type { DurationField, IntegerField, ObjectField } from './fields.ts';
 
+const pooled = {
+  type: 'obsolete',
+  description: 'one connection carries all commands, so there is no pool',
+} as const;
+
 const duration = (description: string): DurationField & { readonly optional: true } => ({
   type: 'duration',
   optional: true,
@@ -53,22 +58,17 @@ export const redisSection = {
     minretrybackoff: duration('Shortest pause before a command is tried again.'),
     maxretrybackoff: duration('Longest pause before a command is tried again.'),
     contexttimeoutenabled: {
-      type: 'boolean',
-      default: false,
-      description: 'Ends commands with their request.',
+      type: 'obsolete',
+      description: 'a command ends with its timeout, which is shorter than any request',
     },
-    poolfifo: {
-      type: 'boolean',
-      default: false,
-      description: 'Uses the connection that was idle longest first.',
-    },
-    poolsize: count('Most connections at once.'),
-    pooltimeout: duration('How long to wait for a free connection.'),
-    minidleconns: count('Connections that are kept open.'),
-    maxidleconns: count('Most connections that are kept open.'),
-    maxactiveconns: count('Most connections at once, waiting ones included.'),
-    connmaxidletime: duration('How long a connection may be idle.'),
-    connmaxlifetime: duration('How old a connection may become.'),
+    poolfifo: pooled,
+    poolsize: pooled,
+    pooltimeout: pooled,
+    minidleconns: pooled,
+    maxidleconns: pooled,
+    maxactiveconns: pooled,
+    connmaxidletime: pooled,
+    connmaxlifetime: pooled,
     maxredirects: count('How many redirects of a cluster are followed.'),
     readonly: { type: 'boolean', default: false, description: 'Reads from the replicas of a cluster.' },
     routebylatency: {
@@ -87,16 +87,8 @@ export const redisSection = {
       optional: true,
       description: 'Added to the name that the server is told.',
     },
-    unstableresp3: { type: 'boolean', default: false, description: 'Answers of modules in protocol 3.' },
-    pool: {
-      type: 'object',
-      description: 'The connections, as 2.x names them.',
-      fields: {
-        maxidle: count('Most connections that are kept open.'),
-        maxactive: count('Most connections at once.'),
-        idletimeout: duration('How long a connection may be idle.'),
-      },
-    },
+    unstableresp3: { type: 'obsolete', description: 'no module of Redis is used' },
+    pool: pooled,
     tls: {
       type: 'object',
       optional: true,

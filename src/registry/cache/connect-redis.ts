@@ -58,7 +58,7 @@ function commonOptions(config: RedisConfig) {
     disableClientInfo: config.disableidentity,
     ...(config.identitysuffix !== undefined && { clientInfoTag: config.identitysuffix }),
     connectTimeout: config.dialtimeout ?? CONNECT_WITHIN,
-    commandTimeout: config.readtimeout ?? config.writetimeout ?? ANSWER_WITHIN,
+    commandTimeout: (config.writetimeout ?? 0) + (config.readtimeout ?? 0) || ANSWER_WITHIN,
     // What cannot be asked at once is not worth waiting for.
     enableOfflineQueue: false,
     maxRetriesPerRequest: Math.max(0, config.maxretries ?? 0),

@@ -35,7 +35,7 @@ export function createMemoryCache(options: {
   readonly metrics: CacheMetrics;
 }): DescriptorCache {
   const { size, clock, metrics } = options;
-  const common = { ttl: ENTRY_LIFE, perf: { now: () => clock.monotonic() } };
+  const common = { ttl: ENTRY_LIFE, ttlResolution: 0, perf: { now: () => clock.monotonic() } };
   const sizes = new LRUCache<Digest, number>(
     // A largest number would be taken as room to set aside.
     size === 0
