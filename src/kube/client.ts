@@ -1,13 +1,7 @@
 import { apiErrorFromStatus, isNotFound, type ApiError } from './api-error.ts';
 import { readJsonLines } from './json-lines.ts';
-import {
-  type KubeObject,
-  type NamespacedName,
-  type ObjectKey,
-  type ObjectMeta,
-  type Stored,
-} from './object.ts';
-import { apiVersionOf, pods, type ResourceType } from './resources.ts';
+import type { KubeObject, ObjectKey, ObjectMeta, Stored } from './object.ts';
+import { apiVersionOf, type ResourceType } from './resources.ts';
 import type { Transport } from './transport.ts';
 
 type Subresource = 'status';
@@ -121,8 +115,6 @@ export interface KubeClient {
     patch: MergePatch,
     options?: WriteOptions,
   ): Promise<Stored<T>>;
-  /** Gives a pod to a node. ApiError 409 when it has one. */
-  bindPod(key: NamespacedName, node: string): Promise<void>;
   /** True when the deletion was accepted, false when there was nothing to delete. */
   delete<T extends KubeObject>(
     type: ResourceType<T>,
@@ -252,19 +244,6 @@ class HttpKubeClient implements KubeClient {
       contentType: 'application/merge-patch+json',
       body: patch,
       signal: options.signal,
-    });
-  }
-
-  async bindPod(key: NamespacedName, node: string): Promise<void> {
-    await this.#transport.exchange({
-      method: 'POST',
-      path: `${objectPath(pods, key)}/binding`,
-      body: {
-        apiVersion: 'v1',
-        kind: 'Binding',
-        metadata: { name: key.name, namespace: key.namespace },
-        target: { apiVersion: 'v1', kind: 'Node', name: node },
-      },
     });
   }
 

@@ -4,7 +4,7 @@ import { jsonEqual, withFields } from './fields/json.ts';
 import { mergePatch } from './fields/merge-patch.ts';
 import { keepTimes, trackUpdate } from './fields/track-update.ts';
 import { apiVersionOf, type FieldError, type Json, type JsonObject, type Kind, type World } from './kind.ts';
-import { items, object as fieldsOf, rfc3339, text } from './kinds/read.ts';
+import { object as fieldsOf, rfc3339, text } from './kinds/read.ts';
 import { metadataErrors, metadataUpdateErrors, stringsOf } from './metadata.ts';
 import { DecodeError, decodeObject } from './schema/decode.ts';
 import { validateCustom } from './schema/validate.ts';
@@ -138,23 +138,6 @@ export class Objects {
     checkIdentity(after, name, options.namespace);
     const object = await this.#replaceTracked(kind, { before, after, subresource }, options);
     return { object, created: false };
-  }
-
-  /** Gives a pod to a node, as a scheduler does: not a change of what is asked for, nor anybody's field. */
-  async bind(kind: Kind, name: string, node: string, options: Pick<WriteOptions, 'namespace' | 'dryRun'>) {
-    const pod = this.#latest(kind, options.namespace, name);
-    const refuse = (why: string) => conflict({ ...kind, plural: 'pods/binding' }, name, `pod ${name} ${why}`);
-    const given = text(pod, 'spec', 'nodeName');
-    if (isMarked(pod)) throw refuse('is being deleted, cannot be assigned to a host');
-    if (given !== '') throw refuse(`is already assigned to node "${given}"`);
-    const now = this.#time();
-    const condition = { type: 'PodScheduled', status: 'True', lastProbeTime: null, lastTransitionTime: now };
-    const others = items(pod, 'status', 'conditions').filter(({ type }) => type !== condition.type);
-    const object = withFields(pod, {
-      spec: { ...fieldsOf(pod, 'spec'), nodeName: node },
-      status: { ...fieldsOf(pod, 'status'), conditions: [...others, condition] },
-    });
-    if (!options.dryRun) await this.#put(kind, object);
   }
 
   /** Removes what `delete` kept for being emptied first. */

@@ -6,7 +6,7 @@ import { ownersOfKind, runController, triggeredBy } from '../../kube/controller.
 import type { EventRecorder } from '../../kube/event-recorder.ts';
 import type { KubeMetrics } from '../../kube/metrics.ts';
 import type { KubeObject, NamespacedName } from '../../kube/object.ts';
-import { done, waiting, type Outcome } from '../../kube/outcome.ts';
+import { waiting, type Outcome } from '../../kube/outcome.ts';
 import { listWatchSource, reflect } from '../../kube/reflector.ts';
 import {
   configMaps,
@@ -14,15 +14,10 @@ import {
   deployments,
   endpointSlices,
   jobs,
-  leases,
-  namespaces,
-  networkPolicies,
-  nodes,
   persistentVolumeClaims,
   pods,
   resourceType,
   secrets,
-  serviceAccounts,
   services,
   type ResourceType,
 } from '../../kube/resources.ts';
@@ -33,7 +28,6 @@ import { DependentCollector, ownerIndexes, type OwnedCache } from './dependents.
 import { createDeploymentReconciler } from './deployment.ts';
 import { createEndpointsReconciler } from './endpoints.ts';
 import { createJobReconciler } from './job.ts';
-import { createScheduler } from './scheduler.ts';
 
 export interface ControllersOptions {
   readonly client: KubeClient;
@@ -66,19 +60,13 @@ function createCaches(log: Logger) {
     claims: owned(persistentVolumeClaims, log),
     secrets: owned(secrets, log),
     configMaps: owned(configMaps, log),
-    serviceAccounts: owned(serviceAccounts, log),
-    leases: owned(leases, log),
-    networkPolicies: owned(networkPolicies, log),
-    nodes: owned(nodes, log),
-    namespaces: owned(namespaces, log),
     definitions: owned(customResourceDefinitions, log),
   };
 }
 
 /**
- * The controllers that the operator relies on, against any API server: Deployments, Jobs, EndpointSlices, claims, the
- * collection of dependents, ServiceAccounts of namespaces, and the choice of a node. Runs until the signal is aborted;
- * resolves when the work in progress has ended.
+ * The controllers that the operator relies on, against any API server: Deployments, Jobs, EndpointSlices, claims and the
+ * collection of dependents. Runs until the signal is aborted; resolves when the work in progress has ended.
  */
 export async function runControllers(options: ControllersOptions, signal: AbortSignal): Promise<void> {
   const { client, clock, random, log, metrics } = options;
@@ -124,7 +112,6 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
   );
   const listed = Promise.all(Object.values(caches).map((cache) => cache.synced));
   void listed.then(() => collector.start());
-  const everyPod = (): Iterable<NamespacedName> => caches.pods.list().flatMap(unscheduled);
   await Promise.all([
     ...reflectors,
     custom,
@@ -150,29 +137,8 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
         ),
       ),
     ]),
-    run('scheduler', caches.pods, createScheduler(tools), [triggeredBy(caches.nodes, everyPod)]),
-    run('service-account', caches.namespaces, createAccountReconciler(tools), [
-      triggeredBy(caches.serviceAccounts, ({ metadata }) => [
-        { namespace: '', name: metadata.namespace ?? '' },
-      ]),
-    ]),
   ]);
   await collector.stop();
-}
-
-function unscheduled({ metadata, spec }: KubeObject & { readonly spec?: { readonly nodeName?: string } }) {
-  return spec?.nodeName === undefined ? [{ namespace: metadata.namespace ?? '', name: metadata.name }] : [];
-}
-
-/** Every namespace has the account that pods run as which name none. */
-function createAccountReconciler({ client, caches }: ControllerTools) {
-  return async ({ name: namespace }: NamespacedName): Promise<Outcome> => {
-    const found = caches.namespaces.get({ name: namespace });
-    if (found === undefined || found.metadata.deletionTimestamp !== undefined) return done;
-    const key = { namespace, name: 'default' };
-    if (caches.serviceAccounts.get(key) === undefined) await client.apply(serviceAccounts, { metadata: key });
-    return done;
-  };
 }
 
 /** Watches the kinds that CustomResourceDefinitions define, while they do. */

@@ -16,23 +16,12 @@ export async function podsOf(
   selector: LabelSelector | undefined,
 ): Promise<readonly Stored<Pod>[]> {
   const { namespace, uid } = owner.metadata;
-  const labelSelector = selectorText(selector);
+  const labels = Object.entries(selector?.matchLabels ?? {});
+  const labelSelector = labels.map(([key, value]) => `${key}=${value}`).join(',');
   const { items } = await client.listAll(pods, { namespace, labelSelector });
   return items.filter(({ metadata }) =>
     metadata.ownerReferences?.some((reference) => reference.uid === uid && reference.controller === true),
   );
-}
-
-/** As the `labelSelector` of a request. */
-function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector = {}): string {
-  return [
-    ...Object.entries(matchLabels).map(([key, value]) => `${key}=${value}`),
-    ...matchExpressions.map(({ key, operator, values = [] }) => {
-      if (operator === 'Exists') return key;
-      if (operator === 'DoesNotExist') return `!${key}`;
-      return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
-    }),
-  ].join(',');
 }
 
 /** A pod as a template has it, controlled by `owner`. */
@@ -41,7 +30,7 @@ export function podFromTemplate(
   template: PodTemplate,
   extra: { readonly name: string; readonly labels?: Readonly<Record<string, string>> },
 ) {
-  const { labels, annotations, finalizers } = template.metadata ?? {};
+  const { labels, annotations } = template.metadata ?? {};
   const { apiVersion, kind, metadata } = owner;
   return {
     metadata: {
@@ -49,7 +38,6 @@ export function podFromTemplate(
       ...(metadata.namespace !== undefined && { namespace: metadata.namespace }),
       labels: { ...labels, ...extra.labels },
       ...(annotations !== undefined && { annotations }),
-      ...(finalizers !== undefined && { finalizers }),
       ownerReferences: [
         {
           apiVersion,

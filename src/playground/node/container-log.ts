@@ -8,8 +8,6 @@ export interface LogOptions {
   readonly follow: boolean;
   readonly timestamps: boolean;
   readonly tailLines?: number | undefined;
-  readonly sinceSeconds?: number | undefined;
-  readonly limitBytes?: number | undefined;
 }
 
 interface NumberedLine {
@@ -75,10 +73,9 @@ export class ContainerLog {
 export async function* readLog(
   path: string,
   options: LogOptions,
-  context: { readonly running: ContainerLog | undefined; readonly now: number; readonly signal: AbortSignal },
+  context: { readonly running: ContainerLog | undefined; readonly signal: AbortSignal },
 ): AsyncGenerator<Buffer> {
-  const { follow, timestamps, tailLines, sinceSeconds, limitBytes = Infinity } = options;
-  const since = sinceSeconds === undefined ? '' : new Date(context.now - sinceSeconds * 1000).toISOString();
+  const { follow, timestamps, tailLines } = options;
   // Listens before it reads, so that no line falls between the two.
   const coming = follow ? context.running?.follow(context.signal) : undefined;
   const first = coming?.next();
@@ -86,26 +83,19 @@ export async function* readLog(
   let read = 0;
   for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) {
     read += 1;
-    if (line >= since) written.push(line);
+    written.push(line);
     if (tailLines !== undefined && written.length > tailLines) written.shift();
   }
-  let left = limitBytes;
   const show = (line: string): Buffer => {
     const [time = '', stream = ''] = line.split(' ', 2);
     const text = line.slice(time.length + stream.length + 2);
-    const bytes = Buffer.from(`${timestamps ? `${time} ` : ''}${text}\n`).subarray(0, left);
-    left -= bytes.length;
-    return bytes;
+    return Buffer.from(`${timestamps ? `${time} ` : ''}${text}\n`);
   };
-  for (const line of written) {
-    if (left <= 0) return;
-    yield show(line);
-  }
+  for (const line of written) yield show(line);
   if (coming === undefined || first === undefined) return;
   for (let next = await first; next.done !== true; next = await coming.next()) {
     // A line that came while the file was read may have been in it.
     if (next.value.number > read) yield show(next.value.line);
-    if (left <= 0) return;
   }
 }
 
@@ -113,7 +103,7 @@ export async function* readLog(
 export async function lastLines(path: string, lines: number, bytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   const options = { follow: false, timestamps: false, tailLines: lines };
-  const context = { running: undefined, now: 0, signal: new AbortController().signal };
+  const context = { running: undefined, signal: new AbortController().signal };
   for await (const chunk of readLog(path, options, context)) chunks.push(chunk);
   return Buffer.concat(chunks).subarray(-bytes).toString();
 }

@@ -106,15 +106,9 @@ export class ContainerRunner {
   }
 
   /** True when the image is here; otherwise waits a while, as for an image that cannot be pulled. */
-  async #hasImage({ image = '', imagePullPolicy }: Container): Promise<boolean> {
+  async #hasImage({ image = '' }: Container): Promise<boolean> {
     const { tools, event, pause } = this.#pod;
     if (image === tools.image) return true;
-    if (imagePullPolicy === 'Never') {
-      const message = `Container image "${image}" is not present with pull policy of Never`;
-      this.#wait('ErrImageNeverPull', message);
-      await pause(BACKOFF.longestMs);
-      return false;
-    }
     const why = `failed to pull image "${image}": this node pulls nothing, and runs ${tools.image} alone`;
     if (this.record.state.waiting?.reason !== 'ImagePullBackOff') {
       this.#wait('ErrImagePull', why);

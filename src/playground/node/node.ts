@@ -161,7 +161,7 @@ export function startNode(options: NodeOptions): PlaygroundNode {
     ready,
     log({ uid, container, previous }, logOptions, signal) {
       const found = workers.get(uid)?.log(container, previous);
-      return found && readLog(found.path, logOptions, { running: found.running, now: clock.now(), signal });
+      return found && readLog(found.path, logOptions, { running: found.running, signal });
     },
     async stop() {
       stopping.abort();

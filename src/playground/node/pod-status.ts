@@ -25,16 +25,14 @@ export interface PodFacts {
   readonly startTime: string;
   /** The volumes are there. */
   readonly prepared: boolean;
-  /** The pod is over whatever its containers did. */
-  readonly failure: { readonly reason: string; readonly message: string } | undefined;
   /** Nothing of it will be started any more. */
   readonly ending: boolean;
 }
 
 /** The status of a pod; conditions that are another's, and times of what has not changed, as they are in `pod`. */
 export function podStatus(pod: Pod, containers: readonly ContainerRecord[], facts: PodFacts): PodStatus {
-  const { hostIP, podIP, startTime, failure } = facts;
-  const phase = failure === undefined ? podPhase(pod, containers, facts.ending) : 'Failed';
+  const { hostIP, podIP, startTime } = facts;
+  const phase = podPhase(pod, containers, facts.ending);
   return {
     phase,
     conditions: conditionsOf(pod, phase, containers, facts),
@@ -43,7 +41,6 @@ export function podStatus(pod: Pod, containers: readonly ContainerRecord[], fact
     podIP,
     podIPs: [{ ip: podIP }],
     startTime,
-    ...failure,
     containerStatuses: containers.map((container) => ({
       name: container.name,
       image: container.image,

@@ -58,7 +58,6 @@ export class PodWorker {
   #pod: Stored<Pod>;
   #volumes: ReadonlyMap<string, string> | undefined;
   #updating: Promise<void> = Promise.resolve();
-  #failure: { readonly reason: string; readonly message: string } | undefined;
   #isGone = false;
   #graceMs = 0;
   #told: PodStatus | undefined;
@@ -151,25 +150,11 @@ export class PodWorker {
   async #runContainers(): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     this.#tell();
-    const deadline = this.#pod.spec?.activeDeadlineSeconds;
-    if (deadline !== undefined) void this.#endAfter(deadline);
     await this.#prepareVolumes();
     await Promise.all(this.#runners.map((runner) => runner.run()));
     this.#ending.abort();
     this.#tell();
     await this.#telling;
-  }
-
-  async #endAfter(seconds: number): Promise<void> {
-    const elapsed = this.#tools.clock.now() - Date.parse(this.#startTime);
-    const left = Math.max(0, seconds * 1000 - elapsed);
-    await this.#tools.clock.sleep(left, this.#ending.signal).catch(() => undefined);
-    if (this.#ending.signal.aborted) return;
-    this.#failure = {
-      reason: 'DeadlineExceeded',
-      message: 'Pod was active on the node longer than the specified deadline',
-    };
-    this.#end((this.#pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000);
   }
 
   #end(graceMs: number): void {
@@ -269,7 +254,6 @@ export class PodWorker {
         podIP: this.address,
         startTime: this.#startTime,
         prepared: this.#volumes !== undefined,
-        failure: this.#failure,
         ending: this.#ending.signal.aborted,
       },
     );

@@ -1,6 +1,5 @@
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { connect } from 'node:net';
 import type { Clock } from '../../process/clock.ts';
 import type { Container } from './environment.ts';
 
@@ -47,15 +46,11 @@ export async function watchProbe(
 
 /** One look at a container on `address`. Never throws. */
 export async function probeOnce(probe: Probe, container: Container, address: string): Promise<ProbeFailure> {
-  const { httpGet, tcpSocket, timeoutSeconds = 1 } = probe;
-  const target = httpGet ?? tcpSocket;
-  if (target === undefined) return 'this node knows no exec and grpc probes';
-  const port = portNumber(target.port, container);
-  if (port === undefined) return `couldn't find port: ${String(target.port)}`;
-  const host = target.host ?? address;
-  return httpGet === undefined
-    ? dial(host, port, timeoutSeconds * 1000)
-    : get({ ...httpGet, host, port }, timeoutSeconds * 1000);
+  const { httpGet, timeoutSeconds = 1 } = probe;
+  if (httpGet === undefined) return 'this node knows httpGet probes alone';
+  const port = portNumber(httpGet.port, container);
+  if (port === undefined) return `couldn't find port: ${String(httpGet.port)}`;
+  return get({ ...httpGet, host: httpGet.host ?? address, port }, timeoutSeconds * 1000);
 }
 
 /** The number of a port of a container that is given by number or by name. */
@@ -63,17 +58,6 @@ export function portNumber(port: unknown, container: Container): number | undefi
   const text = String(port);
   if (/^\d+$/.test(text)) return Number(text);
   return container.ports?.find(({ name }) => name === text)?.containerPort;
-}
-
-function dial(host: string, port: number, timeoutMs: number): Promise<ProbeFailure> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, signal: AbortSignal.timeout(timeoutMs) });
-    socket.on('connect', () => {
-      resolve(undefined);
-      socket.destroy();
-    });
-    socket.on('error', (error) => resolve(`dial tcp ${host}:${port}: ${error.message}`));
-  });
 }
 
 function get(

@@ -26,8 +26,7 @@ export async function makeVolume(
   objects: VolumeObjects,
 ): Promise<string> {
   const own = join(folders.pod, volume.name);
-  const { secret, configMap, persistentVolumeClaim, hostPath, emptyDir } = volume;
-  if (hostPath !== undefined) return hostPath.path;
+  const { secret, configMap, persistentVolumeClaim, emptyDir } = volume;
   if (persistentVolumeClaim !== undefined) {
     const { claimName } = persistentVolumeClaim;
     const claim = objects.claim(claimName);
@@ -40,13 +39,13 @@ export async function makeVolume(
     await mkdir(folder, { recursive: true });
     return folder;
   }
-  if (secret !== undefined || configMap !== undefined) {
+  if (isProjected(volume) && (secret ?? configMap)?.items === undefined) {
     await projectFiles(own, projectedFiles(volume, objects));
     return own;
   }
   if (emptyDir === undefined) {
     throw new Error(
-      `this node has volumes of the kinds secret, configMap, emptyDir, hostPath and persistentVolumeClaim alone`,
+      `this node has volumes of the kinds secret, configMap, emptyDir and persistentVolumeClaim alone, whole`,
     );
   }
   await mkdir(own, { recursive: true });
@@ -58,42 +57,28 @@ export function isProjected(volume: Volume): boolean {
   return volume.secret !== undefined || volume.configMap !== undefined;
 }
 
-function projectedFiles(volume: Volume, objects: NamespaceObjects): ReadonlyMap<string, ProjectedFile> {
-  const { secret, configMap } = volume;
+function projectedFiles(
+  { secret, configMap }: Volume,
+  objects: NamespaceObjects,
+): ReadonlyMap<string, ProjectedFile> {
   const name = secret?.secretName ?? configMap?.name ?? '';
-  const { items, defaultMode = 0o644, optional = false } = secret ?? configMap ?? {};
-  const what = secret === undefined ? 'configmap' : 'secret';
+  const { defaultMode: mode = 0o644, optional = false } = secret ?? configMap ?? {};
   const content =
     secret === undefined ? configMapContent(objects.configMap(name)) : secretContent(objects.secret(name));
-  if (content === undefined) {
-    if (optional) return new Map();
-    throw new Error(`${what} "${name}" not found`);
+  if (content === undefined && !optional) {
+    throw new Error(`${secret === undefined ? 'configmap' : 'secret'} "${name}" not found`);
   }
-  if (items === undefined) {
-    return new Map([...content].map(([key, bytes]) => [key, { content: bytes, mode: defaultMode }]));
-  }
-  const chosen = items.flatMap(({ key, path, mode = defaultMode }) => {
-    const bytes = content.get(key);
-    if (bytes !== undefined) return [[path, { content: bytes, mode }] as const];
-    if (optional) return [];
-    throw new Error(`references non-existent ${what} key: ${key}`);
-  });
-  return new Map(chosen);
+  return new Map((content ?? []).map(([key, bytes]) => [key, { content: bytes, mode }]));
 }
 
-function secretContent(secret: Secret | undefined): ReadonlyMap<string, Buffer> | undefined {
-  if (secret === undefined) return undefined;
-  return new Map(
-    Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64')]),
+type Content = readonly (readonly [key: string, content: Buffer])[];
+
+function secretContent(secret: Secret | undefined): Content | undefined {
+  return (
+    secret && Object.entries(secret.data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64')])
   );
 }
 
-function configMapContent(configMap: ConfigMap | undefined): ReadonlyMap<string, Buffer> | undefined {
-  if (configMap === undefined) return undefined;
-  return new Map([
-    ...Object.entries(configMap.data ?? {}).map(([key, value]) => [key, Buffer.from(value)] as const),
-    ...Object.entries(configMap.binaryData ?? {}).map(
-      ([key, value]) => [key, Buffer.from(value, 'base64')] as const,
-    ),
-  ]);
+function configMapContent(configMap: ConfigMap | undefined): Content | undefined {
+  return configMap && Object.entries(configMap.data ?? {}).map(([key, value]) => [key, Buffer.from(value)]);
 }

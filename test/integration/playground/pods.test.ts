@@ -228,8 +228,8 @@ test('a container whose liveness probe fails is stopped and started again', asyn
     'deaf',
     {
       args: ['serve', '/config/config.yml'],
-      startupProbe: { tcpSocket: { port: 5000 }, periodSeconds: 1, failureThreshold: 30 },
-      livenessProbe: { tcpSocket: { port: 5999 }, failureThreshold: 1 },
+      startupProbe: { httpGet: { path: '/v2/', port: 5000 }, periodSeconds: 1, failureThreshold: 30 },
+      livenessProbe: { httpGet: { path: '/', port: 5999 }, failureThreshold: 1 },
       volumeMounts: [
         { name: 'config', mountPath: '/config' },
         { name: 'tmp', mountPath: '/tmp' },

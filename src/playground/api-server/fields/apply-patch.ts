@@ -3,8 +3,8 @@ import { checkType } from './check-type.ts';
 import { difference, formatPath, intersection, isEmpty, pathsOf, union, type FieldSet } from './field-set.ts';
 import { typeOf, type FieldType } from './field-type.ts';
 import { text } from '../kinds/read.ts';
-import { goJson, parseJson } from './go-format.ts';
-import { fieldOf, jsonEqual, withFields } from './json.ts';
+import { parseJson } from './go-format.ts';
+import { fieldOf, jsonEqual } from './json.ts';
 import {
   decodeManaged,
   managedFieldsOf,
@@ -71,7 +71,7 @@ export function applyPatch(apply: Apply): ApplyResult {
   const result = merged(apply, live, entriesBefore(apply, live));
   const conflicts = force ? new Map<never, never>() : withoutOwn(apply, live, result.conflicts);
   if (conflicts.size > 0) return { conflict: describeConflicts(conflicts) };
-  return { object: withManagedFields(withLastApplied(apply, result.object), result.managed) };
+  return { object: withManagedFields(result.object, result.managed) };
 }
 
 /** `namespace/name; group/version, Kind=kind`, as Kubernetes names an object in errors. */
@@ -152,29 +152,6 @@ function withoutOwn(apply: Apply, live: JsonObject, conflicts: Managed): Managed
     ([id, entry]) => [id, { ...entry, fields: difference(entry.fields, own) }] as const,
   );
   return new Map(left.filter(([, { fields }]) => !isEmpty(fields)));
-}
-
-/** Keeps the annotation of client-side apply true, where kubectl applies and the object has one. */
-function withLastApplied(apply: Apply, object: JsonObject): JsonObject {
-  const { metadata } = object;
-  const annotations = fieldOf(metadata, 'annotations');
-  if (apply.manager !== 'kubectl' || !isJsonObject(metadata) || !isJsonObject(annotations)) return object;
-  if (typeof annotations[lastAppliedAnnotation] !== 'string' || annotations[lastAppliedAnnotation] === '')
-    return object;
-  const text = `${goJson(withoutLastApplied(apply.applied))}\n`;
-  return withFields(object, {
-    metadata: withFields(metadata, {
-      annotations: withFields(annotations, { [lastAppliedAnnotation]: text }),
-    }),
-  });
-}
-
-function withoutLastApplied(applied: JsonObject): JsonObject {
-  const { metadata } = applied;
-  const annotations = fieldOf(metadata, 'annotations');
-  if (!isJsonObject(metadata) || !isJsonObject(annotations)) return applied;
-  const others = withFields(annotations, { [lastAppliedAnnotation]: undefined });
-  return withFields(applied, { metadata: withFields(metadata, { annotations: others }) });
 }
 
 function describeConflicts(conflicts: Managed): Conflict {

@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
-import { decodeSet, emptySet, encodeSet, union, type FieldSet } from './field-set.ts';
+import { decodeSet, emptySet, encodeSet, type FieldSet } from './field-set.ts';
 import { fieldOf, isJsonArray, objectOf, withFields } from './json.ts';
 
 /** Who is an entry of `metadata.managedFields`. Appliers are the same in all versions of a kind. */
@@ -117,27 +117,3 @@ const compareStrings = (a: string, b: string): number => (a === b ? 0 : a < b ? 
 /** Since the epoch; 0 for no time. */
 const seconds = (time: string | undefined): number =>
   time === undefined ? 0 : Math.floor(Date.parse(time) / 1000);
-
-const maximumUpdaters = 10;
-
-/**
- * Keeps the entries of updates to ten: the oldest become one, `ancient-changes`. Step by step as Kubernetes does it,
- * which loses that entry where it is younger than another that has to go.
- */
-export function capUpdaters(managed: Managed): Managed {
-  const updaters = [...managed]
-    .filter(([, entry]) => entry.operation === 'Update')
-    .toSorted(([a, x], [b, y]) => seconds(x.time) - seconds(y.time) || compareStrings(a, b));
-  const [first] = updaters;
-  if (first === undefined || updaters.length <= maximumUpdaters) return managed;
-  const capped = new Map(managed);
-  for (const [id, entry] of updaters.slice(1, updaters.length - maximumUpdaters + 1)) {
-    const ancient: Manager = { ...first[1], manager: 'ancient-changes', subresource: '' };
-    const bucket = managerId(ancient);
-    const earlier = capped.get(bucket) ?? first[1];
-    if (earlier === first[1]) capped.delete(first[0]);
-    capped.set(bucket, { ...ancient, time: entry.time, fields: union(earlier.fields, entry.fields) });
-    capped.delete(id);
-  }
-  return capped;
-}

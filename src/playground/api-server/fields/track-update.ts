@@ -2,7 +2,6 @@ import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
 import { isEmpty, union } from './field-set.ts';
 import { isJsonArray, jsonEqual, withFields } from './json.ts';
 import {
-  capUpdaters,
   decodeManaged,
   managedFieldsOf,
   managerId,
@@ -63,13 +62,13 @@ export function owners(
 ): Managed {
   const { changes, managed } = reassign(write, servedEntries(write.kind, before), change);
   const taken = withoutUnowned(union(changes.modified, changes.added));
-  if (isEmpty(taken)) return capUpdaters(managed);
+  if (isEmpty(taken)) return managed;
   const self = writer(write, 'Update');
   const earlier = managed.get(managerId(self));
   const fields = earlier === undefined ? taken : union(earlier.fields, taken);
   // Kubernetes loses the time of a write to scale.
   const time = self.subresource === 'scale' ? undefined : write.time;
-  return capUpdaters(withEntry(managed, { ...self, time, fields }));
+  return withEntry(managed, { ...self, time, fields });
 }
 
 /**

@@ -34,7 +34,7 @@ import { serveWatch } from './watch.ts';
 /** What the node has of a container's output. Throws Error with what is to be told when it has none. */
 export type PodLogs = (request: {
   readonly pod: JsonObject;
-  /** As in the API: `container`, `follow`, `previous`, `tailLines`, `sinceSeconds`, `timestamps`, `limitBytes`. */
+  /** As in the API: `container`, `follow`, `previous`, `tailLines`, `timestamps`. */
   readonly query: URLSearchParams;
   readonly signal: AbortSignal;
 }) => Promise<AsyncIterable<Uint8Array>>;
@@ -195,7 +195,9 @@ async function deleteObject(exchange: Exchange, name: string): Promise<void> {
   if (!isGone || kind.returnsDeleted === true) return answerObject(exchange, 200, object);
   const { group, plural } = kind;
   const uid = text(object, 'metadata', 'uid');
-  sendSuccess(exchange, 200, { details: { name, ...(group !== '' && { group }), kind: plural, uid } });
+  const details = { name, ...(group !== '' && { group }), kind: plural, uid };
+  const success = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details };
+  send(exchange, 200, JSON.stringify(success));
 }
 
 async function serveSubresource(exchange: Exchange, subresource: string, name: string): Promise<void> {
@@ -204,18 +206,7 @@ async function serveSubresource(exchange: Exchange, subresource: string, name: s
   if (subresource === 'scale' && kind.scale !== undefined) return serveScale(exchange, name);
   if (subresource === 'log' && kind.plural === 'pods' && message.method === 'GET')
     return serveLog(exchange, name);
-  if (subresource === 'binding' && kind.plural === 'pods' && message.method === 'POST')
-    return serveBinding(exchange, name);
   throw kind.custom ? notFound(kind, name) : noSuchResource();
-}
-
-/** Gives a pod to a node, as a scheduler does. */
-async function serveBinding(exchange: Exchange, name: string): Promise<void> {
-  const { kind, message, resources } = exchange;
-  const options = writeOptions(exchange, 'CreateOptions');
-  const binding = parseJson((await readBody(message)).toString());
-  await resources.objects.bind(kind, name, text(binding, 'target', 'name'), options);
-  sendSuccess(exchange, 201, { code: 201 });
 }
 
 async function serveScale(exchange: Exchange, name: string): Promise<void> {
@@ -285,11 +276,6 @@ function formFor({ message, query }: Exchange): Form {
 function answerObject(exchange: Exchange, code: number, object: JsonObject): void {
   const { kind, resources } = exchange;
   send(exchange, code, objectText(kind, object, formFor(exchange), resources.clock.now()));
-}
-
-function sendSuccess(exchange: Exchange, code: number, more: JsonObject): void {
-  const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', ...more };
-  send(exchange, code, JSON.stringify(status));
 }
 
 function send({ resources, request, response }: Exchange, code: number, body: string): void {

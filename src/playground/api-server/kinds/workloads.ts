@@ -141,9 +141,10 @@ export const pod: Partial<Kind> = {
       ? 0
       : count(given, 'spec', 'terminationGracePeriodSeconds');
   },
-  prepare: (given, old) => {
+  prepare: (given, old, world) => {
     if (old !== undefined) return given;
     const spec = object(given, 'spec');
+    const [node] = world.objects('/nodes');
     const account = text(spec, 'serviceAccountName') || 'default';
     const tolerations = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].map((key) => ({
       key,
@@ -155,6 +156,8 @@ export const pod: Partial<Kind> = {
       ...given,
       spec: {
         ...spec,
+        // There is one node, so no scheduler has a choice.
+        ...(node !== undefined && { nodeName: text(node, 'metadata', 'name') }),
         serviceAccountName: account,
         serviceAccount: account,
         tolerations: [...items(spec, 'tolerations'), ...tolerations],

@@ -28,7 +28,7 @@ export function decodeObject(kind: Kind, body: JsonObject, isApplied = false): D
   }
   const { metadata = {}, ...rest } = body;
   if (!isJsonObject(metadata)) {
-    throw new DecodeError(`json: cannot unmarshal ${jsonType(metadata)} into Go value of type v1.ObjectMeta`);
+    throw new DecodeError('metadata is not of type object');
   }
   const inMetadata: string[] = [];
   const meta = new Reader(inMetadata, 'metadata.').struct(META, metadata, '');
@@ -59,7 +59,7 @@ class Reader {
       const childPath = path === '' ? name : `${path}.${name}`;
       if (property === undefined) this.#unknown.push(this.#prefix + childPath);
       else if (child !== null) {
-        const read = this.#value(property, child, childPath, schema);
+        const read = this.#value(property, child, childPath);
         if (!isEmpty(property, read)) fields.set(name, read);
       }
     }
@@ -72,13 +72,10 @@ class Reader {
     return objectOf(fields);
   }
 
-  #value(schema: StructuralSchema, value: Json, path: string, owner: StructuralSchema): Json {
-    const fail = (type: string): never => {
-      const field = path.replaceAll(/\[\d+\]/g, '');
-      const struct = definitionName(owner)?.split('.').at(-1) ?? '';
-      throw new DecodeError(
-        `json: cannot unmarshal ${jsonType(value)} into Go struct field ${struct}.${field} of type ${type}`,
-      );
+  #value(schema: StructuralSchema, value: Json, path: string): Json {
+    // Without the value, which may be a secret.
+    const fail = (): never => {
+      throw new DecodeError(`${path} is not of type ${schema.type ?? 'string'}`);
     };
     const name = definitionName(schema);
     if (name?.endsWith('.Quantity') === true) return readQuantity(value);
@@ -87,36 +84,36 @@ class Reader {
       return value;
     }
     if (schema.format === 'int-or-string') {
-      return typeof value === 'number' || typeof value === 'string' ? value : fail('int32');
+      return typeof value === 'number' || typeof value === 'string' ? value : fail();
     }
     switch (schema.type) {
       case 'object':
-        if (!isJsonObject(value)) return fail(goType(schema));
-        return schema.properties ? this.struct(schema, value, path) : this.#map(schema, value, path, owner);
+        if (!isJsonObject(value)) return fail();
+        return schema.properties ? this.struct(schema, value, path) : this.#map(schema, value, path);
       case 'array': {
-        if (!isJsonArray(value)) return fail(goType(schema));
+        if (!isJsonArray(value)) return fail();
         const { items = {} } = schema;
-        return value.map((item, index) => this.#value(items, item, `${path}[${index}]`, owner));
+        return value.map((item, index) => this.#value(items, item, `${path}[${index}]`));
       }
       case 'integer':
-        return Number.isInteger(value) ? value : fail(goType(schema));
+        return Number.isInteger(value) ? value : fail();
       case 'number':
-        return typeof value === 'number' ? value : fail(goType(schema));
+        return typeof value === 'number' ? value : fail();
       case 'string':
-        if (typeof value !== 'string') return fail(goType(schema));
+        if (typeof value !== 'string') return fail();
         return schema.format === 'byte' ? readBase64(value) : value;
       case 'boolean':
-        return typeof value === 'boolean' ? value : fail(goType(schema));
+        return typeof value === 'boolean' ? value : fail();
       case undefined:
       default:
         return value;
     }
   }
 
-  #map(schema: StructuralSchema, value: JsonObject, path: string, owner: StructuralSchema): JsonObject {
+  #map(schema: StructuralSchema, value: JsonObject, path: string): JsonObject {
     const values = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : {};
     const entries = Object.entries(value).map(
-      ([key, item]) => [key, this.#value(values, item ?? '', path, owner)] as const,
+      ([key, item]) => [key, this.#value(values, item ?? '', path)] as const,
     );
     return objectOf(entries);
   }
@@ -154,32 +151,9 @@ function readTime(value: Json, name: string): string {
 }
 
 function readBase64(value: string): string {
-  const bad =
-    /[^A-Za-z0-9+/=\r\n]/.exec(value)?.index ?? (value.replaceAll(/\s/g, '').length % 4 && value.length);
-  if (bad !== 0 || /^[^A-Za-z0-9+/=\r\n]/.test(value)) {
-    throw new DecodeError(`illegal base64 data at input byte ${bad}`);
+  const text = value.replaceAll(/[\r\n]/g, '');
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0) {
+    throw new DecodeError('illegal base64 data');
   }
-  return value.replaceAll(/[\r\n]/g, '');
-}
-
-function goType(schema: StructuralSchema): string {
-  const name = definitionName(schema);
-  if (name !== undefined && schema.properties) {
-    const [type, version] = name.split('.').reverse();
-    return `${version}.${type}`;
-  }
-  if (schema.type === 'array') return `[]${goType(schema.items ?? {})}`;
-  if (schema.type === 'object') {
-    const { additionalProperties } = schema;
-    return `map[string]${typeof additionalProperties === 'object' ? goType(additionalProperties) : 'interface {}'}`;
-  }
-  if (schema.type === 'integer') return schema.format ?? 'int64';
-  if (schema.type === 'boolean') return 'bool';
-  return schema.format === 'byte' ? '[]uint8' : 'string';
-}
-
-function jsonType(value: Json): string {
-  if (value === null) return 'null';
-  if (isJsonArray(value)) return 'array';
-  return typeof value === 'boolean' ? 'bool' : typeof value;
+  return text;
 }

@@ -96,23 +96,6 @@ test('a built-in object has its structs before anyone wrote to it, so nobody own
   });
 });
 
-test('the oldest of more than ten updaters become one', () => {
-  let object = update(undefined, gadgetOf({ labels: {} }));
-  for (let index = 0; index < 12; index++) {
-    const labels = Object.fromEntries(Array.from({ length: index + 1 }, (_, label) => [`l${label}`, 'a']));
-    const day = String(index + 2).padStart(2, '0');
-    object = update(
-      object,
-      { ...object, spec: { labels } },
-      { manager: `m${index}`, time: `2026-01-${day}T00:00:00Z` },
-    );
-  }
-  assert.equal(entriesOf(object).length, 10);
-  assert.deepEqual(ownersOf(object)['ancient-changes/Update'], {
-    'f:spec': { '.': {}, 'f:labels': { '.': {}, 'f:l0': {}, 'f:l1': {}, 'f:l2': {} } },
-  });
-});
-
 test('a write that changes nothing but times is none', () => {
   const before = apply(undefined, { title: 'a' });
   const after = JSON.parse(JSON.stringify(before).replace(time, later)) as JsonObject;

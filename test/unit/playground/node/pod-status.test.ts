@@ -14,7 +14,6 @@ const facts: PodFacts = {
   podIP: '127.200.0.1',
   startTime: '2026-01-01T00:00:00Z',
   prepared: true,
-  failure: undefined,
   ending: false,
 };
 const record = (state: ContainerState, more: Partial<ContainerRecord> = {}): ContainerRecord => ({
@@ -49,13 +48,6 @@ const phases: readonly (readonly [string, string, readonly ContainerRecord[], Pa
     ['one has failed and will be started again', 'OnFailure', [record(ended(1))], {}, 'Running'],
     ['it is deleted and its process ended well', 'Always', [record(ended(0))], { ending: true }, 'Succeeded'],
     ['it is deleted and its process was killed', 'Always', [record(ended(137))], { ending: true }, 'Failed'],
-    [
-      'its deadline has passed',
-      'Always',
-      [record(running)],
-      { failure: { reason: 'DeadlineExceeded', message: 'late' } },
-      'Failed',
-    ],
   ];
 for (const [what, policy, containers, more, phase] of phases) {
   test(`a pod of policy ${policy} is ${phase} when ${what}`, () => {
