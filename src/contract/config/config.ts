@@ -1,3 +1,4 @@
+import { azureProblems } from './azure-section.ts';
 import {
   decodeObject,
   isRawObject,
@@ -8,6 +9,7 @@ import {
 } from './decode.ts';
 import { checkAuth } from './auth-section.ts';
 import { applyEnvironment } from './environment.ts';
+import { gcsProblems } from './gcs-section.ts';
 import { checkNotifications } from './notifications-section.ts';
 import { s3Problems } from './s3-section.ts';
 import { configSchema, type Config } from './schema.ts';
@@ -106,9 +108,13 @@ function checkDriver({ storage }: Config, found: Findings): void {
 /** Options of a driver that do not fit together; undefined ones are reported already. */
 function checkDriverOptions(storage: Config['storage'], found: Findings): void {
   if (found.errors.some(({ path }) => path.startsWith('storage.'))) return;
-  for (const { key, message } of storage.s3 ? s3Problems(storage.s3) : []) {
-    found.errors.push({ path: `storage.s3.${key}`, message });
-  }
+  const { s3, azure, gcs } = storage;
+  const report = (driver: string, problems: readonly { key: string; message: string }[]): void => {
+    for (const { key, message } of problems) found.errors.push({ path: `storage.${driver}.${key}`, message });
+  };
+  if (s3) report('s3', s3Problems(s3));
+  if (azure) report('azure', azureProblems(azure));
+  if (gcs) report('gcs', gcsProblems(gcs));
 }
 
 function checkCache({ storage, redis }: Config, found: Findings): void {

@@ -77,11 +77,8 @@ export type Config = Decoded<typeof configSchema>;
  */
 export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>> = {
   'log.reportcaller': 'ignored',
-  'storage.azure': 'refused',
-  'storage.gcs': 'refused',
   'storage.oss': 'refused',
   'storage.tag': 'ignored',
-  'storage.maintenance.uploadpurging': 'ignored',
   middleware: 'refused',
   proxy: 'refused',
   'validation.disabled': 'ignored',

@@ -1,4 +1,6 @@
+import { azureSection } from './azure-section.ts';
 import type { ObjectField } from './fields.ts';
+import { gcsSection } from './gcs-section.ts';
 import { s3Section } from './s3-section.ts';
 import { swiftSection } from './swift-section.ts';
 
@@ -31,6 +33,8 @@ export const storageSection = {
     },
     s3: s3Section,
     swift: swiftSection,
+    azure: azureSection,
+    gcs: gcsSection,
     inmemory: {
       type: 'object',
       optional: true,
@@ -84,6 +88,30 @@ export const storageSection = {
       type: 'object',
       description: 'Upkeep.',
       fields: {
+        uploadpurging: {
+          type: 'object',
+          description: 'Removes uploads that nobody ended, and what killed processes left.',
+          fields: {
+            enabled: { type: 'boolean', default: true, description: 'Turns it on.' },
+            age: {
+              type: 'duration',
+              default: '168h',
+              description:
+                'An upload goes when nothing was written to it for this long, in a bucket this long after its start.',
+            },
+            interval: {
+              type: 'duration',
+              default: '24h',
+              zeroIsDefault: true,
+              description: 'Pause between two purges. The first is within an hour of the start.',
+            },
+            dryrun: {
+              type: 'boolean',
+              default: false,
+              description: 'Logs what would be removed, and removes nothing.',
+            },
+          },
+        },
         readonly: {
           type: 'object',
           description: 'Refuses every write. Garbage collection does not need it.',

@@ -12,7 +12,7 @@ export interface StorageDependencies {
 }
 
 /** Which storage driver a configuration names. */
-export type StorageKind = 'filesystem' | 'inmemory' | 's3' | 'swift';
+export type StorageKind = 'azure' | 'filesystem' | 'gcs' | 'inmemory' | 's3' | 'swift';
 
 /** The one driver that is configured: parseConfig has seen to it that there is one. */
 export function storageKind(config: Config): StorageKind {
@@ -40,9 +40,17 @@ export async function openStorage(config: Config, deps: StorageDependencies): Pr
 type Open = (storage: Config['storage'], deps: StorageDependencies) => Promise<StorageDriver>;
 
 const openers: { readonly [K in StorageKind]: Open } = {
+  async azure({ azure }, deps) {
+    const { openAzure } = await import('./azure/open-azure.ts');
+    return openAzure(required(azure), deps);
+  },
   async filesystem({ filesystem }, { log }) {
     const { createFilesystemDriver } = await import('./filesystem/filesystem-driver.ts');
     return createFilesystemDriver({ root: required(filesystem).rootdirectory, log });
+  },
+  async gcs({ gcs }, deps) {
+    const { openGcs } = await import('./gcs/open-gcs.ts');
+    return openGcs(required(gcs), deps);
   },
   async inmemory(_, { clock, log }) {
     const { InMemoryStore } = await import('./object-store/in-memory-store.ts');
