@@ -117,6 +117,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
       links,
       events: notifications ?? silentSink,
       deletesEnabled: config.storage.delete.enabled,
+      redirectsEnabled: !config.storage.redirect.disable,
       catalogMaxEntries: config.catalog.maxentries,
       tagsMaxPage: config.tags.maxtags,
     },

@@ -27,19 +27,26 @@ export async function getBlob(
     'cache-control': 'max-age=31536000',
     'content-type': 'application/octet-stream',
   };
+  // A pusher who asks whether a blob is there may leave it out: let it count as young from now on.
+  if (request.method === 'HEAD' && exchange.grant.permits(repository, 'push')) {
+    await context.blobs.refresh(repository, digest, blob, context.gate);
+  }
+  if (request.method === 'GET' && matchesEtag(request.headers['if-none-match'], etag)) {
+    pulled();
+    return exchange.answer(304, headers);
+  }
+  const location = context.redirectsEnabled
+    ? await context.blobs.redirectUrl(blob.digest, request.method === 'HEAD' ? 'HEAD' : 'GET')
+    : undefined;
+  if (location !== undefined) {
+    pulled();
+    return exchange.answer(307, { location, 'docker-content-digest': digest });
+  }
   if (request.method === 'HEAD') {
-    // A pusher who asks whether a blob is there may leave it out: let it count as young from now on.
-    if (exchange.grant.permits(repository, 'push')) {
-      await context.blobs.refresh(repository, digest, blob, context.gate);
-    }
     pulled();
     exchange.begin(200, { ...headers, 'content-length': blob.size });
     exchange.response.end();
     return;
-  }
-  if (matchesEtag(request.headers['if-none-match'], etag)) {
-    pulled();
-    return exchange.answer(304, headers);
   }
   const ifRange = request.headers['if-range'];
   const range =

@@ -19,6 +19,8 @@ export interface HandlerContext {
   /** Is told of what a request did, before the answer. */
   readonly events: EventSink;
   readonly deletesEnabled: boolean;
+  /** Clients read blobs from the store itself, where it lets them. */
+  readonly redirectsEnabled: boolean;
   /** Largest `n` of a catalog request. */
   readonly catalogMaxEntries: number;
   /** Largest page of tags. */

@@ -88,6 +88,11 @@ export class BlobStore {
     }
   }
 
+  /** Where a client can read a blob that `stat` or `find` found by itself, undefined when it has to read it here. */
+  async redirectUrl(canonical: Digest, method: 'GET' | 'HEAD'): Promise<string | undefined> {
+    return this.#driver.redirectUrl?.(blobDataPath(canonical), method);
+  }
+
   /** Takes the blob out of the repository. The bytes stay for a collector. @throws RegistryError BLOB_UNKNOWN */
   async unlink(repository: RepositoryName, digest: Digest, permit: WritePermit): Promise<void> {
     const path = layerLinkPath(repository, digest);
