@@ -13,6 +13,7 @@ import { gcsProblems } from './gcs-section.ts';
 import { checkNotifications } from './notifications-section.ts';
 import { s3Problems } from './s3-section.ts';
 import { configSchema, type Config } from './schema.ts';
+import { swiftProblems } from './swift-section.ts';
 import { checkTls } from './tls-section.ts';
 import { parseYaml } from './yaml.ts';
 
@@ -108,11 +109,12 @@ function checkDriver({ storage }: Config, found: Findings): void {
 /** Options of a driver that do not fit together; undefined ones are reported already. */
 function checkDriverOptions(storage: Config['storage'], found: Findings): void {
   if (found.errors.some(({ path }) => path.startsWith('storage.'))) return;
-  const { s3, azure, gcs } = storage;
+  const { s3, swift, azure, gcs } = storage;
   const report = (driver: string, problems: readonly { key: string; message: string }[]): void => {
     for (const { key, message } of problems) found.errors.push({ path: `storage.${driver}.${key}`, message });
   };
   if (s3) report('s3', s3Problems(s3));
+  if (swift) report('swift', swiftProblems(swift));
   if (azure) report('azure', azureProblems(azure));
   if (gcs) report('gcs', gcsProblems(gcs));
 }

@@ -114,3 +114,9 @@ export function detectAuthVersion({
     authversion === 0 ? authurl.includes(`v${version}`) : authversion === version,
   );
 }
+
+/** What is wrong with options together, by the key within the section. */
+export function swiftProblems(options: SwiftOptions): readonly { key: string; message: string }[] {
+  const message = 'is required, since authurl holds none of v1, v2 and v3';
+  return detectAuthVersion(options) === undefined ? [{ key: 'authversion', message }] : [];
+}

@@ -10,7 +10,7 @@ import { SegmentSink } from './segment-sink.ts';
 import { tempUrl, type TempUrlKey } from './temp-url.ts';
 
 /** About how many bytes all writers may gather together, and the least that is worth a segment. */
-const GATHER_BUDGET = 128 * 1024 * 1024;
+const GATHER_BUDGET = 64 * 1024 * 1024;
 const SMALLEST_SEGMENT = 1024 * 1024;
 
 /** How long a URL that a client is sent to is good for, in milliseconds; as in docker distribution. */
