@@ -25,6 +25,7 @@ import { StalledBodies } from './http/stalled-bodies.ts';
 import { createMetricsPage, debugPages, statusPages } from './http/status-pages.ts';
 import { UploadLimit } from './http/upload-limit.ts';
 import { ServerLease } from './lease/server-lease.ts';
+import type { WriteGate } from './lease/write-gate.ts';
 import { silentSink } from './notifications/event-sink.ts';
 import type { Notifications } from './notifications/notifications.ts';
 import { openNotifications } from './notifications/open-notifications.ts';
@@ -33,6 +34,7 @@ import type { StorageDriver } from './storage/driver.ts';
 import { ManifestStore } from './storage/manifest-store.ts';
 import { openStorage, storageKind } from './storage/open-storage.ts';
 import { TagStore } from './storage/tag-store.ts';
+import { UploadPurge } from './storage/upload-purge.ts';
 import { UploadStore } from './storage/upload-store.ts';
 
 export interface ServerDependencies {
@@ -106,11 +108,13 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   if (notifications) started.defer(() => notifications.stop());
   const bodies = new StalledBodies({ timeout: config.stevedore.limits.idletimeout, clock, log });
   started.defer(() => bodies.stop());
+  const uploads = new UploadStore({ driver, clock, log, activity: lease });
+  if (!readOnly) started.defer(startPurge(deps, { driver, gate: lease, uploads }));
   const app = buildApp({
     context: {
       driver,
       blobs,
-      uploads: new UploadStore({ driver, clock, log, activity: lease }),
+      uploads,
       manifests: new ManifestStore({ driver, blobs, tags, log }),
       tags,
       gate: lease,
@@ -222,6 +226,22 @@ function openWebhooks(deps: ServerDependencies, links: Links): Notifications | u
     const message = error instanceof Error ? error.message : String(error);
     throw new ServerConfigError([{ path: 'stevedore.notifications.outbox', message }]);
   }
+}
+
+/** @returns what stops it. */
+function startPurge(
+  { config, clock, log }: ServerDependencies,
+  parts: { readonly driver: StorageDriver; readonly gate: WriteGate; readonly uploads: UploadStore },
+): () => Promise<void> {
+  const purge = new UploadPurge(config.storage.maintenance.uploadpurging, {
+    ...parts,
+    clock,
+    log,
+    random: Math.random,
+    isInHand: (folder) => parts.uploads.isInHand(folder),
+  });
+  purge.start();
+  return () => purge.stop();
 }
 
 function followCertificate(

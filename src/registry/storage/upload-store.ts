@@ -76,6 +76,11 @@ export class UploadStore {
     return this.#sessions.get(uploadFolder(repository, id)) ?? this.#remember(repository, id, content);
   }
 
+  /** Whether this process has had to do with an upload not long ago. */
+  isInHand(folder: string): boolean {
+    return this.#sessions.has(folder);
+  }
+
   #contentOptions(repository: RepositoryName, id: string): UploadContentOptions {
     const { driver, clock } = this.#deps;
     const folder = uploadFolder(repository, id);
