@@ -1,6 +1,6 @@
 import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
 import { checkType } from './check-type.ts';
-import { difference, formatPath, intersection, isEmpty, pathsOf, union, type FieldSet } from './field-set.ts';
+import { formatPath, sortedPaths, type FieldSet } from './field-set.ts';
 import { typeOf, type FieldType } from './field-type.ts';
 import { text } from '../kinds/read.ts';
 import { parseJson } from './go-format.ts';
@@ -116,7 +116,7 @@ function settle(apply: Apply, managed: Managed, isUnchanged: boolean): Managed {
   if (entry === undefined) return managed;
   const fields = withoutUnowned(entry.fields);
   const settled = new Map(managed);
-  if (isEmpty(fields)) settled.delete(id);
+  if (fields.size === 0) settled.delete(id);
   else settled.set(id, { ...entry, time: isUnchanged ? entry.time : apply.time, fields });
   return settled;
 }
@@ -126,14 +126,14 @@ function settle(apply: Apply, managed: Managed, isUnchanged: boolean): Managed {
  * to be in a removed field by others.
  */
 function prune(type: FieldType, merged: Json, managed: Managed, last: FieldSet): Json {
-  if (isEmpty(last)) return merged;
+  if (last.size === 0) return merged;
   const named = (fields: FieldSet): FieldSet => withNamedFields(type, fields);
   const fieldsOf = (value: Json): FieldSet => named(fieldSetOf(type, value));
   const all = fieldsOf(merged);
-  const owned = named([...managed.values()].map(({ fields }) => fields).reduce(union));
+  const owned = named([...managed.values()].map(({ fields }) => fields).reduce((a, b) => a.union(b)));
   const withoutLast = removeFields(type, merged, named(last));
-  const withOwned = removeFields(type, merged, difference(all, union(fieldsOf(withoutLast), owned)));
-  return removeFields(type, merged, intersection(difference(all, fieldsOf(withOwned)), named(last)));
+  const withOwned = removeFields(type, merged, all.difference(fieldsOf(withoutLast).union(owned)));
+  return removeFields(type, merged, all.difference(fieldsOf(withOwned)).intersection(named(last)));
 }
 
 const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
@@ -147,18 +147,18 @@ function withoutOwn(apply: Apply, live: JsonObject, conflicts: Managed): Managed
     return conflicts;
   }
   const { added, modified, removed } = compare(type, last, live);
-  const own = difference(fieldSetOf(type, last), union(union(added, modified), removed));
+  const own = fieldSetOf(type, last).difference(added.union(modified).union(removed));
   const left = [...conflicts].map(
-    ([id, entry]) => [id, { ...entry, fields: difference(entry.fields, own) }] as const,
+    ([id, entry]) => [id, { ...entry, fields: entry.fields.difference(own) }] as const,
   );
-  return new Map(left.filter(([, { fields }]) => !isEmpty(fields)));
+  return new Map(left.filter(([, { fields }]) => fields.size > 0));
 }
 
 function describeConflicts(conflicts: Managed): Conflict {
   const causes = [...conflicts]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([, entry]) =>
-      pathsOf(entry.fields).map((path) => ({
+      sortedPaths(entry.fields).map((path) => ({
         reason: 'FieldManagerConflict' as const,
         message: `conflict with ${describeOwner(entry)}`,
         field: formatPath(path),

@@ -28,7 +28,7 @@ function* check(type: FieldType, value: Json, path: string): Generator<string> {
 
 function* checkMap(map: MapType, value: { readonly [key: string]: Json }, path: string): Generator<string> {
   for (const [name, child] of Object.entries(value)) {
-    const childPath = path + formatPath([fieldElement(name)]);
+    const childPath = path + formatPath(fieldElement(name));
     if (!map.fields.has(name) && !map.open) {
       yield at(childPath, 'field not declared in schema');
       return;
@@ -46,9 +46,9 @@ function* checkList(list: ListType, value: readonly Json[], path: string): Gener
       return;
     }
     const element = list.atomic ? (`i:${index}` as const) : itemElement(list, item);
-    if (seen.has(element)) yield at(path, `duplicate entries for key ${formatPath([element])}`);
+    if (seen.has(element)) yield at(path, `duplicate entries for key ${formatPath(element)}`);
     seen.add(element);
-    yield* check(itemType(list), item, path + formatPath([element]));
+    yield* check(itemType(list), item, path + formatPath(element));
   }
 }
 

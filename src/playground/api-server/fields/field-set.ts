@@ -6,18 +6,14 @@ import { formatValue, goJson, parseJson } from './go-format.ts';
  * keys, `v:` an item of a set, `i:` an item by index. Two steps are the same exactly if their texts are.
  */
 export type PathElement = `${'f' | 'k' | 'v' | 'i'}:${string}`;
-export type FieldPath = readonly PathElement[];
 
-/**
- * Some fields of one object, as a tree. A field can be a member while the fields in it are not, and the other way
- * round. A node has a member in it somewhere, the root of an empty set excepted; the root itself is never a member.
- */
-export interface FieldSet {
-  readonly member: boolean;
-  readonly children: ReadonlyMap<PathElement, FieldSet>;
-}
+/** The steps to a field, with a character between that none of them has; empty for the object itself. */
+export type FieldPath = string;
 
-export const emptySet: FieldSet = { member: false, children: new Map() };
+/** Some fields of one object. A field can be a member while the fields in it are not, and the other way round. */
+export type FieldSet = ReadonlySet<FieldPath>;
+
+const SEPARATOR = '\0';
 
 export const fieldElement = (name: string): PathElement => `f:${name}`;
 export const fieldName = (element: PathElement): string | undefined =>
@@ -25,102 +21,44 @@ export const fieldName = (element: PathElement): string | undefined =>
 export const keyElement = (keys: JsonObject): PathElement => `k:${goJson(keys)}`;
 export const valueElement = (value: Json): PathElement => `v:${goJson(value)}`;
 
-/** Collects paths into a set. */
-export class FieldSetBuilder {
-  readonly #root = { member: false, children: new Map<PathElement, FieldSet>() };
+export const pathTo = (path: FieldPath, element: PathElement): FieldPath =>
+  path === '' ? element : path + SEPARATOR + element;
 
-  insert(path: FieldPath): void {
-    let node: Growing = this.#root;
-    for (const element of path) {
-      // Every node under the root was made here, so it may grow.
-      let next = node.children.get(element) as Growing | undefined;
-      if (next === undefined) {
-        next = { member: false, children: new Map() };
-        node.children.set(element, next);
-      }
-      node = next;
-    }
-    if (path.length > 0) node.member = true;
-  }
+/** The set of one field, by the names that lead to it. */
+export const fieldAt = (...names: readonly string[]): FieldSet =>
+  new Set([names.map(fieldElement).join(SEPARATOR)]);
 
-  build(): FieldSet {
-    return this.#root;
-  }
-}
+// What is between separators was an element.
+export const elementsOf = (path: FieldPath): readonly PathElement[] => path.split(SEPARATOR) as PathElement[];
 
-interface Growing {
-  member: boolean;
-  readonly children: Map<PathElement, FieldSet>;
-}
-
-export function setOf(...paths: FieldPath[]): FieldSet {
-  const builder = new FieldSetBuilder();
-  for (const path of paths) builder.insert(path);
-  return builder.build();
-}
-
-export const isEmpty = (set: FieldSet): boolean => !set.member && set.children.size === 0;
-
-/** What is in either. */
-export function union(a: FieldSet, b: FieldSet): FieldSet {
-  const children = new Map(a.children);
-  for (const [element, theirs] of b.children) {
-    const ours = children.get(element);
-    children.set(element, ours === undefined ? theirs : union(ours, theirs));
-  }
-  return { member: a.member || b.member, children };
-}
-
-/** What is in both. */
-export const intersection = (a: FieldSet, b: FieldSet): FieldSet => difference(a, difference(a, b));
-
-/** What is in `a` and not in `b`. A field in `b` takes nothing from the fields below it: see withoutTrees. */
-export function difference(a: FieldSet, b: FieldSet): FieldSet {
-  return {
-    member: a.member && !b.member,
-    children: childrenOf(a, (element, ours) => {
-      const theirs = b.children.get(element);
-      return theirs === undefined ? ours : difference(ours, theirs);
-    }),
-  };
+/** The path and those that it leads through. */
+export function stepsOf(path: FieldPath): readonly FieldPath[] {
+  const elements = elementsOf(path);
+  return elements.map((_, index) => elements.slice(0, index + 1).join(SEPARATOR));
 }
 
 /** What is in `a` and neither in `b` nor below a field of `b`. */
 export function withoutTrees(a: FieldSet, b: FieldSet): FieldSet {
-  return {
-    member: a.member && !b.member,
-    children: childrenOf(a, (element, ours) => {
-      const theirs = b.children.get(element);
-      if (theirs === undefined) return ours;
-      return theirs.member ? emptySet : withoutTrees(ours, theirs);
-    }),
-  };
-}
-
-function childrenOf(
-  set: FieldSet,
-  map: (element: PathElement, child: FieldSet) => FieldSet,
-): Map<PathElement, FieldSet> {
-  const children = new Map<PathElement, FieldSet>();
-  for (const [element, child] of set.children) {
-    const mapped = map(element, child);
-    if (!isEmpty(mapped)) children.set(element, mapped);
-  }
-  return children;
+  return new Set([...a].filter((path) => !stepsOf(path).some((step) => b.has(step))));
 }
 
 /** All members, in Kubernetes' order: those of one level before those of the levels below. */
-export function pathsOf(set: FieldSet, prefix: FieldPath = []): FieldPath[] {
-  const children = sortedChildren(set);
-  return [
-    ...children.filter(([, child]) => child.member).map(([element]) => [...prefix, element]),
-    ...children.flatMap(([element, child]) => pathsOf(child, [...prefix, element])),
-  ];
+export function sortedPaths(set: FieldSet): readonly FieldPath[] {
+  const keyed = [...set].map((path) => ({ path, elements: elementsOf(path) }));
+  return keyed.toSorted((a, b) => comparePaths(a.elements, b.elements)).map(({ path }) => path);
+}
+
+function comparePaths(a: readonly PathElement[], b: readonly PathElement[]): number {
+  const place = a.findIndex((element, index) => element !== b[index]);
+  const [left, right] = [a[place], b[place]];
+  if (left === undefined || right === undefined) return a.length - b.length;
+  const isLast = (elements: readonly PathElement[]) => Number(elements.length === place + 1);
+  return isLast(b) - isLast(a) || compareElements(left, right);
 }
 
 /** A path as messages show it: `.spec.ports[port=80,protocol="TCP"].name`. */
 export function formatPath(path: FieldPath): string {
-  return path.map(formatElement).join('');
+  return path === '' ? '' : elementsOf(path).map(formatElement).join('');
 }
 
 function formatElement(element: PathElement): string {
@@ -133,31 +71,41 @@ function formatElement(element: PathElement): string {
   return `[${keys.map(([name, key]) => `${name}=${formatValue(key)}`).join(',')}]`;
 }
 
+interface Tree {
+  [element: string]: Tree;
+}
+
 /** FieldsV1: a member is an empty object, or has a `.` where it has fields of its own. */
 export function encodeSet(set: FieldSet): JsonObject {
-  const children = sortedChildren(set).map(([element, child]): [string, Json] => [element, encodeSet(child)]);
-  return Object.fromEntries(set.member && children.length > 0 ? [['.', {}], ...children] : children);
+  const root: Tree = {};
+  for (const path of sortedPaths(set)) {
+    let node = root;
+    // Those above come first, so what is met on the way is a member and has fields below it.
+    for (const element of elementsOf(path)) node = node[element] ??= {};
+  }
+  for (const path of set) {
+    let node: Tree | undefined = root;
+    for (const element of elementsOf(path)) node = node?.[element];
+    if (node !== undefined && Object.keys(node).length > 0) node['.'] = {};
+  }
+  return root;
 }
 
 /** The inverse of encodeSet. Undefined for what is not FieldsV1; kinds of steps that are not known are left out. */
 export function decodeSet(fields: Json): FieldSet | undefined {
-  const set = decodeNode(fields);
-  return set && { member: false, children: set.children };
+  const set = new Set<FieldPath>();
+  return decodeNode(fields, '', set) ? set : undefined;
 }
 
-function decodeNode(fields: Json): FieldSet | undefined {
-  if (!isJsonObject(fields)) return undefined;
-  const children = new Map<PathElement, FieldSet>();
-  for (const [key, value] of Object.entries(fields)) {
-    if (key === '.') continue;
-    if (key[1] !== ':') return undefined;
-    if (!/^[fkvi]/.test(key)) continue;
+function decodeNode(fields: Json, path: FieldPath, set: Set<FieldPath>): boolean {
+  if (!isJsonObject(fields)) return false;
+  const isMember = Object.hasOwn(fields, '.') || Object.keys(fields).length === 0;
+  if (isMember && path !== '') set.add(path);
+  return Object.entries(fields).every(([key, value]) => {
+    if (key === '.' || (key[1] === ':' && !/^[fkvi]/.test(key))) return true;
     const element = parseElement(key);
-    const child = decodeNode(value);
-    if (element === undefined || child === undefined) return undefined;
-    if (!isEmpty(child)) children.set(element, child);
-  }
-  return { member: Object.hasOwn(fields, '.') || children.size === 0, children };
+    return element !== undefined && decodeNode(value, pathTo(path, element), set);
+  });
 }
 
 /** In the one spelling of its value, so that equal steps are equal texts. */
@@ -165,14 +113,10 @@ function parseElement(text: string): PathElement | undefined {
   const content = text.slice(2);
   if (text.startsWith('f:')) return fieldElement(content);
   const value = parseJson(content);
-  if (value === undefined) return undefined;
+  if (value === undefined || text[1] !== ':') return undefined;
   if (text.startsWith('v:')) return valueElement(value);
   if (text.startsWith('i:')) return Number.isInteger(value) ? `i:${content}` : undefined;
   return isJsonObject(value) ? keyElement(value) : undefined;
-}
-
-function sortedChildren(set: FieldSet): [PathElement, FieldSet][] {
-  return [...set.children].toSorted(([a], [b]) => compareElements(a, b));
 }
 
 /** Names, then keys, values and indexes. Keys compare by name and value, one after the other. */
@@ -188,14 +132,9 @@ function sortKey(element: PathElement): readonly Json[] {
   return [kind, ...(isJsonObject(value) ? Object.entries(value).flat() : [value])];
 }
 
-/** Numbers, then strings, booleans, the rest; what is not there is least. */
+/** Numbers before strings before the rest; what is not there is least. */
 function compareValues(a: Json | undefined, b: Json | undefined): number {
-  const kinds = rank(a) - rank(b);
-  if (kinds !== 0 || a === b) return kinds;
-  return typeof a !== 'object' && typeof b !== 'object' && a !== undefined && b !== undefined && a < b
-    ? -1
-    : 1;
+  const rank = (value: Json | undefined) => ['undefined', 'number', 'string'].indexOf(typeof value);
+  if (a === b || typeof a !== typeof b) return rank(a) - rank(b);
+  return String(a) === String(b) ? 0 : (a ?? '') < (b ?? '') ? -1 : 1;
 }
-
-const rank = (value: Json | undefined): number =>
-  ['undefined', 'number', 'string', 'boolean', 'object'].indexOf(typeof value);

@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
-import { decodeSet, emptySet, encodeSet, type FieldSet } from './field-set.ts';
+import { decodeSet, encodeSet, type FieldSet } from './field-set.ts';
 import { fieldOf, isJsonArray, objectOf, withFields } from './json.ts';
 
 /** Who is an entry of `metadata.managedFields`. Appliers are the same in all versions of a kind. */
@@ -76,7 +76,7 @@ function decodeEntry(entry: Json): Entry | undefined {
   if (operation !== 'Apply' && operation !== 'Update') return undefined;
   if (typeof apiVersion !== 'string' || apiVersion === '' || fieldsType !== 'FieldsV1') return undefined;
   if (typeof manager !== 'string' || typeof subresource !== 'string') return undefined;
-  const fields = fieldsV1 === undefined || fieldsV1 === null ? emptySet : decodeSet(fieldsV1);
+  const fields = fieldsV1 === undefined || fieldsV1 === null ? new Set<string>() : decodeSet(fieldsV1);
   if (fields === undefined) return undefined;
   return {
     manager,

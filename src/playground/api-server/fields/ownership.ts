@@ -1,15 +1,5 @@
 import { apiVersionOf, type Json, type JsonObject, type Kind } from '../kind.ts';
-import {
-  difference,
-  emptySet,
-  fieldElement,
-  intersection,
-  isEmpty,
-  setOf,
-  union,
-  withoutTrees,
-  type FieldSet,
-} from './field-set.ts';
+import { fieldAt, withoutTrees, type FieldSet } from './field-set.ts';
 import { typeOf } from './field-type.ts';
 import { managerId, type Entry, type Managed, type ManagerId, type Manager } from './managed-fields.ts';
 import { compare, structsOf, type Comparison } from './typed-value.ts';
@@ -37,22 +27,20 @@ export function writer(write: Write, operation: Manager['operation']): Manager {
   };
 }
 
-const field = (...names: string[]): FieldSet => setOf(names.map(fieldElement));
-
 /** What the status subresource of built-in kinds resets beside spec. */
 const resetWithStatus: Readonly<Record<string, FieldSet>> = {
-  CustomResourceDefinition: field('metadata'),
-  Deployment: field('metadata', 'labels'),
-  Pod: union(field('metadata', 'deletionTimestamp'), field('metadata', 'ownerReferences')),
+  CustomResourceDefinition: fieldAt('metadata'),
+  Deployment: fieldAt('metadata', 'labels'),
+  Pod: fieldAt('metadata', 'deletionTimestamp').union(fieldAt('metadata', 'ownerReferences')),
 };
 
 /** What a write by this way leaves as it was, whatever it says; nobody comes to own it so. */
 function resetFields({ kind, subresource = '' }: Write): FieldSet {
   if (subresource === 'status') {
     const more = kind.custom ? undefined : resetWithStatus[kind.kind];
-    return union(field('spec'), more ?? emptySet);
+    return fieldAt('spec').union(more ?? new Set());
   }
-  return kind.status && subresource === '' ? field('status') : emptySet;
+  return kind.status && subresource === '' ? fieldAt('status') : new Set();
 }
 
 export const withoutReset = (write: Write, fields: FieldSet): FieldSet =>
@@ -70,10 +58,10 @@ const serverMetadata = [
 
 /** What every object has from the server: nobody owns it. */
 const unowned = [['apiVersion'], ['kind'], ['metadata'], ...serverMetadata.map((name) => ['metadata', name])]
-  .map((path) => field(...path))
-  .reduce(union);
+  .map((path) => fieldAt(...path))
+  .reduce((all, one) => all.union(one));
 
-export const withoutUnowned = (fields: FieldSet): FieldSet => difference(fields, unowned);
+export const withoutUnowned = (fields: FieldSet): FieldSet => fields.difference(unowned);
 
 /** What an object is before it is created. */
 export const beforeCreation = (kind: OwnedKind): JsonObject => (kind.custom ? {} : structsOf(kind.schema));
@@ -98,18 +86,18 @@ export function reassign(
     modified: withoutReset(write, compared.modified),
     added: withoutReset(write, compared.added),
   };
-  const written = union(changes.modified, changes.added);
+  const written = changes.modified.union(changes.added);
   const self = change.self && managerId(change.self);
   const conflicts = new Map<ManagerId, Entry>();
   const left = new Map<ManagerId, Entry>();
   for (const [id, entry] of managed) {
     let { fields } = entry;
     if (id !== self) {
-      const conflict = intersection(fields, written);
-      if (!isEmpty(conflict)) conflicts.set(id, { ...entry, fields: conflict });
-      fields = difference(difference(fields, conflict), changes.removed);
+      const conflict = fields.intersection(written);
+      if (conflict.size > 0) conflicts.set(id, { ...entry, fields: conflict });
+      fields = fields.difference(conflict).difference(changes.removed);
     }
-    if (!isEmpty(fields)) left.set(id, { ...entry, fields });
+    if (fields.size > 0) left.set(id, { ...entry, fields });
   }
   return { changes, conflicts, managed: left };
 }

@@ -1,5 +1,4 @@
 import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
-import { isEmpty, union } from './field-set.ts';
 import { isJsonArray, jsonEqual, withFields } from './json.ts';
 import {
   decodeManaged,
@@ -61,11 +60,11 @@ export function owners(
   change: { readonly before: JsonObject; readonly after: JsonObject },
 ): Managed {
   const { changes, managed } = reassign(write, servedEntries(write.kind, before), change);
-  const taken = withoutUnowned(union(changes.modified, changes.added));
-  if (isEmpty(taken)) return managed;
+  const taken = withoutUnowned(changes.modified.union(changes.added));
+  if (taken.size === 0) return managed;
   const self = writer(write, 'Update');
   const earlier = managed.get(managerId(self));
-  const fields = earlier === undefined ? taken : union(earlier.fields, taken);
+  const fields = earlier === undefined ? taken : earlier.fields.union(taken);
   // Kubernetes loses the time of a write to scale.
   const time = self.subresource === 'scale' ? undefined : write.time;
   return withEntry(managed, { ...self, time, fields });

@@ -1,11 +1,11 @@
 import { isJsonObject, type Json, type JsonObject, type StructuralSchema } from '../kind.ts';
 import {
-  emptySet,
+  elementsOf,
   fieldElement,
   fieldName,
-  FieldSetBuilder,
-  isEmpty,
   keyElement,
+  pathTo,
+  stepsOf,
   valueElement,
   type FieldPath,
   type FieldSet,
@@ -28,18 +28,18 @@ export function keyOf(list: ListType, item: Json, key: string): Json | undefined
   return value === undefined ? list.items?.map?.fields.get(key)?.default : value;
 }
 
-/** The fields or items of a value. Most steps lead to one; old API allows several items that cannot be told apart. */
-type Parts = ReadonlyMap<PathElement, readonly Json[]>;
+/** The fields or items of a value. */
+type Parts = ReadonlyMap<PathElement, Json>;
 
 /** Undefined for what is owned as one value. What is of another shape has no parts. */
 function partsOf(type: FieldType, shape: Shape, value: Json | undefined): Parts | undefined {
   if (shape === 'map' && type.map?.atomic === false) {
     const fields = isJsonObject(value) ? Object.entries(value) : [];
-    return new Map(fields.map(([name, child]) => [fieldElement(name), [child]]));
+    return new Map(fields.map(([name, child]) => [fieldElement(name), child]));
   }
   const { list } = type;
   if (shape !== 'list' || list?.atomic !== false) return undefined;
-  return Map.groupBy(isJsonArray(value) ? value : [], (item) => itemElement(list, item));
+  return new Map((isJsonArray(value) ? value : []).map((item) => [itemElement(list, item), item]));
 }
 
 function partType(type: FieldType, element: PathElement): FieldType {
@@ -55,17 +55,17 @@ function isNamed(type: FieldType | undefined, element: PathElement): boolean {
 
 /** The fields that a value has: what its owner owns. */
 export function fieldSetOf(type: FieldType, value: Json): FieldSet {
+  return new Set(pathsIn(type, value, ''));
+}
+
+function* pathsIn(type: FieldType, value: Json, path: FieldPath): Generator<FieldPath> {
   const parts = partsOf(type, shapeOf(type, value), value);
-  if (parts === undefined) return { member: true, children: new Map() };
-  const children = new Map<PathElement, FieldSet>();
-  for (const [element, values] of parts) {
-    const [part = null, ...more] = values;
-    const inner = more.length > 0 ? emptySet : fieldSetOf(partType(type, element), part);
-    const member = inner.member || !isNamed(type, element) || part === null || isEmptyObject(part);
-    const child = { member, children: inner.children };
-    if (!isEmpty(child)) children.set(element, child);
+  if (parts === undefined && path !== '') yield path;
+  for (const [element, part] of parts ?? []) {
+    const place = pathTo(path, element);
+    if (!isNamed(type, element) || part === null || isEmptyObject(part)) yield place;
+    yield* pathsIn(partType(type, element), part, place);
   }
-  return { member: false, children };
 }
 
 /** What is different between two values. */
@@ -76,34 +76,9 @@ export interface Comparison<Fields = FieldSet> {
 }
 
 export function compare(type: FieldType, before: Json, after: Json): Comparison {
-  const into = {
-    removed: new FieldSetBuilder(),
-    modified: new FieldSetBuilder(),
-    added: new FieldSetBuilder(),
-  };
-  compareValues(type, before, after, [], into);
-  return { removed: into.removed.build(), modified: into.modified.build(), added: into.added.build() };
-}
-
-function compareParts(
-  type: FieldType,
-  before: readonly Json[],
-  after: readonly Json[],
-  path: FieldPath,
-  into: Comparison<FieldSetBuilder>,
-): void {
-  // Several items of one key are one value, and not the one that was or comes to be there alone.
-  if (before.length > 1 && after.length > 1) {
-    if (!jsonEqual(before, after)) into.modified.insert(path);
-  } else if (before.length > 1) {
-    compareParts(type, [], after, path, into);
-    into.removed.insert(path);
-  } else if (after.length > 1) {
-    compareParts(type, before, [], path, into);
-    into.added.insert(path);
-  } else {
-    compareValues(type, before[0], after[0], path, into);
-  }
+  const into = { removed: new Set<FieldPath>(), modified: new Set<FieldPath>(), added: new Set<FieldPath>() };
+  compareValues(type, before, after, '', into);
+  return into;
 }
 
 function compareValues(
@@ -111,7 +86,7 @@ function compareValues(
   before: Json | undefined,
   after: Json | undefined,
   path: FieldPath,
-  into: Comparison<FieldSetBuilder>,
+  into: Comparison<Set<FieldPath>>,
 ): void {
   const values = [before, after].filter((value) => value !== undefined);
   let isLeaf = false;
@@ -123,12 +98,13 @@ function compareValues(
       continue;
     }
     for (const element of new Set([...old.keys(), ...fresh.keys()])) {
-      const [left = [], right = []] = [old.get(element), fresh.get(element)];
-      compareParts(partType(type, element), left, right, [...path, element], into);
+      const place = pathTo(path, element);
+      compareValues(partType(type, element), old.get(element), fresh.get(element), place, into);
     }
   }
-  if (values.length === 1) (before === undefined ? into.added : into.removed).insert(path);
-  else if (isLeaf && !jsonEqual(before, after)) into.modified.insert(path);
+  if (path === '') return;
+  if (values.length === 1) (before === undefined ? into.added : into.removed).add(path);
+  else if (isLeaf && !jsonEqual(before, after)) into.modified.add(path);
 }
 
 /** A value with another one put over it. Nothing is taken away. */
@@ -137,9 +113,8 @@ export function merge(type: FieldType, value: Json | undefined, over: Json): Jso
   const [ours, theirs] = [partsOf(type, shape, value), partsOf(type, shape, over)];
   if (ours === undefined || theirs === undefined || ours.size + theirs.size === 0) return over;
   const merged = (element: PathElement): Json => {
-    const [[part, ...more], theirPart] = [ours.get(element) ?? [], theirs.get(element)?.[0]];
-    const single = more.length > 0 ? null : part;
-    return theirPart === undefined ? (single ?? null) : merge(partType(type, element), single, theirPart);
+    const [part, theirPart] = [ours.get(element), theirs.get(element)];
+    return theirPart === undefined ? (part ?? null) : merge(partType(type, element), part, theirPart);
   };
   if (shape === 'list' && type.list !== undefined) {
     const items = isJsonArray(value) ? value : [];
@@ -181,12 +156,17 @@ function mergeItems(
 
 /** The value without some fields and items. What has no fields left is null, as in Kubernetes. */
 export function removeFields(type: FieldType, value: Json, fields: FieldSet): Json {
+  return remove(type, value, '', fields, new Set([...fields].flatMap(stepsOf)));
+}
+
+/** `steps`: the paths of all that is to go, and those that they lead through. */
+function remove(type: FieldType, value: Json, path: FieldPath, fields: FieldSet, steps: FieldSet): Json {
   const shape = shapeOf(type, value);
   if (shape === 'scalar') return value;
   const kept = (element: PathElement, part: Json): Json | undefined => {
-    const inner = fields.children.get(element);
-    if (inner === undefined) return part;
-    return inner.member ? undefined : removeFields(partType(type, element), part, inner);
+    const place = pathTo(path, element);
+    if (fields.has(place)) return undefined;
+    return steps.has(place) ? remove(partType(type, element), part, place, fields, steps) : part;
   };
   const { map, list } = type;
   if (shape === 'list' && list?.atomic === false && isJsonArray(value)) {
@@ -202,11 +182,17 @@ export function removeFields(type: FieldType, value: Json, fields: FieldSet): Js
 
 /** The set with the fields of the schema that have members in them as members too. */
 export function withNamedFields(type: FieldType, set: FieldSet): FieldSet {
-  const children = [...set.children].map(([element, child]): [PathElement, FieldSet] => {
-    const inner = withNamedFields(partType(type, element), child);
-    return [element, { member: child.member || isNamed(type, element), children: inner.children }];
+  const named = [...set].flatMap((path) => {
+    let at = type;
+    const elements = elementsOf(path);
+    return stepsOf(path).filter((_, index) => {
+      const element = elements[index] ?? 'f:';
+      const isField = isNamed(at, element);
+      at = partType(at, element);
+      return isField;
+    });
   });
-  return { member: set.member, children: new Map(children) };
+  return set.union(new Set(named));
 }
 
 /**
