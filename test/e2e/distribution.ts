@@ -29,6 +29,8 @@ export interface DistributionPlace {
   readonly storage: string;
   /** Goes into the configuration. */
   readonly settings?: object;
+  /** `storage.cache`. */
+  readonly cache?: object;
   /** Who runs it, and where; as we do unless said. */
   readonly process?: { readonly uid: number; readonly gid: number; readonly cwd: string };
 }
@@ -74,10 +76,10 @@ export async function collectWithDistribution(
   });
 }
 
-function writeConfig({ config, storage, settings: more }: DistributionPlace): void {
+function writeConfig({ config, storage, settings: more, cache }: DistributionPlace): void {
   const settings = {
     version: 0.1,
-    storage: { filesystem: { rootdirectory: storage }, delete: { enabled: true } },
+    storage: { filesystem: { rootdirectory: storage }, delete: { enabled: true }, ...(cache && { cache }) },
     http: { addr: '127.0.0.1:0' },
     ...more,
   };

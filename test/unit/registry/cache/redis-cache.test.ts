@@ -64,7 +64,7 @@ const simple = (command: readonly string[]): string =>
 
 test('descriptors are where distribution keeps them, under the options of the section', async (t) => {
   const redis = await startStandIn(t, (command) => {
-    switch (command[0]?.toLowerCase()) {
+    switch (String(command[0]).toLowerCase()) {
       case 'hmget':
         return `*2\r\n$71\r\n${digest}\r\n$1\r\n7\r\n`;
       case 'hset':
