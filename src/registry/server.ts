@@ -108,7 +108,9 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   if (notifications) started.defer(() => notifications.stop());
   const bodies = new StalledBodies({ timeout: config.stevedore.limits.idletimeout, clock, log });
   started.defer(() => bodies.stop());
-  const uploads = new UploadStore({ driver, clock, log, activity: lease });
+  // A bucket may be served by several.
+  const isShared = !driver.movesAtomically;
+  const uploads = new UploadStore({ driver, clock, log, activity: lease, isShared });
   if (!readOnly) started.defer(startPurge(deps, { driver, gate: lease, uploads }));
   const app = buildApp({
     context: {

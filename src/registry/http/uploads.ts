@@ -37,7 +37,10 @@ export async function postUpload(
     }
   }
   const upload = await context.uploads.open(repository, { ...(algorithm && { algorithm }) }, permit);
-  if (whole === undefined) return answerUpload(exchange, 202, upload, repository, context);
+  if (whole === undefined) {
+    await upload.share();
+    return answerUpload(exchange, 202, upload, repository, context);
+  }
   try {
     await append(exchange, upload, permit, repository, context);
     await commit(exchange, upload, whole, permit, repository, context);
@@ -57,6 +60,7 @@ export async function patchUpload(
   const upload = await context.uploads.find(route.repository, route.id);
   using permit = await context.gate.begin('upload', exchange.signal);
   await append(exchange, upload, permit, route.repository, context);
+  await upload.share();
   answerUpload(exchange, 202, upload, route.repository, context);
 }
 

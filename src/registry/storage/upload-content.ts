@@ -34,10 +34,13 @@ export interface UploadContentOptions {
   readonly memory: UploadMemory;
   /** What goes into `startedat`. */
   readonly startedAt: () => Date;
+  /** Other processes serve the store as well: between two requests nothing may be in memory alone. */
+  readonly isShared: boolean;
 }
 
 /**
- * The bytes of an upload so far, in memory while they are few, else in `data`. They are hashed as they come; Node's
+ * The bytes of an upload so far, in memory while they are few, else in `data`. In a store that is shared `data` has the
+ * few as well, for the others. They are hashed as they come; Node's
  * hashes cannot be stored, so what another process received is read again when the digest is asked for.
  */
 export class UploadContent {
@@ -46,6 +49,8 @@ export class UploadContent {
   /** Bytes in memory; undefined when they are in the file. */
   #kept: Uint8Array[] | undefined;
   #size: number;
+  /** How many of the bytes in memory are in `data` too; undefined when there is no folder. */
+  #sharedSize: number | undefined;
   /** Hashes of all bytes; undefined when some of them came another way. */
   #hashes: Map<DigestAlgorithm, Hash> | undefined;
 
@@ -66,7 +71,11 @@ export class UploadContent {
   /** What another process, or this one before a restart, left. @returns undefined when there is nothing. */
   static async find(options: UploadContentOptions): Promise<UploadContent | undefined> {
     const size = await sizeOnDisk(options.driver, options.folder);
-    return size === undefined ? undefined : new UploadContent(options, { size });
+    if (size === undefined) return undefined;
+    if (size > 0) return new UploadContent(options, { size });
+    const content = UploadContent.empty(options, 'sha256');
+    content.#sharedSize = 0;
+    return content;
   }
 
   get size(): number {
@@ -79,12 +88,30 @@ export class UploadContent {
 
   /** Looks whether another process has written meanwhile. @returns false when the upload is gone. */
   async refresh(): Promise<boolean> {
-    if (this.#kept !== undefined) return true;
+    if (this.#kept !== undefined && !this.#options.isShared) return true;
+    const before = this.#size;
     const size = await sizeOnDisk(this.#driver, this.#options.folder);
     if (size === undefined) return false;
-    if (size !== this.#size) this.#hashes = undefined;
+    // It is as we know it, or a request that came meanwhile went on.
+    if (size === before || before !== this.#size) return true;
+    if (this.#kept !== undefined) {
+      this.#options.memory.give(this.#size);
+      this.#kept = undefined;
+    }
+    this.#hashes = undefined;
     this.#size = size;
     return true;
+  }
+
+  /** In a store that is shared: lets the others find the upload, with all bytes so far. */
+  async share(): Promise<void> {
+    if (!this.#options.isShared || this.#kept === undefined || this.#sharedSize === this.#size) return;
+    await this.#begin();
+    if (this.#size > 0) {
+      const bytes = Buffer.concat(this.#kept);
+      await this.#driver.putContent(this.#path, bytes, { durable: false });
+    }
+    this.#sharedSize = this.#size;
   }
 
   /**
@@ -139,7 +166,7 @@ export class UploadContent {
 
   /** Whether there are files to remove. */
   get isOnDisk(): boolean {
-    return this.#kept === undefined;
+    return this.#kept === undefined || this.#sharedSize !== undefined;
   }
 
   #mayKeep(bytes: number): boolean {
@@ -167,13 +194,20 @@ export class UploadContent {
   async #openFile(): Promise<FileWriter> {
     const kept = this.#kept;
     if (kept === undefined) return this.#driver.writer(this.#path, { append: true });
-    const started = Buffer.from(this.#options.startedAt().toISOString());
-    await this.#driver.putContent(`${this.#options.folder}/startedat`, started, { durable: false });
+    await this.#begin();
     const writer = await this.#driver.writer(this.#path, { append: false });
     for (const chunk of kept) await writer.write(chunk);
     this.#options.memory.give(this.#size);
     this.#kept = undefined;
     return writer;
+  }
+
+  /** Makes the folder of the upload. */
+  async #begin(): Promise<void> {
+    if (this.#sharedSize !== undefined) return;
+    const started = Buffer.from(this.#options.startedAt().toISOString());
+    await this.#driver.putContent(`${this.#options.folder}/startedat`, started, { durable: false });
+    this.#sharedSize = 0;
   }
 
   async #endOfBody(writer: FileWriter | undefined, before: number): Promise<void> {

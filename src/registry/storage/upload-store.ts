@@ -26,6 +26,8 @@ export interface UploadStoreDependencies {
   readonly clock: Clock;
   readonly log: Logger;
   readonly activity: UploadActivity;
+  /** Other processes serve the store as well, and any of them may get the next request of an upload. */
+  readonly isShared?: boolean;
   /** A UUIDv8: collectors tell our uploads from distribution's by the version. */
   readonly randomId?: () => string;
 }
@@ -82,9 +84,9 @@ export class UploadStore {
   }
 
   #contentOptions(repository: RepositoryName, id: string): UploadContentOptions {
-    const { driver, clock } = this.#deps;
+    const { driver, clock, isShared = false } = this.#deps;
     const folder = uploadFolder(repository, id);
-    return { driver, folder, memory: this.#memory, startedAt: () => new Date(clock.now()) };
+    return { driver, folder, memory: this.#memory, startedAt: () => new Date(clock.now()), isShared };
   }
 
   #remember(repository: RepositoryName, id: string, content: UploadContent): Upload {
@@ -201,6 +203,12 @@ export class Upload {
     if (expect.length !== undefined && received !== expect.length) {
       throw new RegistryError({ code: 'SIZE_INVALID', detail: { expected: expect.length, received } });
     }
+  }
+
+  /** Lets other processes go on with the upload where it is now, if any serve the store. Before an answer that names it. */
+  async share(): Promise<void> {
+    using _request = this.#begin();
+    await this.#content.share();
   }
 
   /**
