@@ -84,6 +84,7 @@ class Collection {
 
   async execute(): Promise<void> {
     const { driver, log, signal, clock } = this.#deps;
+    requireAtomicMoves(driver);
     const first = await this.#markNow(clock.now());
     const trash = await Array.fromAsync(listTrash(driver));
     const planned = plan(first, trash, { ...this.#options, now: clock.now() });
@@ -177,6 +178,12 @@ class Collection {
       bytesInTrash: this.#counts.bytesInTrash,
     };
   }
+}
+
+/** The trash takes content by renaming it; copies and deletes that land late would destroy what was written meanwhile. */
+function requireAtomicMoves(driver: StorageDriver): void {
+  if (driver.movesAtomically) return;
+  throw new Error(`this version collects no garbage in storage.${driver.name}, only in storage.filesystem`);
 }
 
 /** What a run would do, by what a mark found and what is in the trash. */

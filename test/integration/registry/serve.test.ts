@@ -41,7 +41,7 @@ auth: {htpasswd: {realm: r, path: /no/such/users}}
     `${file}: http.addr must be host:port, as in :5000 or 127.0.0.1:5000, not "nowhere"`,
     `${file}: http.tls.certificate names /no/such.crt, which cannot be read: ENOENT`,
     `${file}: http.tls.key names /no/such.key, which cannot be read: ENOENT`,
-    `${file}: storage.s3 is not supported by this version`,
+    `${file}: storage.s3.region is required without a regionendpoint`,
   ]);
 });
 
