@@ -82,7 +82,10 @@ export function parseAccessRules(text: string): AccessRules {
   if (document !== undefined && document !== null && !isRawObject(document)) {
     found.errors.push({ path: '(document)', message: 'must be a map' });
   }
-  const problems = (): readonly ConfigProblem[] => [...found.errors, ...found.warnings];
+  const problems = (): readonly ConfigProblem[] => [
+    ...found.errors,
+    ...found.warnings.map(({ path, message }) => ({ path, message: message.replace(' and is ignored', '') })),
+  ];
   // decodeObject follows the schema, which is what the type is inferred from.
   const file = decodeObject(accessFile, document ?? null, '', found) as AccessFile;
   if (problems().length === 0) found.errors.push(...checkRules(file));

@@ -21,6 +21,7 @@ export class GuessDelay {
     this.#failures = new LRUCache({
       max: KEYS_AT_MOST,
       ttl: FORGOTTEN_AFTER_MS,
+      ttlResolution: 0,
       perf: { now: () => clock.monotonic() },
     });
   }

@@ -46,6 +46,7 @@ export function openPasswordFile(deps: {
   const verified = new LRUCache<string, Promise<boolean>>({
     max: VERIFIED_AT_MOST,
     ttl: VERIFIED_FOR_MS,
+    ttlResolution: 0,
     updateAgeOnGet: true,
     perf: { now: () => clock.monotonic() },
   });

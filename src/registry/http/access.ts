@@ -44,16 +44,10 @@ export function callerOf(exchange: Exchange, links: Links): Caller {
 
 /** By the type of what the path names, and the method. */
 function needsOf(exchange: Exchange, route: Route): readonly Need[] {
-  switch (route.kind) {
-    case 'base':
-      return [];
-    case 'catalog':
-      return [{ kind: 'catalog' }];
-    case 'tags':
-      return [need(route.repository, 'list')];
-    default:
-      return actionsOf(exchange.request.method ?? 'GET').map((action) => need(route.repository, action));
-  }
+  if (route.kind === 'base') return [];
+  if (route.kind === 'catalog') return [{ kind: 'catalog' }];
+  if (route.kind === 'tags') return [need(route.repository, 'list')];
+  return actionsOf(exchange.request.method ?? 'GET').map((action) => need(route.repository, action));
 }
 
 function need(name: string, action: RepositoryAction): Need {

@@ -61,8 +61,6 @@ function leadsToRoot(certificate: X509Certificate, path: Path): boolean {
  * if it is critical, and the sequence of TRUE and the number.
  */
 function pathLength({ raw }: X509Certificate): number | undefined {
-  const extension = /\x06\x03\x55\x1d\x13(?:\x01\x01\xff)?\x04\x08\x30\x06\x01\x01\xff\x02\x01([\s\S])/.exec(
-    raw.toString('latin1'),
-  );
-  return extension?.[1]?.charCodeAt(0);
+  const extension = /0603551d13(?:0101ff)?040830060101ff0201(..)/.exec(raw.toString('hex'));
+  return extension === null ? undefined : Number.parseInt(extension[1] ?? '', 16);
 }

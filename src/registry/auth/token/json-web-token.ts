@@ -1,4 +1,4 @@
-import type { KeyObject, webcrypto } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { keyOfChain } from './certificate-chain.ts';
 import { signingAlgorithms } from './signing-algorithms.ts';
 import { importKey, type TrustedKeys } from './trusted-keys.ts';
@@ -69,7 +69,7 @@ function keyOfHeader(jwk: JsonObject, keys: TrustedKeys, now: number): KeyObject
   const { x5c } = jwk;
   if (x5c !== undefined) return isStrings(x5c) ? keyOfChain(x5c, keys.roots, now) : undefined;
   // Node checks each field as it imports it.
-  const key = importKey(jwk as webcrypto.JsonWebKey);
+  const key = importKey(jwk);
   if (key?.type !== 'public') return undefined;
   return [...keys.byId.values()].find((trusted) => trusted.equals(key));
 }
