@@ -32,6 +32,7 @@ import { openNotifications } from './notifications/open-notifications.ts';
 import { BlobStore } from './storage/blob-store.ts';
 import type { StorageDriver } from './storage/driver.ts';
 import { ManifestStore } from './storage/manifest-store.ts';
+import { measureDriver } from './storage/measured-driver.ts';
 import { openStorage, storageKind } from './storage/open-storage.ts';
 import { TagStore } from './storage/tag-store.ts';
 import { UploadPurge } from './storage/upload-purge.ts';
@@ -213,7 +214,9 @@ async function openParts(deps: ServerDependencies): Promise<{
   };
   const pair = await open('http.tls', () => openCertificates(config.http));
   const access = await openAccess({ config, clock, log, open });
-  const driver = await open(`storage.${storageKind(config)}`, () => openStorage(config, deps));
+  const opened = await open(`storage.${storageKind(config)}`, () => openStorage(config, deps));
+  const driver =
+    opened && showsMetrics(config) ? measureDriver(opened, { registry: deps.metrics, clock }) : opened;
   const sizes = await open('redis', () => openCache(config, deps));
   if (driver === undefined || sizes === undefined || problems.length > 0)
     throw new ServerConfigError(problems);
@@ -228,6 +231,10 @@ function openWebhooks(deps: ServerDependencies, links: Links): Notifications | u
     const message = error instanceof Error ? error.message : String(error);
     throw new ServerConfigError([{ path: 'stevedore.notifications.outbox', message }]);
   }
+}
+
+function showsMetrics({ http: { debug }, stevedore }: Config): boolean {
+  return stevedore.status !== undefined || (debug.addr !== undefined && debug.prometheus.enabled);
 }
 
 /** @returns what stops it. */

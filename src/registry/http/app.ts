@@ -131,7 +131,14 @@ function createDispatcher(
     const began = clock.monotonic();
     metrics.begin(kind);
     exchange.response.once('close', () => {
-      metrics.end(kind, method, exchange.status, (clock.monotonic() - began) / 1000);
+      metrics.end(kind, {
+        method,
+        status: exchange.status,
+        seconds: (clock.monotonic() - began) / 1000,
+        received: exchange.receivedBytes,
+        sent: exchange.sentBytes,
+        hasCredentials: exchange.request.headers.authorization !== undefined,
+      });
     });
   }
 

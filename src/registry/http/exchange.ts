@@ -11,6 +11,8 @@ export class Exchange {
   readonly response: ServerResponse;
   /** Who asks and what they may do, once that is known. Without users everybody may do everything. */
   grant: Grant = { user: undefined, permits: () => true };
+  /** Bytes of the request's body that were taken. */
+  receivedBytes = 0;
   /** Bytes of the answer's body. */
   sentBytes = 0;
   #closed = false;

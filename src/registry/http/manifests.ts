@@ -49,6 +49,7 @@ export async function putManifest(
   const digest = parseDigest(reference);
   const tags = digest === undefined ? [reference as Tag] : tagParameters(exchange.query); // not a digest, so a tag
   const bytes = await readManifest(request);
+  exchange.receivedBytes = bytes.length;
   const contentType = request.headers['content-type'];
   const mediaType = contentType === undefined ? undefined : bareMediaType(contentType);
   // For a digest there is nothing to rule out: it always names the same bytes.

@@ -109,6 +109,7 @@ async function append(
   const { headers } = exchange.request;
   const contentLength =
     headers['content-length'] === undefined ? undefined : Number(headers['content-length']);
+  const before = upload.size;
   try {
     await upload.append(exchange.request, expectation(headers['content-range'], contentLength), permit);
   } catch (error) {
@@ -116,6 +117,8 @@ async function append(
     // Tells the client where to go on.
     const resume = uploadHeaders(exchange, upload, repository, context);
     throw new RegistryError(error.items, { headers: { ...error.headers, ...resume }, cause: error.cause });
+  } finally {
+    exchange.receivedBytes += upload.size - before;
   }
 }
 

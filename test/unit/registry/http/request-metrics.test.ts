@@ -6,16 +6,17 @@ import { createRequestMetrics } from '../../../../src/registry/http/request-metr
 describe('metrics of requests', () => {
   const registry = new Registry();
   const metrics = createRequestMetrics(registry);
+  const facts = { method: 'GET', status: 200, seconds: 0, received: 10, sent: 3000, hasCredentials: false };
   for (const seconds of [0.001, 0.005, 0.3, 20]) {
     metrics.begin('manifest');
-    metrics.end('manifest', 'GET', seconds > 1 ? 404 : 200, seconds);
+    metrics.end('manifest', { ...facts, status: seconds > 1 ? 404 : 200, seconds });
   }
   metrics.begin('upload');
 
   /** Looked at twice: asking must not change anything. */
   const lines = async (): Promise<string[]> => {
     await registry.metrics();
-    return (await registry.metrics()).split('\n').filter((line) => line.startsWith('registry_http'));
+    return (await registry.metrics()).split('\n').filter((line) => /^(registry_http|stevedore)/.test(line));
   };
 
   test('count by handler, method and status, under the names of distribution', async () => {
@@ -47,5 +48,32 @@ describe('metrics of requests', () => {
     }
     assert.match(text, /_count\{handler="manifest",method="get"\} 4$/m);
     assert.match(text, /_sum\{handler="manifest",method="get"\} 20\.306$/m);
+  });
+
+  test('put bytes of bodies into buckets', async () => {
+    const text = (await lines()).join('\n');
+    assert.match(text, /^registry_http_request_size_bytes_bucket\{.*"get",le="1024"\} 4$/m);
+    assert.match(text, /^registry_http_request_size_bytes_sum\{handler="manifest",method="get"\} 40$/m);
+    assert.match(text, /^registry_http_response_size_bytes_bucket\{.*le="2048"\} 0$/m);
+    assert.match(text, /^registry_http_response_size_bytes_bucket\{.*le="4096"\} 4$/m);
+    assert.match(text, /^registry_http_response_size_bytes_sum\{handler="manifest",method="get"\} 12000$/m);
+  });
+
+  test('tell credentials that were wrong, or did not allow what was asked, from none', async () => {
+    const own = new Registry();
+    const { begin, end } = createRequestMetrics(own);
+    for (const [status, hasCredentials] of [
+      [401, false],
+      [401, true],
+      [401, true],
+      [403, true],
+      [200, true],
+    ] as const) {
+      begin('base');
+      end('base', { ...facts, status, hasCredentials });
+    }
+    const text = await own.metrics();
+    assert.match(text, /^stevedore_auth_failures_total\{reason="credentials"\} 2$/m);
+    assert.match(text, /^stevedore_auth_failures_total\{reason="denied"\} 1$/m);
   });
 });
