@@ -21,6 +21,7 @@ import { ListenError } from './http/listen-error.ts';
 import { certificateFiles, listenerFor, openCertificates } from './http/open-listener.ts';
 import { createPageServer, type Pages } from './http/page-server.ts';
 import { createRequestMetrics } from './http/request-metrics.ts';
+import { removeStaleSocket } from './http/stale-socket.ts';
 import { StalledBodies } from './http/stalled-bodies.ts';
 import { createMetricsPage, debugPages, statusPages } from './http/status-pages.ts';
 import { UploadLimit } from './http/upload-limit.ts';
@@ -289,6 +290,7 @@ async function listen(server: Server, option: string, address: string, net: 'tcp
   await new Promise<void>((resolve, reject) => {
     const failed = (error: Error): void => reject(new ListenError(option, address, error));
     server.once('error', failed);
+  if (net === 'unix') await removeStaleSocket(address);
     server.listen(options, () => {
       server.off('error', failed);
       resolve();

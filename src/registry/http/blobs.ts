@@ -1,7 +1,12 @@
+import type { IncomingMessage } from 'node:http';
+import type { Digest } from '../../oci/digest.ts';
 import { RegistryError } from '../errors.ts';
+import type { Reader } from '../storage/middleware/redirect.ts';
 import { parseRange } from './byte-range.ts';
 import { ClientGoneError, type Exchange } from './exchange.ts';
 import type { HandlerContext } from './handler-context.ts';
+import { remoteIp } from './remote-address.ts';
+import { framed, multipart, parseParts } from './multi-range.ts';
 import { requireDeletes } from './require-deletes.ts';
 import type { RouteOf } from './route.ts';
 
@@ -36,7 +41,7 @@ export async function getBlob(
     return exchange.answer(304, headers);
   }
   const location = context.redirectsEnabled
-    ? await context.blobs.redirectUrl(blob.digest, request.method === 'HEAD' ? 'HEAD' : 'GET')
+    ? await context.blobs.redirectUrl(blob.digest, readerOf(request))
     : undefined;
   if (location !== undefined) {
     pulled();
@@ -48,9 +53,30 @@ export async function getBlob(
     exchange.response.end();
     return;
   }
-  const ifRange = request.headers['if-range'];
-  const range =
-    ifRange === undefined || ifRange === etag ? parseRange(request.headers.range, blob.size) : 'all';
+  await sendBlob(exchange, blob, headers, context);
+  pulled();
+}
+
+/** The whole, a part or several parts, as the request asks. RFC 9110 §14. */
+async function sendBlob(
+  exchange: Exchange,
+  blob: { readonly digest: Digest; readonly size: number },
+  headers: { readonly etag: string; readonly 'content-type': string },
+  { blobs }: HandlerContext,
+): Promise<void> {
+  const { 'if-range': ifRange, range: header } = exchange.request.headers;
+  const asked = ifRange === undefined || ifRange === headers.etag ? header : undefined;
+  const parts = parseParts(asked, blob.size);
+  if (parts !== undefined) {
+    const content = { size: blob.size, contentType: headers['content-type'] };
+    const frame = multipart(parts, content, exchange.requestId);
+    exchange.begin(206, { ...headers, 'content-type': frame.contentType, 'content-length': frame.length });
+    return sendContent(
+      exchange,
+      framed(frame, parts, (part) => blobs.read(blob.digest, part)),
+    );
+  }
+  const range = parseRange(asked, blob.size);
   if (range === 'unsatisfiable') {
     throw new RegistryError(
       { code: 'RANGE_INVALID', message: `the blob has ${blob.size} bytes` },
@@ -58,14 +84,17 @@ export async function getBlob(
     );
   }
   const { start, end } = range === 'all' ? { start: 0, end: blob.size } : range;
-  const content = await context.blobs.read(blob.digest, range === 'all' ? undefined : range);
+  const content = await blobs.read(blob.digest, range === 'all' ? undefined : range);
   exchange.begin(range === 'all' ? 200 : 206, {
     ...headers,
     'content-length': end - start,
     ...(range !== 'all' && { 'content-range': `bytes ${start}-${end - 1}/${blob.size}` }),
   });
   await sendContent(exchange, content);
-  pulled();
+}
+
+function readerOf(request: IncomingMessage): Reader {
+  return { method: request.method === 'HEAD' ? 'HEAD' : 'GET', address: remoteIp(request) };
 }
 
 /** DELETE /v2/<name>/blobs/<digest>: the blob leaves this repository. */

@@ -3,7 +3,7 @@ import type { ByteRange } from '../storage/driver.ts';
 /**
  * Reads a Range header against content of `size` bytes. RFC 9110 §14.2.
  * @returns the part that is asked for; `all` when the header is absent, of another unit, malformed or names several
- * parts (which a server may answer with the whole); `unsatisfiable` for 416.
+ * parts that are better answered with the whole (multi-range.ts); `unsatisfiable` for 416.
  */
 export function parseRange(
   header: string | undefined,

@@ -215,7 +215,13 @@ const conversations: Readonly<Record<string, readonly Call[]>> = {
     },
     { send: pulled.send, headers: { range: 'bytes=-4' }, status: 206, text: 'dog.' },
     { send: pulled.send, headers: { range: 'bytes=40-4000' }, status: 206, text: 'dog.' },
-    { send: pulled.send, headers: { range: 'bytes=0-1,4-5' }, status: 200, text: content },
+    {
+      send: pulled.send,
+      headers: { range: 'bytes=0-1,4-5' },
+      status: 206,
+      answer: { 'content-type': /^multipart\/byteranges; boundary=[\w-]+$/, 'content-range': null },
+    },
+    { send: pulled.send, headers: { range: 'bytes=0-30,10-43' }, status: 200, text: content },
     {
       send: pulled.send,
       headers: { range: 'bytes=44-' },
