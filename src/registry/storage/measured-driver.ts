@@ -45,7 +45,6 @@ export function measureDriver(
       seriesOf(action).observe((clock.monotonic() - began) / 1000);
     }
   }
-  const { redirectUrl, deleteWithin } = driver;
   // Every method is named, so that none is lost when the interface grows.
   const measured: { readonly [K in keyof Required<StorageDriver>]: StorageDriver[K] | undefined } = {
     name: driver.name,
@@ -58,15 +57,16 @@ export function measureDriver(
     writer: (path, options) => time('Writer', () => driver.writer(path, options)),
     unpublishedSize: (path) => time('Stat', () => driver.unpublishedSize(path)),
     seal: (path) => time('Seal', () => driver.seal(path)),
-    redirectUrl:
-      redirectUrl && ((path, method) => time('RedirectURL', () => redirectUrl.call(driver, path, method))),
+    redirectUrl: driver.redirectUrl
+      ? (path, method) => time('RedirectURL', async () => driver.redirectUrl?.(path, method))
+      : undefined,
     stat: (path) => time('Stat', () => driver.stat(path)),
     list: (path) => time('List', () => driver.list(path)),
     move: (from, to) => time('Move', () => driver.move(from, to)),
     delete: (path, options) => time('Delete', () => driver.delete(path, options)),
-    deleteWithin:
-      deleteWithin &&
-      ((path, milliseconds) => time('Delete', () => deleteWithin.call(driver, path, milliseconds))),
+    deleteWithin: driver.deleteWithin
+      ? (path, milliseconds) => time('Delete', async () => driver.deleteWithin?.(path, milliseconds))
+      : undefined,
     removeIfEmpty: (path) => driver.removeIfEmpty(path),
   };
   // What the driver lacks is undefined, which is as good as absent to whoever asks for it.

@@ -61,7 +61,7 @@ describe('metrics of requests', () => {
 
   test('tell credentials that were wrong, or did not allow what was asked, from none', async () => {
     const own = new Registry();
-    const { begin, end } = createRequestMetrics(own);
+    const counted = createRequestMetrics(own);
     for (const [status, hasCredentials] of [
       [401, false],
       [401, true],
@@ -69,8 +69,8 @@ describe('metrics of requests', () => {
       [403, true],
       [200, true],
     ] as const) {
-      begin('base');
-      end('base', { ...facts, status, hasCredentials });
+      counted.begin('base');
+      counted.end('base', { ...facts, status, hasCredentials });
     }
     const text = await own.metrics();
     assert.match(text, /^stevedore_auth_failures_total\{reason="credentials"\} 2$/m);
