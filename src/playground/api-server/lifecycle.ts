@@ -1,6 +1,7 @@
 import { jsonEqual } from './fields/json.ts';
 import type { JsonObject, Kind } from './kind.ts';
 import { builtInKinds } from './kinds/built-in-kinds.ts';
+import { Dependents } from './dependents.ts';
 import { acceptedStatus } from './kinds/custom-kind.ts';
 import { at, items, rfc3339, text } from './kinds/read.ts';
 import type { ServedKinds } from './kinds/served-kinds.ts';
@@ -29,20 +30,21 @@ export class Lifecycle {
   readonly #objects: Objects;
   readonly #kinds: ServedKinds;
   readonly #now: () => number;
-  readonly #emptiesNamespaces: boolean;
+  readonly #dependents: Dependents | undefined;
 
   constructor(options: {
     readonly store: Store;
     readonly objects: Objects;
     readonly kinds: ServedKinds;
     readonly now: () => number;
-    readonly emptiesNamespaces: boolean;
+    /** Whether what is in a Namespace, or belongs to an owner, goes with it, as controllers do it in a cluster. */
+    readonly collects: boolean;
   }) {
     this.#store = options.store;
     this.#objects = options.objects;
     this.#kinds = options.kinds;
     this.#now = options.now;
-    this.#emptiesNamespaces = options.emptiesNamespaces;
+    this.#dependents = options.collects ? new Dependents(options) : undefined;
   }
 
   /** Takes up what the store has, finishes what an earlier process began, and follows from then on. */
@@ -54,6 +56,7 @@ export class Lifecycle {
       const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
       await this.#objects.create(kindOf(NAMESPACES), body, SERVER);
     }
+    await this.#dependents?.start();
     // There is no history before the first client.
     this.#store.forget();
     for (const resource of [NAMESPACES, DEFINITIONS]) {
@@ -62,7 +65,9 @@ export class Lifecycle {
     }
   }
 
-  #follow({ resource, key, deleted, object }: Change): void {
+  #follow(change: Change): void {
+    const { resource, key, deleted, object } = change;
+    void this.#dependents?.follow(change).catch(ignoreRefusal);
     if (resource === DEFINITIONS) {
       this.#kinds.define(key, deleted ? undefined : object);
       if (!deleted) void this.#accept(key, object).catch(ignoreRefusal);
@@ -93,7 +98,7 @@ export class Lifecycle {
 
   #emptyIfTerminating(resource: string, name: string, holder: JsonObject): void {
     if (metaOf(holder)['deletionTimestamp'] === undefined) return;
-    if (resource === NAMESPACES && !this.#emptiesNamespaces) return;
+    if (resource === NAMESPACES && this.#dependents === undefined) return;
     void this.#empty(resource, name).catch(ignoreRefusal);
   }
 

@@ -19,7 +19,7 @@ export async function startEmbeddedServer(): Promise<GoldenServer & { close(): P
     log: logSink().log,
     serviceNetwork: '10.96.0.0/16',
     // As in the recording, where no controllers run.
-    emptiesNamespaces: false,
+    collects: false,
   });
   const dispatcher = new Agent({ connect: { ca: identity.authority }, allowH2: false });
   return {

@@ -34,8 +34,8 @@ export interface ApiServerOptions {
   /** Where clusterIPs are taken from. 127.96.0.0/16 where absent. */
   readonly serviceNetwork?: string;
   readonly podLogs?: PodLogs;
-  /** Whether a deleted Namespace takes along what is in it, as a controller does in a cluster. True where absent. */
-  readonly emptiesNamespaces?: boolean;
+  /** Whether what is in a Namespace, or belongs to an owner, goes with it, as controllers do it in a cluster. True where absent. */
+  readonly collects?: boolean;
   /** How many of the last writes a watch or an old list can go back. */
   readonly window?: number;
   readonly faults?: Faults;
@@ -81,8 +81,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     server.close();
     server.closeAllConnections();
   };
-  const emptiesNamespaces = options.emptiesNamespaces ?? true;
-  await new Lifecycle({ store, objects, kinds, now: () => clock.now(), emptiesNamespaces }).start();
+  const collects = options.collects ?? true;
+  await new Lifecycle({ store, objects, kinds, now: () => clock.now(), collects }).start();
   await listen(server, options.host ?? '127.0.0.1', options.port ?? 0);
 
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,9 +1,8 @@
 import { isJsonArray, objectOf } from '../fields/json.ts';
 import { isJsonObject, type FieldError, type Json, type JsonObject, type StructuralSchema } from '../kind.ts';
-import { nameProblems } from '../metadata.ts';
 import { childrenOf } from '../schema/structural.ts';
 import { rulesOf, type DefinitionRules } from './definition-rules.ts';
-import { invalidValue, notOneOf, required, text, withDefaults } from './read.ts';
+import { notOneOf, required, withDefaults } from './read.ts';
 import { definitionName } from './recorded.ts';
 
 /** An object of a built-in kind with what Kubernetes fills in. */
@@ -33,15 +32,9 @@ export function mistakes(schema: StructuralSchema, value: Json, path = ''): read
 }
 
 function ruleErrors(rules: DefinitionRules, value: JsonObject, prefix: string): readonly FieldError[] {
-  const check = (
-    fields: readonly string[] = [],
-    problems: (field: string, path: string) => readonly FieldError[],
-  ) => fields.flatMap((field) => problems(field, prefix + field));
+  const missing = (rules.required ?? []).filter((field) => isMissing(value[field]));
   return [
-    ...check(rules.required, (field, path) => (isMissing(value[field]) ? [required(path)] : [])),
-    ...check(rules.labels, (field, path) => labelErrors(text(value, field), path)),
-    ...check(rules.counts, (field, path) => countErrors(path, value[field])),
-    ...check(rules.ports, (field, path) => portErrors(path, value[field] ?? 0)),
+    ...missing.map((field) => required(prefix + field)),
     ...Object.entries(rules.supported ?? {}).flatMap(([field, supported]) =>
       notOneOf(prefix + field, value[field], supported),
     ),
@@ -50,20 +43,4 @@ function ruleErrors(rules: DefinitionRules, value: JsonObject, prefix: string): 
 
 function isMissing(value: Json | undefined): boolean {
   return (value ?? '') === '' || (isJsonArray(value) && value.length === 0);
-}
-
-function labelErrors(value: string, path: string): readonly FieldError[] {
-  if (value === '') return [required(path)];
-  return nameProblems('label', value).map((detail) => invalidValue(path, value, detail));
-}
-
-function countErrors(path: string, value: Json | undefined): readonly FieldError[] {
-  return typeof value === 'number' && value < 0
-    ? [invalidValue(path, value, 'must be greater than or equal to 0')]
-    : [];
-}
-
-function portErrors(path: string, value: Json): readonly FieldError[] {
-  if (typeof value === 'number' && value >= 1 && value <= 65535) return [];
-  return [invalidValue(path, value, 'must be between 1 and 65535, inclusive')];
 }

@@ -1,4 +1,3 @@
-import { isJsonArray } from '../fields/json.ts';
 import type { Json, JsonObject, TableColumn } from '../kind.ts';
 import { at, count, items, object, text } from './read.ts';
 
@@ -31,9 +30,6 @@ const rest = (value: number, unit: string): string => (value === 0 ? '' : `${val
 
 export const age: Cell = (given, now) => since(at(given, 'metadata', 'creationTimestamp'), now);
 const name: Cell = (given) => text(given, 'metadata', 'name');
-
-const strings = (value: Json | undefined): readonly string[] =>
-  isJsonArray(value) ? value.filter((item) => typeof item === 'string') : [];
 
 /** The text or number at a path such as `status.phase`, or else `none`. */
 function cellAt(path: string, none: Json = ''): Cell {
@@ -89,13 +85,6 @@ function servicePorts(given: JsonObject): string {
   return ports.join(',') || '<none>';
 }
 
-const ACCESS_MODES: Readonly<Record<string, string>> = {
-  ReadWriteOnce: 'RWO',
-  ReadOnlyMany: 'ROX',
-  ReadWriteMany: 'RWX',
-  ReadWriteOncePod: 'RWOP',
-};
-
 function nodeStatus(given: JsonObject): string {
   const ready = items(given, 'status', 'conditions').find((condition) => condition['type'] === 'Ready');
   return ready === undefined ? 'Unknown' : ready['status'] === 'True' ? 'Ready' : 'NotReady';
@@ -109,17 +98,6 @@ const CELLS: Readonly<Record<string, Readonly<Record<string, Cell>>>> = {
     Ready: (given) => `${count(given, 'status', 'readyReplicas')}/${count(given, 'spec', 'replicas')}`,
     'Up-to-date': cellAt('status.updatedReplicas', 0),
     Available: cellAt('status.availableReplicas', 0),
-  },
-  endpointslices: {
-    AddressType: cellAt('addressType'),
-    Ports: (given) =>
-      items(given, 'ports')
-        .map((port) => String(count(port, 'port')))
-        .join(',') || '<unset>',
-    Endpoints: (given) =>
-      items(given, 'endpoints')
-        .flatMap((endpoint) => strings(endpoint['addresses']))
-        .join(',') || '<unset>',
   },
   events: {
     'Last Seen': (given, now) => {
@@ -153,12 +131,7 @@ const CELLS: Readonly<Record<string, Readonly<Record<string, Cell>>>> = {
         : 'Terminating',
     Volume: cellAt('spec.volumeName'),
     Capacity: cellAt('status.capacity.storage'),
-    'Access Modes': (given) =>
-      strings(at(given, 'status', 'accessModes'))
-        .map((mode) => ACCESS_MODES[mode] ?? mode)
-        .join(','),
     StorageClass: cellAt('spec.storageClassName'),
-    VolumeAttributesClass: cellAt('spec.volumeAttributesClassName', '<unset>'),
   },
   pods: {
     Ready: (given) =>

@@ -9,11 +9,6 @@ export interface DefinitionRules {
   readonly defaults?: Defaults | ((given: JsonObject) => Defaults);
   readonly required?: readonly string[];
   readonly supported?: Readonly<Record<string, readonly string[]>>;
-  /** Numbers from 0 on. */
-  readonly counts?: readonly string[];
-  readonly ports?: readonly string[];
-  /** DNS labels. */
-  readonly labels?: readonly string[];
 }
 
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
@@ -24,7 +19,6 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
   'apps.v1.DeploymentSpec': {
     defaults: { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600 },
     required: ['selector'],
-    counts: ['replicas', 'minReadySeconds', 'revisionHistoryLimit'],
   },
   'apps.v1.DeploymentStrategy': {
     defaults: ({ type = 'RollingUpdate' }) => ({
@@ -44,13 +38,6 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
       manualSelector: false,
       podReplacementPolicy: podFailurePolicy === undefined ? 'TerminatingOrFailed' : 'Failed',
     }),
-    counts: [
-      'parallelism',
-      'completions',
-      'activeDeadlineSeconds',
-      'backoffLimit',
-      'ttlSecondsAfterFinished',
-    ],
   },
   'core.v1.ConfigMapVolumeSource': projected,
   'core.v1.SecretVolumeSource': { ...projected, required: ['secretName'] },
@@ -63,14 +50,13 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
       terminationMessagePolicy: 'File',
       imagePullPolicy: isLatest(text(image)) ? 'Always' : 'IfNotPresent',
     }),
-    required: ['image'],
-    labels: ['name'],
+    required: ['name', 'image'],
     supported: {
       terminationMessagePolicy: ['FallbackToLogsOnError', 'File'],
       imagePullPolicy: ['Always', 'IfNotPresent', 'Never'],
     },
   },
-  'core.v1.ContainerPort': { ports: ['containerPort'], supported: { protocol: PROTOCOLS } },
+  'core.v1.ContainerPort': { required: ['containerPort'], supported: { protocol: PROTOCOLS } },
   'core.v1.EnvVar': { required: ['name'] },
   'core.v1.HTTPGetAction': { defaults: { path: '/', scheme: 'HTTP' } },
   'core.v1.NodeStatus': { defaults: ({ capacity }) => ({ allocatable: capacity }) },
@@ -91,18 +77,11 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
   },
   'core.v1.Probe': {
     defaults: { timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 },
-    counts: [
-      'initialDelaySeconds',
-      'timeoutSeconds',
-      'periodSeconds',
-      'successThreshold',
-      'failureThreshold',
-    ],
   },
   'core.v1.Secret': { defaults: { type: 'Opaque' } },
   'core.v1.ServicePort': {
     defaults: (given) => ({ protocol: 'TCP', targetPort: count(given, 'port') }),
-    ports: ['port'],
+    required: ['port'],
     supported: { protocol: PROTOCOLS },
   },
   'core.v1.ServiceSpec': {
@@ -118,7 +97,7 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
       type: ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'],
     },
   },
-  'core.v1.Volume': { labels: ['name'] },
+  'core.v1.Volume': { required: ['name'] },
   'core.v1.VolumeMount': { required: ['mountPath'] },
   'discovery.v1.EndpointPort': { defaults: { name: '', protocol: 'TCP' } },
   'discovery.v1.EndpointSlice': { required: ['addressType'] },
