@@ -74,20 +74,26 @@ export class MemoryFileSystem implements FileSystem {
     this.#do({ kind: 'remove', path });
   }
 
-  stat(path: string): EntryStat {
+  stat(path: string): EntryStat | undefined {
     this.#before('stat', path);
+    if (!this.#exists(path)) return undefined;
     const node = this.disk.lookUp(path);
     const size = node.isDirectory ? 0 : node.content.length;
     return {
       isDirectory: node.isDirectory,
       size,
       modifiedAt: this.#times.get(node) ?? 0,
-      identity: String(node.id),
     };
   }
 
-  list(path: string): string[] {
+  identity(path: string): string | undefined {
+    this.#before('stat', path);
+    return this.#exists(path) ? String(this.disk.lookUp(path).id) : undefined;
+  }
+
+  list(path: string): string[] | undefined {
     this.#before('list', path);
+    if (!this.#exists(path)) return undefined;
     return [...this.#directory(path).entries.keys()];
   }
 

@@ -109,11 +109,15 @@ export interface FileWriter {
   close(): Promise<void>;
 }
 
+/** Has no stack: it is the answer to a usual question, and a stack costs more than the look did. */
 export class PathNotFoundError extends Error {
   override readonly name = 'PathNotFoundError';
   readonly path: string;
   constructor(path: string) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(`${path} does not exist`);
+    Error.stackTraceLimit = stackTraceLimit;
     this.path = path;
   }
 }

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { errorCode, isNotFound } from './storage-error.ts';
-import type { FileSystem } from './file-system.ts';
+import { parent, type FileSystem } from './file-system.ts';
 
 /** Directories that are remembered as durable; forgetting one costs a sync that was not needed. */
 const REMEMBERED = 10_000;
@@ -42,22 +42,13 @@ export class DirectorySync {
 
   #wantAncestors(directory: string, wanted: Set<string>, learned: Map<string, string>): void {
     for (let child = directory; child !== this.#top;) {
-      const identity = this.#identity(child);
+      const identity = this.#files.identity(child);
       // Removed by somebody meanwhile, and what was in it with it: nothing is left to be made durable.
       if (identity === undefined) return;
       if (this.#durable.get(child) === identity || learned.has(child)) return;
       learned.set(child, identity);
-      child = child.slice(0, child.lastIndexOf('/')) || '/';
+      child = parent(child);
       wanted.add(child);
-    }
-  }
-
-  #identity(directory: string): string | undefined {
-    try {
-      return this.#files.stat(directory).identity;
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
     }
   }
 
@@ -78,18 +69,20 @@ export class DirectorySync {
   }
 
   #begin(directory: string): Promise<void> {
-    const running = this.#run(directory).finally(() => this.#running.delete(directory));
+    const running = this.#files.syncDirectory(directory).then(
+      () => void this.#running.delete(directory),
+      (error: unknown) => {
+        this.#running.delete(directory);
+        if (!this.#mayFail(directory, error)) throw error;
+      },
+    );
     this.#running.set(directory, running);
     return running;
   }
 
-  async #run(directory: string): Promise<void> {
-    try {
-      await this.#files.syncDirectory(directory);
-    } catch (error) {
-      if (isNotFound(error) || NOT_SUPPORTED.has(errorCode(error) ?? '')) return;
-      // Above the store there may be directories that others own.
-      if (directory !== this.#top || !NOT_ALLOWED.has(errorCode(error) ?? '')) throw error;
-    }
+  #mayFail(directory: string, error: unknown): boolean {
+    const code = errorCode(error) ?? '';
+    // Above the store there may be directories that others own.
+    return isNotFound(error) || NOT_SUPPORTED.has(code) || (directory === this.#top && NOT_ALLOWED.has(code));
   }
 }

@@ -1,6 +1,5 @@
 import fs from 'node:fs';
-import { promisify } from 'node:util';
-import { errorCode } from './storage-error.ts';
+import { errorCode, isNotFound } from './storage-error.ts';
 
 /**
  * The few operations of a file system that the filesystem driver uses, so that tests can record them and forget what was
@@ -16,10 +15,15 @@ export interface FileSystem {
   removeFile(path: string): void;
   /** @throws ENOTEMPTY */
   removeDirectory(path: string): void;
-  /** @throws ENOENT, ENOTDIR */
-  stat(path: string): EntryStat;
-  /** Names in a directory, read anew. */
-  list(path: string): string[];
+  /** @returns undefined when there is nothing: that is asked for often, and errors are slow. */
+  stat(path: string): EntryStat | undefined;
+  /**
+   * Differs between two directories that had the same path one after the other.
+   * @returns undefined when there is nothing.
+   */
+  identity(path: string): string | undefined;
+  /** Names in a directory, read anew. @returns undefined when there is none. */
+  list(path: string): string[] | undefined;
   /** Makes the entries of a directory durable: names that came and names that went. */
   syncDirectory(path: string): Promise<void>;
 }
@@ -31,8 +35,6 @@ export interface EntryStat {
   readonly size: number;
   /** Milliseconds since the epoch. */
   readonly modifiedAt: number;
-  /** Differs between two directories that had the same path one after the other. */
-  readonly identity: string;
 }
 
 export interface OpenFile {
@@ -57,9 +59,6 @@ const FLAGS: Readonly<Record<OpenMode, number>> = {
   read: fs.constants.O_RDONLY,
 };
 
-const fdatasync = promisify(fs.fdatasync);
-const fsync = promisify(fs.fsync);
-
 export const realFileSystem: FileSystem = {
   open: (path, mode) => new RealFile(fs.openSync(path, FLAGS[mode], 0o666)),
   makeDirectory: (path) => fs.mkdirSync(path),
@@ -67,23 +66,29 @@ export const realFileSystem: FileSystem = {
   removeFile: (path) => fs.unlinkSync(path),
   removeDirectory: (path) => fs.rmdirSync(path),
   stat(path) {
-    const stat = fs.statSync(path);
+    const stat = fs.statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return undefined;
     return {
       isDirectory: stat.isDirectory(),
       size: stat.isDirectory() ? 0 : stat.size,
       modifiedAt: stat.mtimeMs,
-      identity: `${stat.dev}:${stat.ino}:${stat.birthtimeMs}`,
     };
   },
-  list: (path) => fs.readdirSync(path),
-  async syncDirectory(path) {
-    const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-    try {
-      await fsync(fd);
-    } finally {
-      fs.closeSync(fd);
-    }
+  identity(path) {
+    const stat = fs.statSync(path, { throwIfNoEntry: false });
+    return stat && `${stat.dev}:${stat.ino}:${stat.birthtimeMs}`;
   },
+  // Looking first costs less than the error of a directory that is not there, which is the usual case for trash.
+  list: (path) => (fs.existsSync(path) ? readDirectory(path) : undefined),
+  syncDirectory: (path) =>
+    new Promise((resolve, reject) => {
+      const fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+      fs.fsync(fd, (error) => {
+        fs.closeSync(fd);
+        if (error) reject(error);
+        else resolve();
+      });
+    }),
 };
 
 /** Past the page cache the kernel writes whole blocks alone; no disk has larger ones. */
@@ -151,7 +156,12 @@ class RealFile implements OpenFile {
   }
 
   sync(): Promise<void> {
-    return fdatasync(this.#fd);
+    return new Promise((resolve, reject) => {
+      fs.fdatasync(this.#fd, (error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
   }
 
   close(): void {
@@ -200,4 +210,18 @@ function read(fd: number, buffer: Uint8Array, offset: number, position: number):
       else resolve(count);
     });
   });
+}
+
+function readDirectory(path: string): string[] | undefined {
+  try {
+    return fs.readdirSync(path);
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The directory that a path is in. */
+export function parent(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/';
 }

@@ -14,7 +14,7 @@ import { BufferPool } from './buffer-pool.ts';
 import { chunkSize } from './chunk-size.ts';
 import { DirectorySync } from './directory-sync.ts';
 import { FileReader } from './file-reader.ts';
-import { realFileSystem, type FileSystem, type OpenFile } from './file-system.ts';
+import { parent, realFileSystem, type EntryStat, type FileSystem, type OpenFile } from './file-system.ts';
 import { FilesystemWriter } from './file-writer.ts';
 import { errorCode, isNotFound, storageError, storageErrorReason } from './storage-error.ts';
 
@@ -126,7 +126,7 @@ class FilesystemDriver implements StorageDriver {
     return this.#attempt(path, () => {
       const place = this.#locate(path);
       // Opening a directory works; only reading it does not.
-      if (this.#files.stat(place).isDirectory) throw new PathNotFoundError(path);
+      if (this.#found(path).isDirectory) throw new PathNotFoundError(path);
       const file = this.#files.open(place, 'read');
       const size = file.size();
       this.#readers++;
@@ -164,22 +164,23 @@ class FilesystemDriver implements StorageDriver {
   async stat(path: string): Promise<FileStat> {
     await this.#settled(path);
     return this.#attempt(path, () => {
-      const { isDirectory, size, modifiedAt } = this.#files.stat(this.#locate(path));
+      const { isDirectory, size, modifiedAt } = this.#found(path);
       return { isDirectory, size, modifiedAt };
     });
   }
 
   async list(path: string): Promise<readonly string[]> {
-    return this.#attempt(path, () => this.#files.list(this.#locate(path)));
+    const names = this.#attempt(path, () => this.#files.list(this.#locate(path)));
+    if (names === undefined) throw new PathNotFoundError(path);
+    return names;
   }
 
   async move(from: string, to: string): Promise<void> {
     await this.#settled(from);
     const target = this.#locate(to);
     this.#attempt(from, () => {
-      const source = this.#locate(from);
-      this.#files.stat(source);
-      this.#inDirectory(target, (place) => this.#files.rename(source, place));
+      this.#found(from);
+      this.#inDirectory(target, (place) => this.#files.rename(this.#locate(from), place));
     });
     await this.#settle([target]);
   }
@@ -207,7 +208,7 @@ class FilesystemDriver implements StorageDriver {
       const place = this.#locate(file.path);
       if ('from' in file) {
         const source = this.#locate(file.from);
-        const kept = file.keepExisting && this.#openSame(place, this.#files.stat(source).size);
+        const kept = file.keepExisting && this.#openSame(place, this.#found(file.from).size);
         if (kept) return { place, synced: sync(kept) };
         return { place, source, synced: sync(this.#files.open(source, 'read')) };
       }
@@ -215,6 +216,8 @@ class FilesystemDriver implements StorageDriver {
       if (kept && holds(kept, file.content)) return { place, synced: sync(kept) };
       if (kept) kept.close();
       const temporary = `${place}.${randomUUID()}.tmp`;
+      // Looking first costs less than an error, and what is pushed is mostly new.
+      if (this.#files.stat(parent(place)) === undefined) makeDirectories(this.#files, parent(place));
       const open = this.#inDirectory(temporary, (path) => this.#files.open(path, 'create'));
       try {
         open.writeNow(file.content, 0);
@@ -229,9 +232,10 @@ class FilesystemDriver implements StorageDriver {
 
   /** Opens what is at `place` if it is a file of `size` bytes. */
   #openSame(place: string, size: number): OpenFile | undefined {
+    const stat = this.#files.stat(place);
+    if (stat === undefined || stat.isDirectory || stat.size !== size) return undefined;
     try {
-      const stat = this.#files.stat(place);
-      return !stat.isDirectory && stat.size === size ? this.#files.open(place, 'read') : undefined;
+      return this.#files.open(place, 'read');
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -248,14 +252,7 @@ class FilesystemDriver implements StorageDriver {
 
   /** Whether a collector took what was to stay, since it was looked at. */
   #wentAway({ place, source, temporary }: Prepared): boolean {
-    if (source !== undefined || temporary !== undefined) return false;
-    try {
-      this.#files.stat(place);
-      return false;
-    } catch (error) {
-      if (isNotFound(error)) return true;
-      throw error;
-    }
+    return source === undefined && temporary === undefined && this.#files.stat(place) === undefined;
   }
 
   #discard({ temporary }: Prepared): void {
@@ -299,11 +296,11 @@ class FilesystemDriver implements StorageDriver {
 
   /** A tree goes from the leaves up. What somebody puts into it meanwhile stays. */
   #remove(place: string): void {
-    if (!this.#files.stat(place).isDirectory) {
+    if (!this.#files.stat(place)?.isDirectory) {
       this.#files.removeFile(place);
       return;
     }
-    for (const name of this.#files.list(place)) {
+    for (const name of this.#files.list(place) ?? []) {
       try {
         this.#remove(`${place}/${name}`);
       } catch (error) {
@@ -315,6 +312,13 @@ class FilesystemDriver implements StorageDriver {
     } catch (error) {
       if (!['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) throw error;
     }
+  }
+
+  /** @throws PathNotFoundError */
+  #found(path: string): EntryStat {
+    const stat = this.#files.stat(this.#locate(path));
+    if (stat === undefined) throw new PathNotFoundError(path);
+    return stat;
   }
 
   /** The real path. */
@@ -374,22 +378,14 @@ function makeDirectories(files: FileSystem, directory: string): string {
     return parent(directory);
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'EEXIST' && files.stat(directory).isDirectory) return directory;
+    if (code === 'EEXIST' && files.stat(directory)?.isDirectory) return directory;
     if (code !== 'ENOENT') throw error;
   }
   const top = makeDirectories(files, parent(directory));
-  makeDirectory(files, directory);
-  return top;
-}
-
-function makeDirectory(files: FileSystem, directory: string): void {
   try {
     files.makeDirectory(directory);
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
   }
-}
-
-function parent(place: string): string {
-  return place.slice(0, place.lastIndexOf('/')) || '/';
+  return top;
 }
