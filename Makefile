@@ -17,8 +17,8 @@ demo: setup ## Show the main job, end to end, on a playground
 playground: setup ## Run Kubernetes as far as the operator needs it, and the operator, until Ctrl-C
 	@bin/stevedore playground
 
-test: setup ## Unit and integration tests (Node and npm suffice)
-	@scripts/run-tests 'test/unit/**/*.test.ts' 'test/integration/**/*.test.ts'
+test: setup ## Unit, model and integration tests (Node and npm suffice)
+	@scripts/run-tests 'test/unit/**/*.test.ts' 'test/model/**/*.test.ts' 'test/integration/**/*.test.ts'
 
 e2e: setup ## The real things: Kubernetes, containerd, docker distribution, the OCI conformance program
 	@scripts/e2e

@@ -15,6 +15,6 @@ export function momentOf(clock: Clock): Moment {
  * one stops while the machine is suspended and the wall clock may be set back. Too long is safe for a holder. Who watches
  * somebody else's lease counts monotonic time alone, since there too long is the safe error as well.
  */
-export function elapsedForHolder(clock: Clock, moment: Moment): number {
+export function elapsedForHolder(clock: Pick<Clock, 'now' | 'monotonic'>, moment: Moment): number {
   return Math.max(clock.monotonic() - moment.monotonic, clock.now() - moment.wall);
 }

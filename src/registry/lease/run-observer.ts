@@ -1,6 +1,7 @@
 import type { RunRecord } from './run-record.ts';
 
-interface Observed {
+/** How one run was seen so far. */
+export interface Observed {
   readonly record: RunRecord;
   /** Monotonic milliseconds when this record was first seen. */
   readonly since: number;
@@ -13,7 +14,17 @@ interface Observed {
  * for its duration of this process's own monotonic time. Pure: the caller reads the files and says what time it is.
  */
 export class RunObserver {
-  readonly #observed = new Map<string, Observed>();
+  readonly #observed: Map<string, Observed>;
+
+  /** @param observed what an observer had seen before. */
+  constructor(observed: Iterable<readonly [string, Observed]> = []) {
+    this.#observed = new Map(observed);
+  }
+
+  /** By run. */
+  get observed(): ReadonlyMap<string, Observed> {
+    return this.#observed;
+  }
 
   /**
    * Takes in a complete list of the runs.
