@@ -34,6 +34,7 @@ import { BlobStore } from './storage/blob-store.ts';
 import type { StorageDriver } from './storage/driver.ts';
 import { ManifestStore } from './storage/manifest-store.ts';
 import { measureDriver } from './storage/measured-driver.ts';
+import { openRedirect, type OpenRedirect } from './storage/middleware/open-redirect.ts';
 import { openStorage, storageKind } from './storage/open-storage.ts';
 import { TagStore } from './storage/tag-store.ts';
 import { UploadPurge } from './storage/upload-purge.ts';
@@ -77,9 +78,10 @@ export class ServerConfigError extends Error {
  */
 export async function startRegistryServer(deps: ServerDependencies): Promise<RegistryServer> {
   const { config, clock, log } = deps;
-  const { pair, access, driver, sizes } = await openParts(deps);
+  const { pair, access, driver, sizes, middleware } = await openParts(deps);
   await using started = new AsyncDisposableStack();
   started.defer(() => sizes.close());
+  started.defer(() => middleware.stop());
 
   const readOnly = config.storage.maintenance.readonly.enabled;
   const lease = new ServerLease({ driver, clock, log, serverId: randomUUID(), readOnly });
@@ -105,7 +107,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
     tls: pair !== undefined,
   });
   const tags = new TagStore({ driver });
-  const blobs = new BlobStore({ driver, clock, log, sizes });
+  const blobs = new BlobStore({ driver, clock, log, sizes, redirect: middleware.redirect });
   const notifications = openWebhooks(deps, links);
   if (notifications) started.defer(() => notifications.stop());
   const bodies = new StalledBodies({ timeout: config.stevedore.limits.idletimeout, clock, log });
@@ -202,6 +204,7 @@ async function openParts(deps: ServerDependencies): Promise<{
   readonly access: Access;
   readonly driver: StorageDriver;
   readonly sizes: DescriptorCache;
+  readonly middleware: OpenRedirect;
 }> {
   const { config, clock, log } = deps;
   const problems: ConfigProblem[] = [];
@@ -219,9 +222,10 @@ async function openParts(deps: ServerDependencies): Promise<{
   const driver =
     opened && showsMetrics(config) ? measureDriver(opened, { registry: deps.metrics, clock }) : opened;
   const sizes = await open('redis', () => openCache(config, deps));
-  if (driver === undefined || sizes === undefined || problems.length > 0)
+  const middleware = driver && (await open('middleware.storage', () => openRedirect(config, driver, deps)));
+  if (driver === undefined || sizes === undefined || middleware === undefined || problems.length > 0)
     throw new ServerConfigError(problems);
-  return { pair, access, driver, sizes };
+  return { pair, access, driver, sizes, middleware };
 }
 
 /** @throws ServerConfigError when the outbox cannot be used. */
@@ -286,11 +290,11 @@ async function listenPages(
 async function listen(server: Server, option: string, address: string, net: 'tcp' | 'unix'): Promise<void> {
   // parseConfig has checked the address. Without a host Node takes `::`, IPv4 included, or `0.0.0.0` where that fails.
   const { host, port } = (net === 'tcp' ? parseAddress(address) : undefined) ?? {};
+  if (net === 'unix') await removeStaleSocket(address);
   const options = net === 'unix' ? { path: address } : { port, ...(host !== undefined && { host }) };
   await new Promise<void>((resolve, reject) => {
     const failed = (error: Error): void => reject(new ListenError(option, address, error));
     server.once('error', failed);
-  if (net === 'unix') await removeStaleSocket(address);
     server.listen(options, () => {
       server.off('error', failed);
       resolve();

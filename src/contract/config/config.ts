@@ -10,6 +10,7 @@ import {
 import { checkAuth } from './auth-section.ts';
 import { applyEnvironment } from './environment.ts';
 import { gcsProblems } from './gcs-section.ts';
+import { checkMiddleware } from './middleware-section.ts';
 import { checkNotifications } from './notifications-section.ts';
 import { s3Problems } from './s3-section.ts';
 import { configSchema, type Config } from './schema.ts';
@@ -73,6 +74,7 @@ function checkTogether(config: Config, found: Findings): void {
   checkCache(config, found);
   checkTls(config.http.tls, found);
   checkAuth(config.auth, config.stevedore.auth, found);
+  checkMiddleware(config.middleware, found);
   checkNotifications(config.notifications, config.stevedore.notifications, found);
   for (const [name, values] of Object.entries(config.http.headers)) {
     if (

@@ -8,6 +8,7 @@ import type { Decoded, ObjectField } from './fields.ts';
 import { healthSection } from './health-section.ts';
 import { httpSection } from './http-section.ts';
 import { logSection } from './log-section.ts';
+import { middlewareSection } from './middleware-section.ts';
 import { notificationsSection } from './notifications-section.ts';
 import { redisSection } from './redis-section.ts';
 import { stevedoreSection } from './stevedore-section.ts';
@@ -60,6 +61,7 @@ export const configSchema = {
       type: 'obsolete',
       description: 'images of schema version 1 are neither taken nor made, as in docker distribution 3',
     },
+    middleware: middlewareSection,
     notifications: notificationsSection,
     stevedore: stevedoreSection,
   },
@@ -79,7 +81,6 @@ export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>>
   'log.reportcaller': 'ignored',
   'storage.oss': 'refused',
   'storage.tag': 'ignored',
-  middleware: 'refused',
   proxy: 'refused',
   'validation.disabled': 'ignored',
   'validation.enabled': 'ignored',

@@ -8,6 +8,7 @@ import type { WriteGate, WritePermit } from '../lease/write-gate.ts';
 import { findBlobData } from './blob-data.ts';
 import { PathNotFoundError, type ByteRange, type StorageDriver } from './driver.ts';
 import { findLink, linkContent } from './links.ts';
+import type { Reader, Redirect } from './middleware/redirect.ts';
 import { blobDataPath, layerLinkPath } from './paths.ts';
 import { forgetTrash } from './trash.ts';
 
@@ -29,6 +30,7 @@ export class BlobStore {
   readonly #log: Logger;
 
   readonly #sizes: DescriptorCache;
+  readonly #redirect: Redirect;
 
   constructor(deps: {
     readonly driver: StorageDriver;
@@ -36,9 +38,12 @@ export class BlobStore {
     readonly log: Logger;
     /** Without it the store is asked each time. */
     readonly sizes?: DescriptorCache;
+    /** Without it clients read through the server. */
+    readonly redirect?: Redirect;
   }) {
     this.#driver = deps.driver;
     this.#sizes = deps.sizes ?? noCache;
+    this.#redirect = deps.redirect ?? (() => Promise.resolve(undefined));
     this.#clock = deps.clock;
     this.#log = deps.log;
   }
@@ -89,8 +94,8 @@ export class BlobStore {
   }
 
   /** Where a client can read a blob that `stat` or `find` found by itself, undefined when it has to read it here. */
-  async redirectUrl(canonical: Digest, method: 'GET' | 'HEAD'): Promise<string | undefined> {
-    return this.#driver.redirectUrl?.(blobDataPath(canonical), method);
+  async redirectUrl(canonical: Digest, reader: Reader): Promise<string | undefined> {
+    return this.#redirect(blobDataPath(canonical), reader);
   }
 
   /** Takes the blob out of the repository. The bytes stay for a collector. @throws RegistryError BLOB_UNKNOWN */
