@@ -43,6 +43,7 @@ export async function openS3(options: S3Options, deps: StorageDependencies): Pro
   await checkBucket(connection, options, clock);
   const headers = objectHeaders(options);
   const store = new S3Store({
+    name: 's3',
     connection,
     objects: new S3Objects(connection, { address, headers }),
     uploads: new S3Uploads(connection, { address, headers }),

@@ -29,7 +29,17 @@ export function amazonDomain(region: string): string {
 }
 
 /** Where the objects of a bucket are. */
-export class S3Address {
+export interface BucketAddress {
+  /** Whether it is spoken to by TLS. */
+  readonly isSecure: boolean;
+  /** The URL of an object, or of the bucket when the key is empty. */
+  url(key: string, query?: string): URL;
+  /** What names an object as the source of a copy. */
+  copySource(key: string): string;
+}
+
+/** The address of a bucket of Amazon S3, or of a store that has the same ones. */
+export class S3Address implements BucketAddress {
   /** Ends in a slash. */
   readonly #base: string;
   readonly #bucket: string;
@@ -51,7 +61,6 @@ export class S3Address {
     this.#base = `${endpoint.origin}${folder}${this.isPathStyle ? `/${bucket}` : ''}/`;
   }
 
-  /** The URL of an object, or of the bucket when the key is empty. */
   url(key: string, query = ''): URL {
     const url = new URL(this.#base + encodeKey(key));
     url.search = query;
@@ -63,13 +72,13 @@ export class S3Address {
     return this.isPathStyle ? url.pathname : `/${this.#bucket}${url.pathname}`;
   }
 
-  /** What names an object as the source of a copy. */
   copySource(key: string): string {
     return `${this.#bucket}/${encodeKey(key)}`;
   }
 }
 
-function encodeKey(key: string): string {
+/** A key as it stands in a URL. */
+export function encodeKey(key: string): string {
   return key.split('/').map(encodeRfc3986).join('/');
 }
 

@@ -11,13 +11,22 @@ import {
 } from '../object-store/store-client.ts';
 import { elementText } from '../object-store/xml.ts';
 import type { Credentials } from './credentials.ts';
-import type { S3Address } from './s3-address.ts';
-import type { SignatureV2 } from './signature-v2.ts';
-import { EMPTY_HASH, encodeQuery, UNSIGNED_PAYLOAD, type SignatureV4 } from './signature-v4.ts';
+import type { BucketAddress } from './s3-address.ts';
+import { EMPTY_HASH, encodeQuery, UNSIGNED_PAYLOAD } from './signature-v4.ts';
+
+/** One of the ways to sign requests, see SignatureV4. */
+export interface RequestSignature {
+  sign(request: StoreRequest, credentials: Credentials, date: number): StoreRequest;
+  presign(
+    request: StoreRequest,
+    credentials: Credentials,
+    validity: { readonly date: number; readonly seconds: number },
+  ): URL;
+}
 
 export interface S3ConnectionOptions extends Omit<StoreClientOptions, 'authorize' | 'mayPass'> {
-  readonly address: S3Address;
-  readonly signature: SignatureV4 | SignatureV2;
+  readonly address: BucketAddress;
+  readonly signature: RequestSignature;
   readonly credentials: TokenKeeper<Credentials>;
   readonly userAgent: string;
   /** Told of each request that was answered. */

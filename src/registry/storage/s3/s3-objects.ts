@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import type { ByteRange } from '../driver.ts';
 import type { ListedObject, ObjectInfo } from '../object-store/object-store.ts';
 import { elements, elementText, escapeXml } from '../object-store/xml.ts';
-import type { S3Address } from './s3-address.ts';
+import type { BucketAddress } from './s3-address.ts';
 import { refusalOf, refused, type S3Connection } from './s3-connection.ts';
 
 /** Most keys that one request deletes. */
@@ -14,13 +14,16 @@ const DELETES_AT_ONCE = 1000;
  */
 export class S3Objects {
   readonly #connection: S3Connection;
-  readonly #address: S3Address;
+  readonly #address: BucketAddress;
   readonly #headers: Readonly<Record<string, string>>;
 
   /** @param headers go with each object that is made: its storage class, encryption and the like. */
   constructor(
     connection: S3Connection,
-    { address, headers }: { readonly address: S3Address; readonly headers: Readonly<Record<string, string>> },
+    {
+      address,
+      headers,
+    }: { readonly address: BucketAddress; readonly headers: Readonly<Record<string, string>> },
   ) {
     this.#connection = connection;
     this.#address = address;

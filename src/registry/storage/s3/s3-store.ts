@@ -2,7 +2,7 @@ import type { Clock } from '../../../process/clock.ts';
 import type { ByteRange, FileWriter } from '../driver.ts';
 import type { ListedObject, ObjectInfo, ObjectStore } from '../object-store/object-store.ts';
 import { copyInParts, type CopyOptions } from './copy-in-parts.ts';
-import type { S3Address } from './s3-address.ts';
+import type { BucketAddress } from './s3-address.ts';
 import type { S3Connection } from './s3-connection.ts';
 import type { S3Objects } from './s3-objects.ts';
 import { SMALLEST_PART, type OpenUpload, type Part, type S3Uploads } from './s3-uploads.ts';
@@ -12,10 +12,12 @@ import { S3Writer, sizeOf, type Left } from './s3-writer.ts';
 const REDIRECT_SECONDS = 20 * 60;
 
 export interface S3StoreOptions {
+  /** The driver's name in the configuration. */
+  readonly name: string;
   readonly connection: S3Connection;
   readonly objects: S3Objects;
   readonly uploads: S3Uploads;
-  readonly address: S3Address;
+  readonly address: BucketAddress;
   readonly clock: Clock;
   /** Bytes of a part of an upload. */
   readonly chunkSize: number;
@@ -28,13 +30,14 @@ export interface S3StoreOptions {
 
 /** A bucket of Amazon S3 or of a store that speaks as it does. */
 export class S3Store implements ObjectStore {
-  readonly name = 's3';
+  readonly name: string;
   readonly #options: S3StoreOptions;
   readonly #objects: S3Objects;
   readonly #uploads: S3Uploads;
   readonly #traffic = { parts: 0 };
 
   constructor(options: S3StoreOptions) {
+    this.name = options.name;
     this.#options = options;
     this.#objects = options.objects;
     this.#uploads = options.uploads;

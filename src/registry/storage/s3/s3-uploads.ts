@@ -1,6 +1,6 @@
 import type { ByteRange } from '../driver.ts';
 import { elements, elementText, escapeXml } from '../object-store/xml.ts';
-import type { S3Address } from './s3-address.ts';
+import type { BucketAddress } from './s3-address.ts';
 import { refused, type S3Connection } from './s3-connection.ts';
 
 /** The least that a part may have, unless it is the last; bytes. */
@@ -26,13 +26,16 @@ export interface Part {
  */
 export class S3Uploads {
   readonly #connection: S3Connection;
-  readonly #address: S3Address;
+  readonly #address: BucketAddress;
   readonly #headers: Readonly<Record<string, string>>;
 
   /** @param headers go with each object that is made: its storage class, encryption and the like. */
   constructor(
     connection: S3Connection,
-    { address, headers }: { readonly address: S3Address; readonly headers: Readonly<Record<string, string>> },
+    {
+      address,
+      headers,
+    }: { readonly address: BucketAddress; readonly headers: Readonly<Record<string, string>> },
   ) {
     this.#connection = connection;
     this.#address = address;
