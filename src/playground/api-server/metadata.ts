@@ -1,5 +1,5 @@
 import { isJsonArray, jsonEqual } from './fields/json.ts';
-import { isJsonObject, type FieldError, type Json, type JsonObject, type NameRule } from './kind.ts';
+import { type FieldError, type Json, type JsonObject, type NameRule } from './kind.ts';
 import { at, forbiddenField, invalidValue, object as fieldsOf, required, text } from './kinds/read.ts';
 
 /** What Kubernetes says where a text does not match, with its examples and its expression. */
@@ -95,32 +95,27 @@ export function labelValueProblems(value: string): readonly string[] {
 
 /** Mistakes in labels, wherever they are. */
 export function labelErrors(labels: Json | undefined, path: string): readonly FieldError[] {
-  if (!isJsonObject(labels)) return [];
-  return Object.entries(labels).flatMap(([key, value]) => [
-    ...qualifiedNameProblems(key).map((detail) => ({ type: 'Invalid', path, value: key, detail }) as const),
-    ...labelValueProblems(text(value)).map((detail) => ({ type: 'Invalid', path, value, detail }) as const),
-  ]);
+  return [
+    ...qualifiedNameErrors(Object.keys(fieldsOf(labels)), path),
+    ...Object.values(fieldsOf(labels)).flatMap((value) =>
+      labelValueProblems(text(value)).map((detail) => invalidValue(path, value, detail)),
+    ),
+  ];
 }
 
 function qualifiedNameErrors(names: readonly string[], path: string): readonly FieldError[] {
   return names.flatMap((name) =>
-    qualifiedNameProblems(name).map((detail) => ({ type: 'Invalid', path, value: name, detail }) as const),
+    qualifiedNameProblems(name).map((detail) => invalidValue(path, name, detail)),
   );
 }
 
 /** What is wrong with the metadata of an object that is new, or is changed to this. */
 export function metadataErrors(object: JsonObject, rule: NameRule): readonly FieldError[] {
   const meta = object['metadata'];
-  const [name, prefix] = [text(meta, 'name'), text(meta, 'generateName')];
-  const nameErrors = (key: string, value: string) =>
-    nameProblems(rule, value).map(
-      (detail) => ({ type: 'Invalid', path: `metadata.${key}`, value, detail }) as const,
-    );
+  const name = text(meta, 'name');
+  const nameErrors = nameProblems(rule, name).map((detail) => invalidValue('metadata.name', name, detail));
   return [
-    ...(prefix === '' || name !== '' ? [] : nameErrors('generateName', prefix)),
-    ...(name === ''
-      ? [required('metadata.name', 'name or generateName is required')]
-      : nameErrors('name', name)),
+    ...(name === '' ? [required('metadata.name', 'name or generateName is required')] : nameErrors),
     ...labelErrors(at(meta, 'labels'), 'metadata.labels'),
     ...qualifiedNameErrors(
       Object.keys(fieldsOf(meta, 'annotations')).map((key) => key.toLowerCase()),

@@ -269,8 +269,7 @@ export class Objects {
 
   async #insert(kind: Kind, given: JsonObject, options: WriteOptions): Promise<JsonObject> {
     const prefix = text(given, 'metadata', 'generateName');
-    const wanted = text(given, 'metadata', 'name');
-    const name = wanted === '' && prefix !== '' ? prefix.slice(0, 58) + this.#suffix() : wanted;
+    const name = text(given, 'metadata', 'name') || (prefix && prefix.slice(0, 58) + this.#suffix());
     const identified = withMeta(given, {
       ...NOT_YET,
       name: name === '' ? undefined : name,

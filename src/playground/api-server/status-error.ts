@@ -1,4 +1,4 @@
-import { objectOf } from './fields/json.ts';
+import { withFields } from './fields/json.ts';
 import type { FieldError, Json, JsonObject } from './kind.ts';
 
 /** The place of a kind in messages. */
@@ -33,16 +33,9 @@ export class StatusError extends Error {
 
   /** The Status object that is the answer. */
   get body(): JsonObject {
-    return objectOf([
-      ['kind', 'Status'],
-      ['apiVersion', 'v1'],
-      ['metadata', this.#metadata],
-      ['status', 'Failure'],
-      ['message', this.message],
-      ['reason', this.reason],
-      ['details', this.details],
-      ['code', this.code],
-    ]);
+    const { code, message, reason, details } = this;
+    const status = { kind: 'Status', apiVersion: 'v1', metadata: this.#metadata, status: 'Failure' };
+    return withFields(status, { message, reason, details, code });
   }
 }
 
@@ -51,80 +44,52 @@ export function qualified({ group, plural }: Pick<Named, 'group' | 'plural'>): s
   return group === '' ? plural : `${plural}.${group}`;
 }
 
-function detailsOf(
-  kind: Pick<Named, 'group'>,
-  name: string,
-  what: string,
-  causes?: readonly Json[],
-): JsonObject {
-  return objectOf([
-    ['name', name === '' ? undefined : name],
-    ['group', kind.group === '' ? undefined : kind.group],
-    ['kind', what === '' ? undefined : what],
-    ['causes', causes],
-  ]);
+function detailsOf(group: string, name: string, what: string, causes?: readonly Json[]): JsonObject {
+  const absent = (text: string) => (text === '' ? undefined : text);
+  return withFields({}, { name: absent(name), group: absent(group), kind: absent(what), causes });
 }
 
-export function badRequest(message: string): StatusError {
-  return new StatusError({ code: 400, reason: 'BadRequest', message });
-}
+const refusal =
+  (code: number, reason: string) =>
+  (message: string, details?: JsonObject): StatusError =>
+    new StatusError({ code, reason, message, ...(details && { details }) });
 
-export function unauthorized(): StatusError {
-  return new StatusError({ code: 401, reason: 'Unauthorized', message: 'Unauthorized' });
-}
+export const badRequest = refusal(400, 'BadRequest');
+export const unauthorized = (): StatusError => refusal(401, 'Unauthorized')('Unauthorized');
 
 export function forbidden(
-  kind: Pick<Named, 'group' | 'plural'>,
+  { group, plural }: Pick<Named, 'group' | 'plural'>,
   name: string,
   why: string,
   causes?: readonly Json[],
 ): StatusError {
-  const object = name === '' ? qualified(kind) : `${qualified(kind)} ${JSON.stringify(name)}`;
-  const details = detailsOf(kind, name, kind.plural, causes);
-  return new StatusError({
-    code: 403,
-    reason: 'Forbidden',
-    message: `${object} is forbidden: ${why}`,
-    details,
-  });
+  const what = qualified({ group, plural }) + (name === '' ? '' : ` ${JSON.stringify(name)}`);
+  return refusal(403, 'Forbidden')(`${what} is forbidden: ${why}`, detailsOf(group, name, plural, causes));
 }
 
-export function notFound(kind: Pick<Named, 'group' | 'plural'>, name: string): StatusError {
-  const message = `${qualified(kind)} "${name}" not found`;
-  return new StatusError({
-    code: 404,
-    reason: 'NotFound',
-    message,
-    details: detailsOf(kind, name, kind.plural),
-  });
+export function notFound({ group, plural }: Pick<Named, 'group' | 'plural'>, name: string): StatusError {
+  const message = `${qualified({ group, plural })} "${name}" not found`;
+  return refusal(404, 'NotFound')(message, detailsOf(group, name, plural));
 }
 
 /** There is no such kind or subresource. */
-export function noSuchResource(): StatusError {
-  const message = 'the server could not find the requested resource';
-  return new StatusError({ code: 404, reason: 'NotFound', message, details: {} });
-}
+export const noSuchResource = (): StatusError =>
+  refusal(404, 'NotFound')('the server could not find the requested resource', {});
 
-export function methodNotAllowed(): StatusError {
-  const message = 'the server does not allow this method on the requested resource';
-  return new StatusError({ code: 405, reason: 'MethodNotAllowed', message, details: {} });
-}
+export const methodNotAllowed = (): StatusError =>
+  refusal(405, 'MethodNotAllowed')('the server does not allow this method on the requested resource', {});
 
-export function alreadyExists(kind: Named, name: string, isBeingDeleted: boolean): StatusError {
-  const message = `${isBeingDeleted ? 'object is being deleted: ' : ''}${qualified(kind)} "${name}" already exists`;
-  return new StatusError({
-    code: 409,
-    reason: 'AlreadyExists',
-    message,
-    details: detailsOf(kind, name, kind.plural),
-  });
+export function alreadyExists({ group, plural }: Named, name: string, isBeingDeleted: boolean): StatusError {
+  const prefix = isBeingDeleted ? 'object is being deleted: ' : '';
+  const message = `${prefix}${qualified({ group, plural })} "${name}" already exists`;
+  return refusal(409, 'AlreadyExists')(message, detailsOf(group, name, plural));
 }
 
 /** `what`: the plural, or the kind where Kubernetes names that. */
 export function conflict(kind: Named, name: string, why: string, what = qualified(kind)): StatusError {
+  const shown = what === qualified(kind) ? kind.plural : kind.kind;
   const message = `Operation cannot be fulfilled on ${what} "${name}": ${why}`;
-  const details = detailsOf(kind, name, what === qualified(kind) ? kind.plural : kind.kind);
-  return new StatusError({ code: 409, reason: 'Conflict', message, details });
+  return refusal(409, 'Conflict')(message, detailsOf(kind.group, name, shown));
 }
 
 export function modified(kind: Named, name: string): StatusError {
@@ -132,13 +97,11 @@ export function modified(kind: Named, name: string): StatusError {
   return conflict(kind, name, why);
 }
 
-export function expired(message: string): StatusError {
-  return new StatusError({ code: 410, reason: 'Expired', message });
-}
+export const expired = refusal(410, 'Expired');
 
 export function unsupportedMediaType(accepted: readonly string[]): StatusError {
   const message = `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`;
-  return new StatusError({ code: 415, reason: 'UnsupportedMediaType', message });
+  return refusal(415, 'UnsupportedMediaType')(message);
 }
 
 /** `Deployment.apps "web" is invalid: …`, with a cause for each mistake. */
@@ -156,12 +119,8 @@ export function invalid(
     message: bodyOf(error),
     field: pathOf(error),
   }));
-  return new StatusError({
-    code: 422,
-    reason: 'Invalid',
-    message: `${what} "${name}" is invalid: ${list}`,
-    details: detailsOf(kind, name, kind.kind, causes),
-  });
+  const details = detailsOf(kind.group, name, kind.kind, causes);
+  return refusal(422, 'Invalid')(`${what} "${name}" is invalid: ${list}`, details);
 }
 
 export function internal(message: string): StatusError {

@@ -3,7 +3,7 @@ import { done, waiting, type Outcome } from '../../kube/outcome.ts';
 import { jobs, pods, type Job, type Pod } from '../../kube/resources.ts';
 import type { ControllerTools } from './controllers.ts';
 import { podFromTemplate, podsOf, randomName } from './pods-of.ts';
-import { timeText, writeStatus, type Condition } from './write-status.ts';
+import { timeText, writeStatus } from './write-status.ts';
 
 /** A pod that failed has its successor after this long, twice as long each time. */
 const RETRY = { firstMs: 10_000, longestMs: 600_000 };
@@ -73,7 +73,8 @@ export function createJobReconciler({ client, caches, clock, random, events }: C
     if (isOver && verdict.type === 'Complete') record('Normal', 'Completed', 'Job completed');
     if (isOver && verdict.type === 'Failed') record('Warning', verdict.reason, verdict.message);
     const activeCount = tally.active.length + Number(isMissing && pause === 0);
-    const status = jobStatus(job, { ...tally, activeCount }, startTime, verdict, isOver, now);
+    const outcome = isOver ? verdict : undefined;
+    const status = jobStatus(job, { ...tally, activeCount }, startTime, outcome, timeText(now));
     await writeStatus(client, jobs, job, status);
 
     const left = Math.max(1, Date.parse(startTime) + deadline * 1000 - now);
@@ -90,10 +91,6 @@ interface Verdict {
 
 function verdictOf(job: Job, tally: JobTally, startTime: string, now: number): Verdict | undefined {
   const { backoffLimit = 6, activeDeadlineSeconds } = job.spec ?? {};
-  const decided = job.status?.conditions?.find(({ type }) => type === 'FailureTarget');
-  if (decided !== undefined) {
-    return { type: 'Failed', reason: decided.reason ?? '', message: decided.message ?? '' };
-  }
   if (tally.succeeded > 0) {
     const message = 'Reached expected number of succeeded pods';
     return { type: 'Complete', reason: 'CompletionsReached', message };
@@ -124,53 +121,20 @@ function retryPause({ failed, failedAt }: JobTally, now: number): number {
 }
 
 function jobStatus(
-  job: Job,
-  tally: JobTally & { readonly activeCount: number },
+  { status }: Job,
+  { activeCount, terminating, succeeded, failed }: JobTally & { readonly activeCount: number },
   startTime: string,
+  /** What it has come to; absent while a pod is there. */
   verdict: Verdict | undefined,
-  isOver: boolean,
-  time: number,
+  now: string,
 ) {
-  const now = timeText(time);
-  const { activeCount, terminating, succeeded, failed, active } = tally;
-  const isStopping = verdict !== undefined;
-  const numbers = {
-    active: isStopping ? 0 : activeCount,
-    terminating: terminating.length + (isStopping ? active.length : 0),
-    succeeded,
-    failed,
-  };
-  const ready = isStopping
-    ? 0
-    : active.filter(({ status }) =>
-        status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True'),
-      ).length;
-  const before: readonly Condition[] = job.status?.conditions ?? [];
-  const added: readonly Omit<Condition, 'status'>[] =
-    verdict === undefined
-      ? []
-      : [
-          { ...verdict, type: verdict.type === 'Complete' ? 'SuccessCriteriaMet' : 'FailureTarget' },
-          ...(isOver ? [verdict] : []),
-        ];
-  const fresh = added.filter(({ type }) => before.every((condition) => condition.type !== type));
+  const numbers = { active: activeCount, terminating: terminating.length, succeeded, failed };
+  const condition = { ...verdict, status: 'True', lastProbeTime: now, lastTransitionTime: now };
   return {
     startTime,
-    ready,
-    ...Object.fromEntries(
-      Object.entries(numbers).filter(([name, number]) => number > 0 || name === 'terminating'),
-    ),
-    ...(isOver && verdict?.type === 'Complete' && { completionTime: now }),
-    conditions: [
-      ...before,
-      ...fresh.map((condition) => ({
-        ...condition,
-        status: 'True',
-        lastProbeTime: now,
-        lastTransitionTime: now,
-      })),
-    ],
-    uncountedTerminatedPods: {},
+    ...Object.fromEntries(Object.entries(numbers).filter(([, number]) => number > 0)),
+    ...(verdict?.type === 'Complete' && { completionTime: now }),
+    conditions: [...(status?.conditions ?? []), ...(verdict === undefined ? [] : [condition])],
   };
 }
 

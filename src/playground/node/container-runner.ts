@@ -3,6 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Stored } from '../../kube/object.ts';
 import type { Pod } from '../../kube/resources.ts';
+import { timeText } from '../controllers/write-status.ts';
 import { ContainerLog, lastLines } from './container-log.ts';
 import { ContainerProcess, type ProcessExit } from './container-process.ts';
 import { containerEnvironment, expand, type Container } from './environment.ts';
@@ -309,7 +310,7 @@ export class ContainerRunner {
   }
 
   #time(): string {
-    return `${new Date(this.#pod.tools.clock.now()).toISOString().slice(0, 19)}Z`;
+    return timeText(this.#pod.tools.clock.now());
   }
 }
 

@@ -1,7 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { arch, availableParallelism, release, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { isNotFound } from '../../kube/api-error.ts';
 import type { Random } from '../../kube/backoff.ts';
 import { Cache } from '../../kube/cache.ts';
 import type { KubeClient } from '../../kube/client.ts';
@@ -25,6 +24,7 @@ import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
 import { readLog, type LogOptions } from './container-log.ts';
 import type { Program } from './container-process.ts';
+import { timeText } from '../controllers/write-status.ts';
 import { PodWorker, type PodTools } from './pod-worker.ts';
 import { ServiceRelay } from './service-relay.ts';
 
@@ -194,24 +194,8 @@ function keepRegistered(
   options: NodeOptions,
   signal: AbortSignal,
 ): { readonly first: Promise<void>; readonly ended: Promise<void> } {
-  const { client, clock, log, name } = options;
+  const { clock, log, name } = options;
   const first = Promise.withResolvers<void>();
-
-  async function renew(): Promise<void> {
-    const spec = {
-      holderIdentity: name,
-      leaseDurationSeconds: LEASE_SECONDS,
-      renewTime: microTime(clock.now()),
-    };
-    const key = { namespace: LEASE_NAMESPACE, name };
-    try {
-      await client.patch(leases, key, { spec }, { signal });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-      await client.create(leases, { metadata: key, spec }, { signal });
-    }
-  }
-
   async function run(): Promise<void> {
     let isRegistered = false;
     while (!signal.aborted) {
@@ -219,7 +203,7 @@ function keepRegistered(
         if (!isRegistered) await register(options);
         isRegistered = true;
         first.resolve();
-        await renew();
+        await renew(options, signal);
       } catch (error) {
         if (!signal.aborted) log.warn({ error, node: name }, 'node not registered or not renewed');
       }
@@ -229,37 +213,30 @@ function keepRegistered(
   return { first: first.promise, ended: run() };
 }
 
+async function renew({ client, clock, name }: NodeOptions, signal: AbortSignal): Promise<void> {
+  const renewTime = microTime(clock.now());
+  const spec = { holderIdentity: name, leaseDurationSeconds: LEASE_SECONDS, renewTime };
+  await client.apply(leases, { metadata: { namespace: LEASE_NAMESPACE, name }, spec }, { signal });
+}
+
 async function register({ client, clock, name, version }: NodeOptions): Promise<void> {
+  const architecture = arch() === 'x64' ? 'amd64' : arch();
   const labels = {
     'kubernetes.io/hostname': name,
     'kubernetes.io/os': 'linux',
-    'kubernetes.io/arch': architecture(),
+    'kubernetes.io/arch': architecture,
   };
   const node =
     (await client.find(nodes, { name })) ?? (await client.create(nodes, { metadata: { name, labels } }));
-  const taints = node.spec?.taints ?? [];
-  if (taints.some(({ key }) => key === NOT_READY_TAINT)) {
-    await client.patch(
-      nodes,
-      { name },
-      { spec: { taints: taints.filter(({ key }) => key !== NOT_READY_TAINT) } },
-    );
-  }
-  const now = `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;
+  const taints = (node.spec?.taints ?? []).filter(({ key }) => key !== NOT_READY_TAINT);
+  await client.patch(nodes, { name }, { spec: { taints } });
+  const now = timeText(clock.now());
   const resources = {
     cpu: String(availableParallelism()),
     memory: `${Math.floor(totalmem() / 1024)}Ki`,
     pods: '110',
   };
-  const healthy = ['MemoryPressure', 'DiskPressure', 'PIDPressure'].map((type) => ({
-    type,
-    status: 'False',
-    reason: 'NotMeasured',
-    message: 'this node does not measure it',
-    lastHeartbeatTime: now,
-    lastTransitionTime: now,
-  }));
-  const isReady = {
+  const ready = {
     type: 'Ready',
     status: 'True',
     reason: 'KubeletReady',
@@ -270,13 +247,13 @@ async function register({ client, clock, name, version }: NodeOptions): Promise<
   const status = {
     capacity: resources,
     allocatable: resources,
-    conditions: [...healthy, isReady],
+    conditions: [ready],
     addresses: [
       { type: 'InternalIP', address: HOST_IP },
       { type: 'Hostname', address: name },
     ],
     nodeInfo: {
-      architecture: architecture(),
+      architecture,
       operatingSystem: 'linux',
       kernelVersion: release(),
       osImage: 'this machine',
@@ -289,8 +266,4 @@ async function register({ client, clock, name, version }: NodeOptions): Promise<
     },
   };
   await client.patch(nodes, { name }, { status }, { subresource: 'status' });
-}
-
-function architecture(): string {
-  return arch() === 'x64' ? 'amd64' : arch();
 }

@@ -1,4 +1,5 @@
 import type { Pod } from '../../kube/resources.ts';
+import { sinceWhen } from '../controllers/write-status.ts';
 
 export type PodStatus = NonNullable<Pod['status']>;
 type ContainerStatus = NonNullable<PodStatus['containerStatuses']>[number];
@@ -80,15 +81,10 @@ function conditionsOf(
   facts: PodFacts,
 ): readonly Condition[] {
   const unready = containers.filter(({ ready }) => !ready).map(({ name }) => name);
-  const why =
-    phase === 'Succeeded'
-      ? { reason: 'PodCompleted' }
-      : phase === 'Failed'
-        ? { reason: 'PodFailed' }
-        : {
-            reason: 'ContainersNotReady',
-            message: `containers with unready status: [${unready.join(' ')}]`,
-          };
+  const message = `containers with unready status: [${unready.join(' ')}]`;
+  const why = isOver(phase)
+    ? { reason: `Pod${phase === 'Failed' ? 'Failed' : 'Completed'}` }
+    : { reason: 'ContainersNotReady', message };
   const isReady = phase === 'Running' && unready.length === 0;
   const own: readonly Omit<Condition, 'lastTransitionTime'>[] = [
     { type: 'PodReadyToStartContainers', status: facts.prepared && !isOver(phase) ? 'True' : 'False' },
@@ -101,13 +97,5 @@ function conditionsOf(
   const scheduled: readonly Condition[] = others.some(({ type }) => type === 'PodScheduled')
     ? []
     : [{ type: 'PodScheduled', status: 'True', lastTransitionTime: facts.startTime }];
-  return [
-    ...own.map((condition) => {
-      const old = before.find(({ type }) => type === condition.type);
-      const since = old?.status === condition.status ? old.lastTransitionTime : undefined;
-      return { ...condition, lastTransitionTime: since ?? facts.now };
-    }),
-    ...scheduled,
-    ...others,
-  ];
+  return [...own.map((condition) => sinceWhen(before, condition, facts.now)), ...scheduled, ...others];
 }

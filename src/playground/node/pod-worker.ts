@@ -8,6 +8,7 @@ import type { Stored } from '../../kube/object.ts';
 import { pods, type Pod } from '../../kube/resources.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
+import { timeText } from '../controllers/write-status.ts';
 import type { Program } from './container-process.ts';
 import { ContainerRunner, type PodContext } from './container-runner.ts';
 import type { Container } from './environment.ts';
@@ -281,7 +282,7 @@ export class PodWorker {
   }
 
   #time(): string {
-    return `${new Date(this.#tools.clock.now()).toISOString().slice(0, 19)}Z`;
+    return timeText(this.#tools.clock.now());
   }
 }
 

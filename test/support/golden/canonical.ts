@@ -10,7 +10,7 @@ export function reduceDiscovery(body: Json): Json {
   const ofResources = resources
     ?.filter(({ name }) => isOurs(name))
     .toSorted(byKey(({ name }) => name))
-    .map((resource) => ({ ...resource, verbs: ourVerbs(resource['verbs']) }));
+    .map(ourPart);
   const reduced = {
     ...(ofGroups && { groups: ofGroups }),
     ...(ofResources && { resources: ofResources }),
@@ -49,9 +49,11 @@ function isOurs(name: Json | undefined): boolean {
   return RESOURCES.has(resource) && SUBRESOURCES.has(subresource);
 }
 
-/** All but deletecollection, in one order. */
-function ourVerbs(verbs: Json | undefined): Json {
-  return (verbs as readonly string[]).filter((verb) => verb !== 'deletecollection').sort();
+/** Without deletecollection, and without the hash of how it is stored. */
+function ourPart(resource: JsonObject): JsonObject {
+  const verbs = (resource['verbs'] as readonly string[]).filter((verb) => verb !== 'deletecollection').sort();
+  const entries = Object.entries({ ...resource, verbs }).filter(([key]) => key !== 'storageVersionHash');
+  return Object.fromEntries(entries);
 }
 
 /** Keeps the first of bookmarks in a row: how many come depends on the moment. */

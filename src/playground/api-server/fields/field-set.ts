@@ -135,6 +135,6 @@ function sortKey(element: PathElement): readonly Json[] {
 /** Numbers before strings before the rest; what is not there is least. */
 function compareValues(a: Json | undefined, b: Json | undefined): number {
   const rank = (value: Json | undefined) => ['undefined', 'number', 'string'].indexOf(typeof value);
-  if (a === b || typeof a !== typeof b) return rank(a) - rank(b);
-  return String(a) === String(b) ? 0 : (a ?? '') < (b ?? '') ? -1 : 1;
+  if (rank(a) !== rank(b) || a === b) return rank(a) - rank(b);
+  return (typeof a === 'number' || typeof a === 'string') && b !== undefined && b !== null && a < b ? -1 : 1;
 }

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { apiVersionOf, type JsonObject, type Kind } from '../kind.ts';
 import type { ServedKinds } from '../kinds/served-kinds.ts';
 
@@ -16,13 +15,6 @@ function subresourcesOf(
   ];
 }
 
-/** Changes when objects are stored in another form; the two kinds of Event share theirs. */
-function storageHash({ group, version: served, kind, stored }: Kind): string {
-  const version = kind === 'CustomResourceDefinition' ? 'v1beta1' : served;
-  const place = [stored?.group ?? group, version, kind].join('/');
-  return createHash('sha256').update(place).digest().subarray(0, 8).toString('base64');
-}
-
 /** `/apis/GROUP/VERSION`, or `/api/v1`. */
 export function resourceList(kinds: ServedKinds, group: string, version: string): JsonObject | undefined {
   const own = kinds.all.filter((kind) => kind.group === group && kind.version === version);
@@ -38,7 +30,6 @@ export function resourceList(kinds: ServedKinds, group: string, version: string)
         verbs: VERBS,
         ...(kind.shortNames.length > 0 && { shortNames: kind.shortNames }),
         ...(kind.categories.length > 0 && { categories: kind.categories }),
-        storageVersionHash: storageHash(kind),
       },
       ...subresourcesOf(kind).map((sub) => ({
         name: `${plural}/${sub.name}`,

@@ -1,4 +1,4 @@
-import { isJsonArray, jsonEqual, withFields } from '../fields/json.ts';
+import { jsonEqual, withFields } from '../fields/json.ts';
 import type { FieldError, JsonObject, Kind } from '../kind.ts';
 import {
   at,
@@ -8,7 +8,6 @@ import {
   immutable,
   invalidValue,
   items,
-  notOneOf,
   object,
   required,
   text,
@@ -99,7 +98,6 @@ export const node: Partial<Kind> = {
 };
 
 const CLAIM_PROTECTION = 'kubernetes.io/pvc-protection';
-const ACCESS_MODES = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
 const CLAIM_IS_IMMUTABLE =
   'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims';
 
@@ -115,12 +113,11 @@ export const persistentVolumeClaim: Partial<Kind> = {
   },
   validate: (given, old) => {
     const spec = object(given, 'spec');
-    const modes = at(spec, 'accessModes');
     const path = 'spec.resources[storage]';
     return [
-      ...(isJsonArray(modes) && modes.length > 0
-        ? modes.flatMap((mode) => notOneOf('spec.accessModes', mode, ACCESS_MODES))
-        : [required('spec.accessModes', 'at least 1 access mode is required')]),
+      ...(at(spec, 'accessModes', 0) === undefined
+        ? [required('spec.accessModes', 'at least 1 access mode is required')]
+        : []),
       ...(at(spec, 'resources', 'requests', 'storage') === undefined ? [required(path)] : []),
       ...(old === undefined || jsonEqual(fixedClaim(spec, old), fixedClaim(object(old, 'spec'), old))
         ? []

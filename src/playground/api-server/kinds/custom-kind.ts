@@ -59,7 +59,10 @@ export function customKind(definition: JsonObject): Kind {
         labelSelectorPath: text(scale, 'labelSelectorPath'),
       },
     }),
-    columns: [nameColumn(), ...(columns.length > 0 ? columns.map(customColumn) : [ageColumn()])],
+    columns: [
+      commonColumn('Name', (given) => text(given, 'metadata', 'name')),
+      ...(columns.length > 0 ? columns.map(customColumn) : [commonColumn('Age', age)]),
+    ],
     // What was stored under an earlier schema gets the defaults of the present one.
     ...(count(definition, 'metadata', 'generation') > 1 && {
       stored: {
@@ -78,16 +81,11 @@ function withIdentity(schema: StructuralSchema): StructuralSchema {
   return { ...schema, properties: { ...schema.properties, ...identity } };
 }
 
-function nameColumn(): TableColumn {
-  const column = recordedKind('', 'configmaps').columns.find(({ format }) => format === 'name');
-  if (column === undefined) throw new Error('no name column was recorded');
-  return { ...column, value: (given) => text(given, 'metadata', 'name') };
-}
-
-function ageColumn(): TableColumn {
-  const column = recordedKind('', 'configmaps').columns.find(({ name }) => name === 'Age');
-  if (column === undefined) throw new Error('no age column was recorded');
-  return { ...column, type: 'date', value: age };
+/** Those that every kind has. */
+function commonColumn(name: 'Name' | 'Age', value: TableColumn['value']): TableColumn {
+  const column = recordedKind('', 'configmaps').columns.find((known) => known.name === name);
+  if (column === undefined) throw new Error(`no column ${name} was recorded`);
+  return { ...column, type: name === 'Age' ? 'date' : 'string', value };
 }
 
 function customColumn(column: JsonObject): TableColumn {

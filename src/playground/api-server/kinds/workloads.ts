@@ -1,10 +1,8 @@
-import { jsonEqual, withFields } from '../fields/json.ts';
-import type { FieldError, Json, JsonObject, Kind } from '../kind.ts';
-import { labelErrors } from '../metadata.ts';
+import { jsonEqual } from '../fields/json.ts';
+import type { Json, JsonObject, Kind } from '../kind.ts';
 import {
   at,
   changed,
-  changeText,
   count,
   forbiddenField,
   immutable,
@@ -30,7 +28,6 @@ export const deployment: Partial<Kind> = {
     const isSelected = wanted.length > 0 && wanted.every(([key, value]) => at(labels, key) === value);
     return [
       ...immutable(given, old, ['spec.selector']),
-      ...templateErrors(given),
       ...notOneOf(
         'spec.template.spec.restartPolicy',
         at(given, 'spec', 'template', 'spec', 'restartPolicy'),
@@ -48,33 +45,6 @@ export const deployment: Partial<Kind> = {
     ];
   },
 };
-
-function templateErrors(given: JsonObject): readonly FieldError[] {
-  const template = object(given, 'spec', 'template');
-  return [
-    ...labelErrors(at(template, 'metadata', 'labels'), 'spec.template.labels'),
-    ...mountErrors(object(template, 'spec'), 'spec.template.spec'),
-  ];
-}
-
-/** Mounts of volumes that the pod does not have. */
-function mountErrors(spec: JsonObject, path: string): readonly FieldError[] {
-  const volumes = items(spec, 'volumes').map(({ name }) => name);
-  return items(spec, 'containers').flatMap((container, index) =>
-    items(container, 'volumeMounts').flatMap(({ name = '' }, at): readonly FieldError[] =>
-      volumes.includes(name)
-        ? []
-        : [
-            {
-              type: 'NotFound',
-              path: `${path}.containers[${index}].volumeMounts[${at}].name`,
-              value: name,
-              detail: '',
-            },
-          ],
-    ),
-  );
-}
 
 export const job: Partial<Kind> = {
   selectable: { 'status.successful': (given) => String(count(given, 'status', 'succeeded')) },
@@ -110,7 +80,6 @@ export const job: Partial<Kind> = {
   validate: (given, old) => {
     const policy = at(given, 'spec', 'template', 'spec', 'restartPolicy');
     return [
-      ...templateErrors(given),
       ...(policy === 'Always'
         ? [required('spec.template.spec.restartPolicy', 'valid values: "OnFailure", "Never"')]
         : []),
@@ -167,23 +136,7 @@ export const pod: Partial<Kind> = {
       status: { phase: 'Pending', qosClass: qosClass(spec) },
     };
   },
-  validate: (given, old) => {
-    const spec = object(given, 'spec');
-    if (old === undefined) return mountErrors(spec, 'spec');
-    return jsonEqual(fixedPod(spec), fixedPod(object(old, 'spec')))
-      ? []
-      : [forbiddenField('spec', `${IMMUTABLE_SPEC}\n${changeText(object(old, 'spec'), spec)}`)];
-  },
 };
-
-const IMMUTABLE_SPEC =
-  'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
-
-/** What of a pod's spec no update may change. */
-function fixedPod(spec: JsonObject): JsonObject {
-  const containers = items(spec, 'containers').map((container) => withFields(container, { image: '' }));
-  return withFields(spec, { containers, activeDeadlineSeconds: undefined, tolerations: undefined });
-}
 
 /** `Guaranteed` is not told apart: limits are not kept here. */
 function qosClass(spec: JsonObject): string {
