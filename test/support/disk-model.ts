@@ -3,6 +3,7 @@ export type DiskOperation =
   | { readonly kind: 'create'; readonly path: string }
   | { readonly kind: 'mkdir'; readonly path: string }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+  | { readonly kind: 'link'; readonly from: string; readonly to: string }
   | { readonly kind: 'remove'; readonly path: string }
   | { readonly kind: 'write'; readonly node: number; readonly position: number; readonly bytes: Buffer }
   | { readonly kind: 'truncate'; readonly node: number; readonly size: number }
@@ -66,6 +67,8 @@ export class DiskModel {
         return this.#add(operation.path, () => this.#newDirectory());
       case 'rename':
         return this.#rename(operation.from, operation.to);
+      case 'link':
+        return this.#add(operation.to, this.lookUp(operation.from));
       case 'remove':
         return this.#remove(operation.path);
       case 'write':
@@ -196,10 +199,10 @@ export class DiskModel {
   }
 
   /** What fails must not use up an id: only what works is repeated. */
-  #add(path: string, newNode: () => Node): void {
+  #add(path: string, node: Node | (() => Node)): void {
     const { parent, name } = this.#parent(path);
     if (parent.entries.has(name)) throw diskError('EEXIST', path);
-    parent.entries.set(name, newNode());
+    parent.entries.set(name, typeof node === 'function' ? node() : node);
   }
 
   #rename(from: string, to: string): void {

@@ -280,6 +280,19 @@ export function testDriver(
       await assert.rejects(driver.stat('/from/file'), missing);
     });
 
+    check('a file to a place where nothing is, and to no other', async (driver) => {
+      if (driver.moveIfAbsent === undefined) return assert.equal(driver.movesAtomically, false);
+      await driver.putContent('/from/file', Buffer.from('old'));
+      await driver.putContent('/taken/file', Buffer.from('new'));
+      assert.equal(await driver.moveIfAbsent('/from/file', '/taken/file'), false);
+      assert.equal((await driver.getContent('/taken/file')).toString(), 'new');
+      assert.equal(await driver.moveIfAbsent('/from/file', '/free/file'), true);
+      assert.equal((await driver.getContent('/free/file')).toString(), 'old');
+      await assert.rejects(driver.stat('/from/file'), missing);
+      await assert.rejects(driver.moveIfAbsent('/from/file', '/free/other'), missing);
+      return undefined;
+    });
+
     check('a tree to a place that was not there', async (driver) => {
       await driver.putContent('/tree/a/1', Buffer.from('one'));
       await driver.putContent('/tree/2', Buffer.from('two'));

@@ -113,6 +113,14 @@ export class MemoryDriver implements StorageDriver {
     }
   }
 
+  async moveIfAbsent(from: string, to: string): Promise<boolean> {
+    await this.#begin('moveIfAbsent', from);
+    this.#file(from);
+    if (this.files.has(to)) return false;
+    await this.move(from, to);
+    return true;
+  }
+
   async delete(path: string): Promise<void> {
     await this.#begin('delete', path);
     const gone = [...this.files.keys()].filter((name) => name === path || name.startsWith(`${path}/`));

@@ -62,6 +62,11 @@ export class MemoryFileSystem implements FileSystem {
     this.#do({ kind: 'rename', from, to });
   }
 
+  link(from: string, to: string): void {
+    this.#before('link', to);
+    this.#do({ kind: 'link', from, to });
+  }
+
   removeFile(path: string): void {
     this.#before('removeFile', path);
     if (this.disk.lookUp(path).isDirectory) throw diskError('EISDIR', path);

@@ -199,7 +199,7 @@ function plan(
   const left = sum(trash) - sum(expired);
   return {
     manifests: marked.manifestLinks.length,
-    links: marked.links.length,
+    links: marked.links.length + marked.tags.length,
     blobs: marked.unreferenced.length,
     bytesReclaimed: sum(expired) + (options.trashGrace === 0 ? moved : 0),
     bytesInTrash: left + (options.trashGrace === 0 ? 0 : moved),

@@ -44,7 +44,15 @@ export interface Mark {
   readonly manifestLinks: readonly (readonly string[])[];
   /** Links to blobs that no manifest of their repository needs, and to manifests that are gone. */
   readonly links: readonly string[];
+  /** Tags that lead to nothing. */
+  readonly tags: readonly DeadTag[];
   readonly unreferenced: readonly { readonly path: string; readonly size: number }[];
+}
+
+/** The link of a tag, and when it was written by the store's clock: by then it may say something else. */
+export interface DeadTag {
+  readonly path: string;
+  readonly seenAt: number;
 }
 
 /**
@@ -82,6 +90,7 @@ class Marking {
   readonly #needed = new Set<string>();
   readonly #manifestLinks: string[][] = [];
   readonly #links: string[] = [];
+  readonly #tags: DeadTag[] = [];
   readonly #unreferenced: { path: string; size: number }[] = [];
   /** By canonical digest: links that lead to it, for the age of what they lead to. */
   readonly #linksTo = new Map<Digest, string[]>();
@@ -140,6 +149,7 @@ class Marking {
       needed: this.#needed,
       manifestLinks: this.#manifestLinks,
       links: this.#links,
+      tags: this.#tags,
       unreferenced: this.#unreferenced,
     };
   }
@@ -181,7 +191,10 @@ class Marking {
   /** A tag whose manifest is gone, as a refused push may leave it: nobody can pull it. */
   async #danglingTags({ repository, revisions, tags }: RepositoryScan): Promise<void> {
     for (const [tag, digest] of tags) {
-      if (!revisions.has(digest)) await this.#deadLink(tagCurrentLinkPath(repository, tag));
+      if (revisions.has(digest)) continue;
+      const path = tagCurrentLinkPath(repository, tag);
+      const stat = await statIfThere(this.#driver, path);
+      if (stat && this.#isOld(stat.modifiedAt)) this.#tags.push({ path, seenAt: stat.modifiedAt });
     }
   }
 

@@ -4,7 +4,7 @@ import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { listIfThere, readIfThere, statIfThere } from '../storage/if-there.ts';
-import { readLink } from '../storage/links.ts';
+import { readLink, readTagLink } from '../storage/links.ts';
 import {
   blobDataPath,
   layerLinkPath,
@@ -169,7 +169,7 @@ async function readTags(driver: StorageDriver, repository: RepositoryName): Prom
   for (const name of await listIfThere(driver, tagsFolder(repository))) {
     const tag = parseTag(name);
     if (tag === undefined) continue;
-    const digest = await readLink(driver, tagCurrentLinkPath(repository, tag));
+    const digest = await readTagLink(driver, tagCurrentLinkPath(repository, tag));
     if (digest) tags.set(tag, digest);
   }
   return tags;

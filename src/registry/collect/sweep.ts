@@ -2,7 +2,7 @@ import type { CollectorLease } from '../lease/collector-lease.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { statIfThere } from '../storage/if-there.ts';
 import { BLOBS_ROOT, trashPath } from '../storage/paths.ts';
-import { moveToTrash, purge, restoreFromTrash, type TrashEntry } from '../storage/trash.ts';
+import { moveToTrash, purge, restoreFromTrash, tagTrashName, type TrashEntry } from '../storage/trash.ts';
 import { isExpired, type Mark } from './mark.ts';
 
 export interface SweepCounts {
@@ -96,6 +96,9 @@ export class Sweep {
     await this.#inBatches(marked.links, async (path) => {
       if (await this.#move(path, 0)) this.#links++;
     });
+    await this.#inBatches(marked.tags, async ({ path, seenAt }) => {
+      if (await this.#move(path, 0, tagTrashName(this.#run, seenAt))) this.#links++;
+    });
     await this.#inBatches(marked.unreferenced, async ({ path, size }) => {
       if (await this.#move(path, size)) this.#blobs++;
     });
@@ -145,10 +148,10 @@ export class Sweep {
     return this.#twins.has(entry.trashPath) && options.now - entry.trashedAt >= options.trashGrace;
   }
 
-  async #move(path: string, size: number): Promise<boolean> {
-    const moved = await moveToTrash(this.#driver, path, this.#run);
+  async #move(path: string, size: number, name = this.#run): Promise<boolean> {
+    const moved = await moveToTrash(this.#driver, path, name);
     if (!moved) return false;
-    this.#moved.push({ path, trashPath: trashPath(path, this.#run), size, trashedAt: 0 });
+    this.#moved.push({ path, trashPath: trashPath(path, name), size, trashedAt: 0 });
     this.#bytesInTrash += size;
     return true;
   }

@@ -70,6 +70,8 @@ export class CollectorLease {
   #renewed: Moment | undefined;
   #lastWrite: Promise<unknown> = Promise.resolve();
   #renewing: Promise<void> | undefined;
+  /** A write that failed may land when the run is marking, and let servers write. */
+  #mayStillSayDraining = false;
   /** Set when the lease may not be released: an operation that had no answer could still land. */
   #abandoned = false;
 
@@ -175,6 +177,9 @@ export class CollectorLease {
   /** From here on no server accepts a write. Completed before the trash is listed and roots are read. */
   async declareMarking(): Promise<void> {
     this.assertHeld();
+    if (this.#mayStillSayDraining) {
+      throw new LeaseLostError('a record of the run had no answer and may still land; nothing was deleted');
+    }
     await this.#write({ phase: 'marking' });
     this.assertHeld();
   }
@@ -260,7 +265,12 @@ export class CollectorLease {
       const began = momentOf(this.#deps.clock);
       const first = this.#renewed === undefined || change.phase === 'draining';
       this.#record = { ...this.#record, ...change, counter: this.#record.counter + 1 };
-      await writeRun(this.#deps.driver, this.#record);
+      try {
+        await writeRun(this.#deps.driver, this.#record);
+      } catch (error) {
+        if (this.#record.phase === 'draining') this.#mayStillSayDraining = true;
+        throw error;
+      }
       if (first || this.#valid()) this.#renewed = began;
     };
     const next = this.#lastWrite.then(write, write);

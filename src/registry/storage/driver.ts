@@ -52,6 +52,11 @@ export interface StorageDriver {
    */
   move(from: string, to: string): Promise<void>;
   /**
+   * As `move` of a file, to a place where nothing is. Only where moves are atomic.
+   * @returns false when something is there, and nothing has changed. @throws PathNotFoundError
+   */
+  moveIfAbsent?(from: string, to: string): Promise<boolean>;
+  /**
    * Removes a file or a directory tree. `durable: false` is for scratch files: a power cut may bring them back.
    * @throws PathNotFoundError
    */

@@ -26,6 +26,11 @@ export function moveIfThere(driver: StorageDriver, from: string, to: string): Pr
   );
 }
 
+/** @returns false when `from` is gone, or something is at `to`. */
+export function moveIfAbsent(driver: StorageDriver, from: string, to: string): Promise<boolean> {
+  return orElse(driver.moveIfAbsent?.(from, to) ?? Promise.resolve(false), false);
+}
+
 /** @returns whether it was there. */
 export function deleteIfThere(driver: StorageDriver, path: string): Promise<boolean> {
   return orElse(

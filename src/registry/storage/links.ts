@@ -1,12 +1,20 @@
 import { digestAlgorithm, parseDigest, type Digest } from '../../oci/digest.ts';
 import type { StorageDriver } from './driver.ts';
 import { readIfThere, statIfThere } from './if-there.ts';
-import { restoreFromTrash } from './trash.ts';
+import { restoreFromTrash, restoreNewerTag } from './trash.ts';
 
 /** Reads a link file. One that is empty or malformed is absent: old servers left such files after a crash. */
 export async function readLink(driver: StorageDriver, path: string): Promise<Digest | undefined> {
   const content = await readIfThere(driver, path);
   return content && parseDigest(content.toString('latin1').trim());
+}
+
+/** What a tag says. Puts back a link that a collector took away after it had been written anew. */
+export async function readTagLink(driver: StorageDriver, path: string): Promise<Digest | undefined> {
+  const digest = await readLink(driver, path);
+  if (digest !== undefined || !driver.movesAtomically || !(await restoreNewerTag(driver, path)))
+    return digest;
+  return readLink(driver, path);
 }
 
 /** The content of a link file: the digest and nothing else, as distribution writes it. */

@@ -20,6 +20,7 @@ import type { BlobStore } from './blob-store.ts';
 import { PathNotFoundError, type PublishedFile, type StorageDriver } from './driver.ts';
 import { findLink, linkContent } from './links.ts';
 import { ManifestContents } from './manifest-content.ts';
+import type { ManifestRules } from './manifest-rules.ts';
 import { blobDataPath, revisionLinkPath } from './paths.ts';
 import { Referrers } from './referrers.ts';
 import type { TagStore } from './tag-store.ts';
@@ -53,6 +54,7 @@ export class ManifestStore {
   readonly #driver: StorageDriver;
   readonly #blobs: BlobStore;
   readonly #tags: TagStore;
+  readonly #rules: ManifestRules;
   readonly #contents: ManifestContents;
   readonly #referrers: Referrers;
   readonly #tagWrites = new KeyedLock();
@@ -61,6 +63,7 @@ export class ManifestStore {
     readonly driver: StorageDriver;
     readonly blobs: BlobStore;
     readonly tags: TagStore;
+    readonly rules: ManifestRules;
     readonly log: Logger;
     /** Bytes of manifests that are kept in memory. */
     readonly cacheBytes?: number;
@@ -68,6 +71,7 @@ export class ManifestStore {
     this.#driver = deps.driver;
     this.#blobs = deps.blobs;
     this.#tags = deps.tags;
+    this.#rules = deps.rules;
     this.#contents = new ManifestContents(deps);
     this.#referrers = new Referrers({ driver: deps.driver, contents: this.#contents, tags: deps.tags });
   }
@@ -82,8 +86,8 @@ export class ManifestStore {
   }
 
   /**
-   * Stores a manifest and points tags at it. Everything it refers to has to be in the repository, but for the subject and
-   * for layers that clients fetch elsewhere. What is acknowledged was checked after it had become visible, so that no
+   * Stores a manifest and points tags at it. Everything it refers to has to be in the repository, but for the subject, for
+   * layers that clients fetch elsewhere, and for manifests of an index that the rules let off. What is acknowledged was checked after it had become visible, so that no
    * collector can have missed it (docs/decisions/0003-read-only-lease.md).
    * @throws RegistryError MANIFEST_INVALID, MANIFEST_TOO_LARGE, DIGEST_INVALID, MANIFEST_BLOB_UNKNOWN, UNAVAILABLE
    */
@@ -93,6 +97,7 @@ export class ManifestStore {
     permit: WritePermit,
   ): Promise<{ digest: Digest; mediaType: string; subject?: Digest }> {
     const manifest = parse(content);
+    this.#rules.assertAllowed(manifest);
     const canonical = digestOf(content.bytes);
     const digest = content.digest ?? canonical;
     assertDigest(content.bytes, digest);
@@ -149,7 +154,7 @@ export class ManifestStore {
         else tag = await this.#writeTag(write, name);
       },
       look: async () => ((await write.permit.validate()) === 'unchanged' ? 'done' : 'changed'),
-      'verify-again': () => this.#verifyAll(write),
+      'verify-again': () => this.#verifyAll(write, tag?.tag),
       'put-back': () => this.#putBack(write, tag),
     };
     for (let action = perform[state.step]; action !== undefined; action = perform[state.step]) {
@@ -188,16 +193,21 @@ export class ManifestStore {
     if (written) await this.#tags.putBack(repository, written.tag, { ...written, own: digest });
   }
 
-  /** A collector that came and went may have taken what was there before, the manifest itself included. */
-  async #verifyAll(write: NewWrite): Promise<void> {
+  /**
+   * A collector that came and went may have taken what was there before, the manifest itself included, and a tag that led
+   * to nothing when it looked.
+   */
+  async #verifyAll(write: NewWrite, tag: Tag | undefined): Promise<void> {
     await this.#verifyReferences(write);
-    for (const digest of new Set([write.canonical, write.digest])) {
-      if (await this.#exists(write.repository, digest)) continue;
-      throw new RegistryError({
-        code: 'UNAVAILABLE',
-        message: 'a garbage collection got in the way; push again',
-      });
-    }
+    const { repository } = write;
+    const digests = [...new Set([write.canonical, write.digest])];
+    const found = await Promise.all(digests.map((digest) => this.#exists(repository, digest)));
+    const tagged = tag === undefined || (await this.#tags.resolve(repository, tag)) !== undefined;
+    if (tagged && found.every(Boolean)) return;
+    throw new RegistryError({
+      code: 'UNAVAILABLE',
+      message: 'a garbage collection got in the way; push again',
+    });
   }
 
   /** Also puts back what a collector took away. @throws RegistryError MANIFEST_BLOB_UNKNOWN, one item for each. */
@@ -208,7 +218,9 @@ export class ManifestStore {
       if ((await this.#blobs.stat(repository, blob.digest)) === undefined) missing.add(blob.digest);
     }
     for (const child of manifest.manifests) {
-      if (!(await this.#childExists(repository, child))) missing.add(child.digest);
+      // Looked at in any case: what a collector took away comes back by that.
+      const exists = await this.#childExists(repository, child);
+      if (!exists && this.#rules.mustExist(child)) missing.add(child.digest);
     }
     const [first, ...others] = [...missing].map((digest): ErrorItem => ({
       code: 'MANIFEST_BLOB_UNKNOWN',

@@ -63,6 +63,9 @@ export function measureDriver(
     stat: (path) => time('Stat', () => driver.stat(path)),
     list: (path) => time('List', () => driver.list(path)),
     move: (from, to) => time('Move', () => driver.move(from, to)),
+    moveIfAbsent: driver.moveIfAbsent
+      ? (from, to) => time('Move', async () => (await driver.moveIfAbsent?.(from, to)) ?? false)
+      : undefined,
     delete: (path, options) => time('Delete', () => driver.delete(path, options)),
     deleteWithin: driver.deleteWithin
       ? (path, milliseconds) => time('Delete', async () => driver.deleteWithin?.(path, milliseconds))

@@ -6,15 +6,16 @@ import type { WritePermit } from '../lease/write-gate.ts';
 import { repositoryExists } from './catalog.ts';
 import { PathNotFoundError, type StorageDriver } from './driver.ts';
 import { statIfThere } from './if-there.ts';
-import { linkContent, readLink } from './links.ts';
+import { linkContent, readTagLink } from './links.ts';
 import { tagCurrentLinkPath, tagFolder, tagIndexLinkPath, tagsFolder } from './paths.ts';
+import { forgetTrash } from './trash.ts';
 
 /** Tags looked at before others get a turn: a look is synchronous on a local disk. */
 const AT_ONCE = 100;
 
 /**
- * Tags. Their links are never taken out of the trash: one that a collector removed led to nothing or was meant to go,
- * and an old one may say another digest than the last.
+ * Tags. A link that a collector removed led to nothing or was meant to go, and stays in the trash; but for one that was
+ * written after the collector had looked.
  */
 export class TagStore {
   readonly #driver: StorageDriver;
@@ -25,7 +26,7 @@ export class TagStore {
 
   /** One read of a link; an empty one is absent. */
   async resolve(repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
-    return readLink(this.#driver, tagCurrentLinkPath(repository, tag));
+    return readTagLink(this.#driver, tagCurrentLinkPath(repository, tag));
   }
 
   /** Sorted bytewise. @throws RegistryError NAME_UNKNOWN */
@@ -99,6 +100,7 @@ export class TagStore {
       throw new RegistryError({ code: 'MANIFEST_UNKNOWN', detail: { tag } });
     }
     await permit.check();
+    await forgetTrash(this.#driver, tagCurrentLinkPath(repository, tag));
     await this.#deleteIfThere(tagFolder(repository, tag));
   }
 

@@ -1,5 +1,5 @@
 import type { StorageDriver } from './driver.ts';
-import { deleteIfThere, listIfThere, moveIfThere, statIfThere } from './if-there.ts';
+import { deleteIfThere, listIfThere, moveIfAbsent, moveIfThere, statIfThere } from './if-there.ts';
 import { TRASH_ROOT, trashPath } from './paths.ts';
 
 /** Something that a collector took away, and where it came from. */
@@ -13,9 +13,12 @@ export interface TrashEntry {
   readonly trashedAt: number;
 }
 
-/** @returns whether it was there to be moved. */
-export async function moveToTrash(driver: StorageDriver, path: string, run: string): Promise<boolean> {
-  const moved = await moveIfThere(driver, path, trashPath(path, run));
+/**
+ * @param name the run's, or for the link of a tag what `tagTrashName` says.
+ * @returns whether it was there to be moved.
+ */
+export async function moveToTrash(driver: StorageDriver, path: string, name: string): Promise<boolean> {
+  const moved = await moveIfThere(driver, path, trashPath(path, name));
   await driver.removeIfEmpty(parent(path));
   return moved;
 }
@@ -36,6 +39,29 @@ export async function restoreFromTrash(driver: StorageDriver, path: string): Pro
     }
   }
   return runs.length > 0;
+}
+
+/**
+ * The name under which the link of a tag lies in the trash. Unlike other links it does not follow from its path what a tag
+ * says, so a move that was held up may take another one than was meant; the stamp tells them apart.
+ * @param seenAt when the link that the mark saw was written, by the store's clock.
+ */
+export function tagTrashName(run: string, seenAt: number): string {
+  return `${run}@${seenAt}`;
+}
+
+/**
+ * Puts back a tag's link that a collector took although it was written after the mark, unless the tag says something by
+ * now. @returns whether there may be one at `path` because of it.
+ */
+export async function restoreNewerTag(driver: StorageDriver, path: string): Promise<boolean> {
+  for (const name of await listIfThere(driver, `${TRASH_ROOT}${path}`)) {
+    const entry = trashPath(path, name);
+    const stat = await statIfThere(driver, entry);
+    if (stat === undefined || name.endsWith(`@${stat.modifiedAt}`)) continue;
+    if (await moveIfAbsent(driver, entry, path)) return true;
+  }
+  return false;
 }
 
 /** Destroys what collectors took from `path`, so that a link which a user deletes does not come back. */

@@ -12,6 +12,8 @@ export interface FileSystem {
   /** One level. @throws EEXIST, ENOENT */
   makeDirectory(path: string): void;
   rename(from: string, to: string): void;
+  /** A second name for a file. @throws EEXIST */
+  link(from: string, to: string): void;
   removeFile(path: string): void;
   /** @throws ENOTEMPTY */
   removeDirectory(path: string): void;
@@ -63,6 +65,7 @@ export const realFileSystem: FileSystem = {
   open: (path, mode) => new RealFile(fs.openSync(path, FLAGS[mode], 0o666)),
   makeDirectory: (path) => fs.mkdirSync(path),
   rename: (from, to) => fs.renameSync(from, to),
+  link: (from, to) => fs.linkSync(from, to),
   removeFile: (path) => fs.unlinkSync(path),
   removeDirectory: (path) => fs.rmdirSync(path),
   stat(path) {

@@ -185,6 +185,24 @@ class FilesystemDriver implements StorageDriver {
     await this.#settle([target]);
   }
 
+  async moveIfAbsent(from: string, to: string): Promise<boolean> {
+    await this.#settled(from);
+    const target = this.#locate(to);
+    const moved = this.#attempt(from, () => {
+      const source = this.#locate(from);
+      try {
+        this.#inDirectory(target, (place) => this.#files.link(source, place));
+      } catch (error) {
+        if (errorCode(error) === 'EEXIST') return false;
+        throw error;
+      }
+      this.#files.removeFile(source);
+      return true;
+    });
+    if (moved) await this.#settle([target]);
+    return moved;
+  }
+
   async delete(path: string, options: { readonly durable: boolean } = { durable: true }): Promise<void> {
     const place = this.#locate(path);
     this.#attempt(path, () => this.#remove(place));

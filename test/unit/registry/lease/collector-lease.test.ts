@@ -61,6 +61,20 @@ function watch(promise: Promise<unknown>): { ended?: unknown } {
   return seen;
 }
 
+test('a run does not mark when one of its records may still land and say that it drains', async () => {
+  const store = storage();
+  const lease = collector(store);
+  await lease.acquire(never);
+  store.driver.before = (operation) => {
+    if (operation === 'putContent') throw new Error('no answer');
+  };
+  await store.clock.advance(leaseParameters.renewEvery);
+  store.driver.before = () => {};
+  await assert.rejects(lease.declareMarking(), LeaseLostError);
+  await lease.release();
+  assert.equal(phaseOf(store.driver), 'done');
+});
+
 test('a run is draining, then marking, then done', async () => {
   const store = storage();
   const lease = collector(store);

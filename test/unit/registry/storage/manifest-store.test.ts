@@ -10,9 +10,10 @@ import {
   blobDataPath,
   layerLinkPath,
   revisionLinkPath,
+  tagCurrentLinkPath,
   tagFolder,
 } from '../../../../src/registry/storage/paths.ts';
-import { moveToTrash, purge, listTrash } from '../../../../src/registry/storage/trash.ts';
+import { moveToTrash, purge, tagTrashName, listTrash } from '../../../../src/registry/storage/trash.ts';
 import { logSink } from '../../../support/log-sink.ts';
 import { MemoryFileSystem } from '../../../support/memory-file-system.ts';
 import { openPermit } from '../../../support/open-gate.ts';
@@ -359,6 +360,29 @@ describe('a collector during a push of a manifest', () => {
       assert.equal(await stores.tags.resolve(app, latest), undefined);
     });
   }
+
+  test('that came and went and destroyed the tag, which had led to nothing before, has the push refused', async () => {
+    const stores = await world();
+    const destroyed = permit(
+      async () => 'unchanged',
+      async () => {
+        await stores.driver.delete(tagCurrentLinkPath(app, latest));
+        return 'verify';
+      },
+    );
+    await assert.rejects(put(stores, image, { tags: [latest] }, destroyed), { code: 'UNAVAILABLE' });
+  });
+
+  test('that came too late and took the new tag in place of an old one has it come back', async () => {
+    const stores = await world();
+    const { digest } = await put(stores, image, { tags: [latest] });
+    const path = tagCurrentLinkPath(app, latest);
+    await moveToTrash(stores.driver, path, tagTrashName('run', 1));
+    assert.equal(await stores.tags.resolve(app, latest), digest);
+    const { modifiedAt } = await stores.driver.stat(path);
+    await moveToTrash(stores.driver, path, tagTrashName('run', modifiedAt));
+    assert.equal(await stores.tags.resolve(app, latest), undefined, 'one that was meant stays away');
+  });
 
   test('that holds the permission has nothing become visible', async () => {
     const stores = await world();
