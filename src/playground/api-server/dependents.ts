@@ -1,7 +1,8 @@
 import { apiVersionOf, type JsonObject } from './kind.ts';
 import { items, text } from './kinds/read.ts';
 import type { ServedKinds } from './kinds/served-kinds.ts';
-import { isMarked, keyOf, metaOf, resourceOf, type Objects } from './objects.ts';
+import type { Objects } from './objects.ts';
+import { isMarked, keyOf, metaOf, resourceOf } from './stored-object.ts';
 import type { Change, Store } from './store.ts';
 
 interface Place {

@@ -5,7 +5,8 @@ import { Dependents } from './dependents.ts';
 import { acceptedStatus } from './kinds/custom-kind.ts';
 import { at, items, rfc3339, text } from './kinds/read.ts';
 import type { ServedKinds } from './kinds/served-kinds.ts';
-import { metaOf, resourceOf, type Objects, type WriteOptions } from './objects.ts';
+import type { Objects, WriteOptions } from './objects.ts';
+import { metaOf, resourceOf } from './stored-object.ts';
 import { StatusError } from './status-error.ts';
 import { CrashedError, type Change, type Store } from './store.ts';
 

@@ -3,12 +3,10 @@ import { applyPatch } from './fields/apply-patch.ts';
 import { jsonEqual, withFields } from './fields/json.ts';
 import { mergePatch } from './fields/merge-patch.ts';
 import { keepTimes, trackUpdate } from './fields/track-update.ts';
-import { apiVersionOf, type FieldError, type Json, type JsonObject, type Kind, type World } from './kind.ts';
-import { object as fieldsOf, rfc3339, text } from './kinds/read.ts';
+import { apiVersionOf, type JsonObject, type Kind, type World } from './kind.ts';
+import { rfc3339, text } from './kinds/read.ts';
 import { metadataErrors, metadataUpdateErrors, stringsOf } from './metadata.ts';
 import { DecodeError, decodeObject } from './schema/decode.ts';
-import { validateCustom } from './schema/validate.ts';
-import { scaleErrors } from './scale.ts';
 import {
   alreadyExists,
   badRequest,
@@ -16,11 +14,23 @@ import {
   forbidden,
   internal,
   invalid,
-  modified,
   notFound,
   StatusError,
 } from './status-error.ts';
 import type { Store } from './store.ts';
+import { isMarked, keyIn, keyOf, metaOf, resourceOf, served, withMeta } from './stored-object.ts';
+import {
+  checkIdentity,
+  checkPreconditions,
+  checkSpace,
+  checkVersion,
+  contentErrors,
+  graceOf,
+  kept,
+  refuse,
+  specChanged,
+  withoutStatus,
+} from './write-rules.ts';
 
 const PERMANENT_NAMESPACES = ['default', 'kube-public', 'kube-system'];
 
@@ -379,156 +389,3 @@ const NOT_YET = {
   deletionGracePeriodSeconds: undefined,
   selfLink: undefined,
 };
-
-/** Where objects of a kind are in the store. */
-export function resourceOf(kind: Pick<Kind, 'group' | 'plural' | 'stored'>): string {
-  const { group, plural } = kind.stored ?? kind;
-  return `${group}/${plural}`;
-}
-
-/** `namespace/name`, or `name`. */
-export function keyOf(namespace: string | undefined, name: string): string {
-  return namespace === undefined ? name : `${namespace}/${name}`;
-}
-
-function keyIn(object: JsonObject): string {
-  return keyOf(text(object, 'metadata', 'namespace') || undefined, text(object, 'metadata', 'name'));
-}
-
-/** As the kind shows what is stored. */
-export function served(kind: Kind, object: JsonObject): JsonObject {
-  return kind.stored ? kind.stored.decode(object) : object;
-}
-
-export function metaOf(object: JsonObject): JsonObject {
-  return fieldsOf(object, 'metadata');
-}
-
-/** Whether it is to go. */
-export function isMarked(object: JsonObject): boolean {
-  return metaOf(object)['deletionTimestamp'] !== undefined;
-}
-
-function withMeta(object: JsonObject, fields: Readonly<Record<string, Json | undefined>>): JsonObject {
-  return withFields(object, { metadata: withFields(metaOf(object), fields) });
-}
-
-/** What is created has no status yet; of a built-in kind, an empty one is there from the beginning. */
-function withoutStatus(kind: Kind, object: JsonObject): JsonObject {
-  if (!kind.status) return object;
-  return withFields(object, { status: kind.custom ? undefined : decodeObject(kind, {}).object['status'] });
-}
-
-/** @throws {StatusError} 400 */
-function checkIdentity(object: JsonObject, name: string, namespace: string | undefined): void {
-  const given = text(object, 'metadata', 'name');
-  if (given !== name)
-    throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
-  checkSpace(object, namespace);
-}
-
-function checkSpace(object: JsonObject, namespace: string | undefined): void {
-  const given = text(object, 'metadata', 'namespace');
-  if (given !== '' && given !== namespace)
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-}
-
-/** @throws {StatusError} 409 where the object is another or has changed */
-function checkPreconditions(
-  kind: Kind,
-  name: string,
-  object: JsonObject,
-  { uid, resourceVersion }: Deletion,
-): void {
-  const what = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
-  const check = (
-    wanted: string | undefined,
-    field: 'uid' | 'resourceVersion',
-    title: string,
-    end: string,
-  ) => {
-    const found = text(object, 'metadata', field);
-    if (wanted === undefined || wanted === found) return;
-    const why = `the ${title} in the precondition (${wanted}) does not match the ${title} in record (${found}). The object might have been ${end}`;
-    throw conflict(kind, name, why, what);
-  };
-  check(uid, 'uid', 'UID', 'deleted and then recreated');
-  check(resourceVersion, 'resourceVersion', 'ResourceVersion', 'modified');
-}
-
-/** @throws {StatusError} 409 where a write is of an older version, 422 where it must say one */
-function checkVersion(kind: Kind, before: JsonObject, after: JsonObject): void {
-  const name = text(before, 'metadata', 'name');
-  const version = text(after, 'metadata', 'resourceVersion');
-  if (version === '' && kind.needsVersion === true) {
-    const detail = 'must be specified for an update';
-    const error = { type: 'Invalid', path: 'metadata.resourceVersion', value: 0, detail } as const;
-    throw invalid({ group: kind.group, kind: kind.plural }, name, [error]);
-  }
-  if (version !== '' && version !== '0' && version !== text(before, 'metadata', 'resourceVersion')) {
-    throw modified(kind, name);
-  }
-}
-
-/** What an update cannot change is as before. */
-function kept(
-  kind: Kind,
-  before: JsonObject,
-  given: JsonObject,
-  subresource: Subresource | undefined,
-): JsonObject {
-  const old = metaOf(before);
-  const object = withMeta(given, {
-    uid: metaOf(given)['uid'] ?? old['uid'],
-    creationTimestamp: old['creationTimestamp'],
-    generation: old['generation'],
-    resourceVersion: old['resourceVersion'],
-    deletionTimestamp: metaOf(given)['deletionTimestamp'] ?? old['deletionTimestamp'],
-    deletionGracePeriodSeconds: old['deletionGracePeriodSeconds'],
-  });
-  if (!kind.status) return object;
-  if (subresource !== 'status') return withFields(object, { status: before['status'] });
-  const { managedFields } = metaOf(object);
-  const metadata = kind.custom ? withFields(old, { managedFields }) : object['metadata'];
-  return withFields(before, { status: object['status'], metadata });
-}
-
-function contentErrors(
-  kind: Kind,
-  object: JsonObject,
-  old: JsonObject | undefined,
-  subresource: Subresource | undefined,
-): readonly FieldError[] {
-  if (object['kind'] !== kind.kind) {
-    return [{ type: 'Invalid', path: 'kind', value: object['kind'] ?? '', detail: `must be ${kind.kind}` }];
-  }
-  if (kind.custom) {
-    return [
-      ...scaleErrors(kind, object),
-      ...validateCustom(kind.schema, object, old, subresource === 'status'),
-    ];
-  }
-  return subresource === undefined ? (kind.validate?.(object, old) ?? []) : [];
-}
-
-/** @throws {StatusError} 422 where there are errors */
-function refuse(kind: Kind, object: JsonObject, errors: readonly FieldError[]): void {
-  if (errors.length === 0) return;
-  const what = { group: kind.stored?.group ?? kind.group, kind: text(object, 'kind') || kind.kind };
-  throw invalid(what, text(object, 'metadata', 'name'), errors);
-}
-
-function specChanged(kind: Kind, before: JsonObject, after: JsonObject): boolean {
-  const left = { metadata: undefined, ...(kind.status && { status: undefined }) };
-  return !jsonEqual(withFields(before, left), withFields(after, left));
-}
-
-/** Seconds until the object is gone. */
-function graceOf(kind: Kind, object: JsonObject, { gracePeriodSeconds }: Deletion): number {
-  if (kind.gracePeriod === undefined) return 0;
-  const current = metaOf(object)['deletionGracePeriodSeconds'];
-  // Once begun, it can only become shorter.
-  if (typeof current === 'number') return Math.min(current, gracePeriodSeconds ?? current);
-  const own = kind.gracePeriod(object);
-  return own === 0 ? 0 : Math.abs(gracePeriodSeconds ?? own);
-}

@@ -1,7 +1,7 @@
 import { withFields } from '../fields/json.ts';
 import { apiVersionOf, type JsonObject, type Kind, type TableColumn } from '../kind.ts';
 import { text } from '../kinds/read.ts';
-import { metaOf, served } from '../objects.ts';
+import { metaOf, served } from '../stored-object.ts';
 import { StatusError } from '../status-error.ts';
 
 /** How a client wants its answer. */

@@ -1,4 +1,4 @@
-import { metaOf, resourceOf } from '../objects.ts';
+import { metaOf, resourceOf } from '../stored-object.ts';
 import { fieldOf } from '../fields/json.ts';
 import type { FieldError, Json, JsonObject, Kind } from '../kind.ts';
 import { forbiddenField, notOneOf } from '../kinds/read.ts';

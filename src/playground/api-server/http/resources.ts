@@ -6,14 +6,7 @@ import type { Faults, RequestInfo } from '../faults.ts';
 import type { JsonObject, Kind } from '../kind.ts';
 import { text } from '../kinds/read.ts';
 import type { ServedKinds } from '../kinds/served-kinds.ts';
-import {
-  keyOf,
-  resourceOf,
-  type Objects,
-  type PatchType,
-  type Subresource,
-  type WriteOptions,
-} from '../objects.ts';
+import type { Objects, PatchType, Subresource, WriteOptions } from '../objects.ts';
 import { patchOfScale, scaleOf } from '../scale.ts';
 import {
   badRequest,
@@ -24,6 +17,7 @@ import {
   unsupportedMediaType,
 } from '../status-error.ts';
 import type { Store } from '../store.ts';
+import { keyOf, resourceOf } from '../stored-object.ts';
 import { formOf, listText, objectText, type Form } from './answer.ts';
 import { authorize, type User } from './authorize.ts';
 import { parseDeletion, parseWriteOptions } from './options.ts';

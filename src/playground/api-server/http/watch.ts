@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../../process/clock.ts';
 import type { Faults, RequestInfo } from '../faults.ts';
 import { apiVersionOf, type JsonObject, type Kind } from '../kind.ts';
-import { resourceOf } from '../objects.ts';
+import { resourceOf } from '../stored-object.ts';
 import { expired, type StatusError } from '../status-error.ts';
 import { ForgottenError, type Change, type Store } from '../store.ts';
 import { objectText, table, type Form } from './answer.ts';
