@@ -79,7 +79,6 @@ export type Config = Decoded<typeof configSchema>;
  */
 export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>> = {
   'log.reportcaller': 'ignored',
-  'storage.oss': 'refused',
   'storage.tag': 'ignored',
   proxy: 'refused',
   'validation.disabled': 'ignored',

@@ -1,6 +1,7 @@
 import { azureSection } from './azure-section.ts';
 import type { ObjectField } from './fields.ts';
 import { gcsSection } from './gcs-section.ts';
+import { ossSection } from './oss-section.ts';
 import { s3Section } from './s3-section.ts';
 import { swiftSection } from './swift-section.ts';
 
@@ -35,6 +36,7 @@ export const storageSection = {
     swift: swiftSection,
     azure: azureSection,
     gcs: gcsSection,
+    oss: ossSection,
     inmemory: {
       type: 'object',
       optional: true,

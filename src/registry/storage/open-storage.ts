@@ -12,7 +12,7 @@ export interface StorageDependencies {
 }
 
 /** Which storage driver a configuration names. */
-export type StorageKind = 'azure' | 'filesystem' | 'gcs' | 'inmemory' | 's3' | 'swift';
+export type StorageKind = 'azure' | 'filesystem' | 'gcs' | 'inmemory' | 'oss' | 's3' | 'swift';
 
 /** The one driver that is configured: parseConfig has seen to it that there is one. */
 export function storageKind(config: Config): StorageKind {
@@ -57,6 +57,10 @@ const openers: { readonly [K in StorageKind]: Open } = {
     const { createObjectDriver } = await import('./object-store/object-driver.ts');
     log.warn({}, 'the storage is in memory: everything is lost when the server stops');
     return createObjectDriver(new InMemoryStore(() => clock.now()), { rootDirectory: '' });
+  },
+  async oss({ oss }, deps) {
+    const { openOss } = await import('./oss/open-oss.ts');
+    return openOss(required(oss), deps);
   },
   async s3({ s3 }, deps) {
     const { openS3 } = await import('./s3/open-s3.ts');
