@@ -3,3 +3,6 @@ import { testConformance } from '../support/conformance.ts';
 testConformance('1.1', 'S3 with redirects');
 testConformance('1.1', 'S3 without redirects');
 testConformance('dev', 'S3 without redirects');
+testConformance('dev', 'Swift');
+testConformance('1.1', 'Swift with redirects');
+testConformance('dev', 'Swift with redirects');

@@ -8,6 +8,7 @@ import { startServe } from '../../support/serve-process.ts';
 import { createTestAuthority } from '../../support/test-authority.ts';
 import { run } from '../command.ts';
 import { createBucket } from '../s3-bucket.ts';
+import { swiftContainer } from '../swift-container.ts';
 
 const root = join(import.meta.dirname, '../../..');
 
@@ -35,6 +36,14 @@ const conformancePlaces = {
   'S3 without redirects': async () => ({
     storage: { filesystem: undefined, s3: (await createBucket()).config, redirect: { disable: true } },
     environment: {},
+  }),
+  Swift: async () => ({
+    storage: { filesystem: undefined, swift: await swiftContainer() },
+    environment: {},
+  }),
+  'Swift with redirects': async () => ({
+    storage: { filesystem: undefined, swift: { ...(await swiftContainer()), tempurlmethods: ['GET'] } },
+    environment: { OCI_API_BLOBS_DIGEST_HEADER: 'false' },
   }),
 } as const satisfies Readonly<Record<string, () => Promise<ConformancePlace>>>;
 
