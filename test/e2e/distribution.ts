@@ -35,7 +35,9 @@ export interface DistributionPlace {
   readonly process?: { readonly uid: number; readonly gid: number; readonly cwd: string };
 }
 
-const environment = { ...process.env, OTEL_TRACES_EXPORTER: 'none' };
+// Distribution 2.8 with S3 does not start with a CA bundle for Amazon's libraries.
+const { AWS_CA_BUNDLE: _bundle, ...inherited } = process.env;
+const environment = { ...inherited, OTEL_TRACES_EXPORTER: 'none' };
 
 /** Starts it on a free port of the loopback address, with deletes on; it ends with the test. */
 export async function serveWithDistribution(

@@ -160,7 +160,7 @@ async function crane(...args: readonly string[]): Promise<string> {
 }
 
 /** Distribution goes on with an upload only by a state that it has signed, which our server has no need of. */
-function withState(location: string, repository: string, offset: number): string {
+export function withState(location: string, repository: string, offset: number): string {
   const id = location.replace(/\?.*/, '').split('/').at(-1);
   const state = JSON.stringify({
     Name: repository,
