@@ -74,7 +74,7 @@ export class Exchange {
       this.#gone = gone;
       if (this.clientIsGone) gone.abort(new ClientGoneError());
       this.response.once('close', () => {
-        if (!this.response.writableFinished) gone.abort(new ClientGoneError());
+        if (!this.#isAnswered) gone.abort(new ClientGoneError());
       });
     }
     return this.#gone.signal;
@@ -82,12 +82,18 @@ export class Exchange {
 
   /** The status that was answered; 499 when the client did not wait for it, as nginx logs it. */
   get status(): number {
-    return this.response.writableFinished ? this.response.statusCode : 499;
+    return this.#isAnswered ? this.response.statusCode : 499;
+  }
+
+  /** In HTTP/2 a stream that was reset counts as finished. */
+  get #isAnswered(): boolean {
+    return this.response.writableEnded && this.response.writableFinished;
   }
 
   get clientIsGone(): boolean {
     const { response, request } = this;
-    return (this.#closed || response.destroyed || request.socket.destroyed) && !response.writableFinished;
+    const cut = isHttp2(request) ? request.stream.destroyed : response.destroyed || request.socket.destroyed;
+    return (cut || this.#closed) && !this.#isAnswered;
   }
 
   /** Begins an answer whose body follows piece by piece. */

@@ -128,7 +128,11 @@ type TakeConnection = (socket: Duplex) => void;
 function http2Connections(handler: RequestListener, sessions: Set<ServerHttp2Session>): TakeConnection {
   // Node gives requests and answers of HTTP/2 the shape of those of HTTP/1.1, in all that we use of it.
   const listener = handler as unknown as (request: Http2ServerRequest, response: Http2ServerResponse) => void;
-  const server = createHttp2Server({ settings: HTTP2_SETTINGS }, listener);
+  const server = createHttp2Server({ settings: HTTP2_SETTINGS }, (request, response) => {
+    // A body that was cut off would look like one that has ended.
+    request.once('aborted', () => request.destroy());
+    listener(request, response);
+  });
   server.on('session', (session) => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
@@ -164,7 +168,10 @@ function splitPlain(server: Server, http2: TakeConnection, silent: Set<Socket>):
     startsHttp2(socket, OPTIONS.headersTimeout, (starts) => {
       spoke();
       socket.off('close', spoke);
-      return starts ? http2(socket) : http1(socket);
+      if (starts) return http2(socket);
+      http1(socket);
+      // The parser takes what comes from the connection itself; what was looked at has to be pushed to it.
+      socket.resume();
     });
   });
 }
