@@ -73,8 +73,8 @@ export function createJobReconciler({ client, caches, clock, random, events }: C
     if (isOver && verdict.type === 'Complete') record('Normal', 'Completed', 'Job completed');
     if (isOver && verdict.type === 'Failed') record('Warning', verdict.reason, verdict.message);
     const activeCount = tally.active.length + Number(isMissing && pause === 0);
-    const outcome = isOver ? verdict : undefined;
-    const status = jobStatus(job, { ...tally, activeCount }, startTime, outcome, timeText(now));
+    const counted = { ...tally, activeCount };
+    const status = jobStatus(job, counted, startTime, verdict, isOver, timeText(now));
     await writeStatus(client, jobs, job, status);
 
     const left = Math.max(1, Date.parse(startTime) + deadline * 1000 - now);
@@ -91,6 +91,11 @@ interface Verdict {
 
 function verdictOf(job: Job, tally: JobTally, startTime: string, now: number): Verdict | undefined {
   const { backoffLimit = 6, activeDeadlineSeconds } = job.spec ?? {};
+  // While its pod ends, a Job stays failed for the reason that ended it.
+  const decided = job.status?.conditions?.find(({ type }) => type === 'FailureTarget');
+  if (decided !== undefined) {
+    return { type: 'Failed', reason: decided.reason ?? '', message: decided.message ?? '' };
+  }
   if (tally.succeeded > 0) {
     const message = 'Reached expected number of succeeded pods';
     return { type: 'Complete', reason: 'CompletionsReached', message };
@@ -124,17 +129,25 @@ function jobStatus(
   { status }: Job,
   { activeCount, terminating, succeeded, failed }: JobTally & { readonly activeCount: number },
   startTime: string,
-  /** What it has come to; absent while a pod is there. */
   verdict: Verdict | undefined,
+  isOver: boolean,
   now: string,
 ) {
   const numbers = { active: activeCount, terminating: terminating.length, succeeded, failed };
-  const condition = { ...verdict, status: 'True', lastProbeTime: now, lastTransitionTime: now };
+  const before = status?.conditions ?? [];
+  const types = verdict && [
+    ...(verdict.type === 'Failed' ? ['FailureTarget'] : []),
+    ...(isOver ? [verdict.type] : []),
+  ];
+  const fresh = (types ?? []).filter((type) => before.every((condition) => condition.type !== type));
   return {
     startTime,
     ...Object.fromEntries(Object.entries(numbers).filter(([, number]) => number > 0)),
-    ...(verdict?.type === 'Complete' && { completionTime: now }),
-    conditions: [...(status?.conditions ?? []), ...(verdict === undefined ? [] : [condition])],
+    ...(isOver && verdict?.type === 'Complete' && { completionTime: now }),
+    conditions: [
+      ...before,
+      ...fresh.map((type) => ({ ...verdict, type, status: 'True', lastTransitionTime: now })),
+    ],
   };
 }
 
