@@ -10,6 +10,13 @@ export interface Descriptor {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly urls?: readonly string[];
   readonly data?: string;
+  readonly platform?: Platform;
+}
+
+/** What an image runs on, as an index says it. */
+export interface Platform {
+  readonly architecture: string;
+  readonly os: string;
 }
 
 /** The parts of a manifest that a registry acts on. The bytes themselves are kept as they came. */
@@ -82,7 +89,9 @@ function decideMediaType(
 
 /** OCI made `mediaType` optional, so stored bytes without one are told apart by their fields. */
 function guessMediaType(document: Readonly<Record<string, unknown>>): string {
-  return 'manifests' in document ? mediaTypes.ociIndex : mediaTypes.ociManifest;
+  // `null` is nothing: taken for an empty index, it would hide what else the document holds.
+  const { manifests } = document;
+  return manifests === undefined || manifests === null ? mediaTypes.ociManifest : mediaTypes.ociIndex;
 }
 
 function parseDescriptors(value: unknown, path: string): Descriptor[] {
@@ -102,6 +111,7 @@ function parseDescriptor(value: unknown, path: string): Descriptor {
   const artifactType = optionalString(value['artifactType'], `${path}.artifactType`);
   const annotations = parseAnnotations(value['annotations'], `${path}.annotations`);
   const data = optionalString(value['data'], `${path}.data`);
+  const platform = parsePlatform(value['platform']);
   return {
     mediaType: optionalString(value['mediaType'], `${path}.mediaType`) ?? '',
     digest,
@@ -110,7 +120,15 @@ function parseDescriptor(value: unknown, path: string): Descriptor {
     ...(annotations && { annotations }),
     ...(Array.isArray(value['urls']) && { urls: value['urls'].filter((url) => typeof url === 'string') }),
     ...(data !== undefined && { data }),
+    ...(platform && { platform }),
   };
+}
+
+/** What does not say both is left out: a registry has no use for it, and clients see the bytes as they came. */
+function parsePlatform(value: unknown): Platform | undefined {
+  if (!isObject(value)) return undefined;
+  const { architecture, os } = value;
+  return typeof architecture === 'string' && typeof os === 'string' ? { architecture, os } : undefined;
 }
 
 function parseAnnotations(value: unknown, path: string): Readonly<Record<string, string>> | undefined {

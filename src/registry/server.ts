@@ -32,6 +32,7 @@ import type { Notifications } from './notifications/notifications.ts';
 import { openNotifications } from './notifications/open-notifications.ts';
 import { BlobStore } from './storage/blob-store.ts';
 import type { StorageDriver } from './storage/driver.ts';
+import { createManifestRules } from './storage/manifest-rules.ts';
 import { ManifestStore } from './storage/manifest-store.ts';
 import { measureDriver } from './storage/measured-driver.ts';
 import { openRedirect, type OpenRedirect } from './storage/middleware/open-redirect.ts';
@@ -106,7 +107,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
     relative: config.http.relativeurls,
     tls: pair !== undefined,
   });
-  const tags = new TagStore({ driver });
+  const tags = new TagStore({ driver, lookups: config.storage.tag.concurrencylimit });
   const blobs = new BlobStore({ driver, clock, log, sizes, redirect: middleware.redirect });
   const notifications = openWebhooks(deps, links);
   if (notifications) started.defer(() => notifications.stop());
@@ -121,7 +122,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
       driver,
       blobs,
       uploads,
-      manifests: new ManifestStore({ driver, blobs, tags, log }),
+      manifests: new ManifestStore({ driver, blobs, tags, rules: createManifestRules(config), log }),
       tags,
       gate: lease,
       links,

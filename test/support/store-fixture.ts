@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { digestOf, type Digest, type DigestAlgorithm } from '../../src/oci/digest.ts';
+import type { Platform } from '../../src/oci/manifest.ts';
 import { mediaTypes } from '../../src/oci/media-type.ts';
 import { parseRepositoryName, type RepositoryName } from '../../src/oci/repository-name.ts';
 import { parseTag, type Tag } from '../../src/oci/tag.ts';
@@ -7,6 +8,7 @@ import type { Clock } from '../../src/process/clock.ts';
 import type { WritePermit } from '../../src/registry/lease/write-gate.ts';
 import { BlobStore } from '../../src/registry/storage/blob-store.ts';
 import type { StorageDriver } from '../../src/registry/storage/driver.ts';
+import type { ManifestRules } from '../../src/registry/storage/manifest-rules.ts';
 import { ManifestStore } from '../../src/registry/storage/manifest-store.ts';
 import { TagStore } from '../../src/registry/storage/tag-store.ts';
 import { UploadStore } from '../../src/registry/storage/upload-store.ts';
@@ -24,12 +26,19 @@ export interface Stores {
   readonly records: readonly LogRecord[];
 }
 
-export function createStores(driver: StorageDriver, clock: Clock = new TestClock()): Stores {
+/** Takes every manifest whose references are there. */
+const everything: ManifestRules = { assertAllowed: () => {}, mustExist: () => true };
+
+export function createStores(
+  driver: StorageDriver,
+  clock: Clock = new TestClock(),
+  rules: ManifestRules = everything,
+): Stores {
   const { log, records } = logSink();
   const blobs = new BlobStore({ driver, clock, log });
-  const tags = new TagStore({ driver });
+  const tags = new TagStore({ driver, lookups: 2 });
   const uploads = new UploadStore({ driver, clock, log, activity: openGate });
-  const manifests = new ManifestStore({ driver, blobs, tags, log });
+  const manifests = new ManifestStore({ driver, blobs, tags, rules, log });
   return { driver, blobs, uploads, tags, manifests, records };
 }
 
@@ -90,6 +99,8 @@ export interface Named {
   readonly digest: Digest;
   readonly size?: number;
   readonly mediaType?: string;
+  readonly platform?: Platform;
+  readonly urls?: readonly string[];
 }
 
 /** An image manifest that says `config` and `layers`, with changes. */

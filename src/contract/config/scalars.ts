@@ -1,3 +1,4 @@
+import { RE2JS, RE2JSSyntaxException } from 're2js';
 import { parseDuration } from '../duration.ts';
 import type { BooleanField, DurationField, IntegerField, StringField, StringFormat } from './fields.ts';
 
@@ -92,7 +93,7 @@ const formats: Partial<
     expected: 'a path such as /registry/',
     holds: (text) => /^\/?[A-Za-z0-9._~\-/]*$/.test(text),
   },
-  regexp: { expected: 'a regular expression', holds: isRegularExpression },
+  regexp: { expected: "a regular expression in Go's syntax", holds: isRegularExpression },
   url: { expected: 'a URL such as https://registry.example.com', holds: isWebUrl },
 };
 
@@ -110,8 +111,10 @@ function isWebUrl(text: string): boolean {
 
 function isRegularExpression(text: string): boolean {
   try {
-    return RegExp(text, 'u').unicode;
-  } catch {
-    return false;
+    RE2JS.compile(text);
+    return true;
+  } catch (error) {
+    if (error instanceof RE2JSSyntaxException) return false;
+    throw error;
   }
 }

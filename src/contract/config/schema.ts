@@ -13,6 +13,7 @@ import { notificationsSection } from './notifications-section.ts';
 import { redisSection } from './redis-section.ts';
 import { stevedoreSection } from './stevedore-section.ts';
 import { storageSection } from './storage-section.ts';
+import { policySection, validationSection } from './validation-section.ts';
 
 export const configSchema = {
   type: 'object',
@@ -34,7 +35,8 @@ export const configSchema = {
         maxentries: {
           type: 'integer',
           default: 1000,
-          minimum: 1,
+          minimum: 0,
+          zeroIsDefault: true,
           description: 'Largest `n` that a client may ask for; more is 400.',
         },
       },
@@ -46,13 +48,16 @@ export const configSchema = {
         maxtags: {
           type: 'integer',
           default: 1000,
-          minimum: 1,
+          minimum: 0,
+          zeroIsDefault: true,
           description: 'Largest page: a bigger `n` is cut to it.',
         },
       },
     },
     redis: redisSection,
     health: healthSection,
+    validation: validationSection,
+    policy: policySection,
     reporting: {
       type: 'obsolete',
       description: 'bugsnag and newrelic are not called; logs and metrics tell of errors',
@@ -79,10 +84,5 @@ export type Config = Decoded<typeof configSchema>;
  */
 export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>> = {
   'log.reportcaller': 'ignored',
-  'storage.tag': 'ignored',
   proxy: 'refused',
-  'validation.disabled': 'ignored',
-  'validation.enabled': 'ignored',
-  'validation.manifests': 'refused',
-  policy: 'refused',
 };

@@ -75,6 +75,20 @@ export const storageSection = {
         },
       },
     },
+    tag: {
+      type: 'object',
+      description: 'Tags.',
+      fields: {
+        concurrencylimit: {
+          type: 'integer',
+          default: 8,
+          minimum: 0,
+          zeroIsDefault: true,
+          description:
+            'Tags that are looked at together, to list them or to delete a manifest with all its tags.',
+        },
+      },
+    },
     delete: {
       type: 'object',
       description: 'Deletes by clients.',

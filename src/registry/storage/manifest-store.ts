@@ -86,10 +86,11 @@ export class ManifestStore {
   }
 
   /**
-   * Stores a manifest and points tags at it. Everything it refers to has to be in the repository, but for the subject, for
-   * layers that clients fetch elsewhere, and for manifests of an index that the rules let off. What is acknowledged was checked after it had become visible, so that no
-   * collector can have missed it (docs/decisions/0003-read-only-lease.md).
-   * @throws RegistryError MANIFEST_INVALID, MANIFEST_TOO_LARGE, DIGEST_INVALID, MANIFEST_BLOB_UNKNOWN, UNAVAILABLE
+   * Stores a manifest and points tags at it. Everything it refers to has to be in the repository, but for the subject,
+   * for layers that clients fetch elsewhere, and for manifests of an index that the rules let off. What is acknowledged
+   * was checked after it had become visible, so that no collector can have missed it
+   * (docs/decisions/0003-read-only-lease.md).
+   * @throws RegistryError MANIFEST_INVALID, MANIFEST_TOO_LARGE, DIGEST_INVALID, MANIFEST_BLOB_UNKNOWN, DENIED, UNAVAILABLE
    */
   async put(
     repository: RepositoryName,

@@ -5,7 +5,7 @@ import { RegistryError } from '../errors.ts';
 import type { WritePermit } from '../lease/write-gate.ts';
 import { repositoryExists } from './catalog.ts';
 import { PathNotFoundError, type StorageDriver } from './driver.ts';
-import { statIfThere } from './if-there.ts';
+import { listIfThere, statIfThere } from './if-there.ts';
 import { linkContent, readTagLink } from './links.ts';
 import { tagCurrentLinkPath, tagFolder, tagIndexLinkPath, tagsFolder } from './paths.ts';
 import { forgetTrash } from './trash.ts';
@@ -19,9 +19,12 @@ const AT_ONCE = 100;
  */
 export class TagStore {
   readonly #driver: StorageDriver;
+  readonly #lookups: number;
 
-  constructor(deps: { readonly driver: StorageDriver }) {
+  /** @param deps.lookups tags of a repository that are looked at together. */
+  constructor(deps: { readonly driver: StorageDriver; readonly lookups: number }) {
     this.#driver = deps.driver;
+    this.#lookups = deps.lookups;
   }
 
   /** One read of a link; an empty one is absent. */
@@ -31,12 +34,11 @@ export class TagStore {
 
   /** Sorted bytewise. @throws RegistryError NAME_UNKNOWN */
   async list(repository: RepositoryName): Promise<Tag[]> {
-    const tags: Tag[] = [];
-    for await (const tag of this.#folders(repository)) {
+    const tags = await this.#filter(repository, async (tag) => {
       // A folder without the link is what a crash in the middle of a delete leaves.
       const link = await statIfThere(this.#driver, tagCurrentLinkPath(repository, tag));
-      if (link !== undefined && link.size > 0) tags.push(tag);
-    }
+      return link !== undefined && link.size > 0;
+    });
     if (tags.length === 0 && !(await repositoryExists(this.#driver, repository))) {
       throw new RegistryError({ code: 'NAME_UNKNOWN', detail: { name: repository } });
     }
@@ -45,12 +47,10 @@ export class TagStore {
 
   /** Tags that point at one of `digests`, unsorted. Reads each tag of the repository. */
   async pointingAt(repository: RepositoryName, digests: ReadonlySet<Digest>): Promise<Tag[]> {
-    const tags: Tag[] = [];
-    for await (const tag of this.#folders(repository)) {
+    return this.#filter(repository, async (tag) => {
       const digest = await this.resolve(repository, tag);
-      if (digest !== undefined && digests.has(digest)) tags.push(tag);
-    }
-    return tags;
+      return digest !== undefined && digests.has(digest);
+    });
   }
 
   /**
@@ -116,17 +116,19 @@ export class TagStore {
     }
   }
 
-  async *#folders(repository: RepositoryName): AsyncGenerator<Tag> {
-    let names: readonly string[] = [];
-    try {
-      names = await this.#driver.list(tagsFolder(repository));
-    } catch (error) {
-      if (!(error instanceof PathNotFoundError)) throw error;
-    }
-    for (const [index, name] of names.entries()) {
-      if (index % AT_ONCE === AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
-      const tag = parseTag(name);
-      if (tag !== undefined) yield tag;
-    }
+  /** Tags of which `holds` is true, a few looked at at once: a bucket takes its time for each. */
+  async #filter(repository: RepositoryName, holds: (tag: Tag) => Promise<boolean>): Promise<Tag[]> {
+    const names = await listIfThere(this.#driver, tagsFolder(repository));
+    const tags = names.flatMap((name) => parseTag(name) ?? []);
+    const found: Tag[] = [];
+    let next = 0;
+    const look = async (): Promise<void> => {
+      for (let tag = tags[next++]; tag !== undefined; tag = tags[next++]) {
+        if (next % AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (await holds(tag)) found.push(tag);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(this.#lookups, tags.length) }, look));
+    return found;
   }
 }

@@ -104,6 +104,8 @@ test('scalars are decoded by the type of their field, as Go does', () => {
     ['catalog: {maxentries: 0x10}', (c) => c.catalog.maxentries, 16],
     ['catalog: {maxentries: 1_000}', (c) => c.catalog.maxentries, 1000],
     ['catalog: {maxentries: 010}', (c) => c.catalog.maxentries, 8],
+    ['catalog: {maxentries: 0}', (c) => c.catalog.maxentries, 1000],
+    ['tags: {maxtags: 0}', (c) => c.tags.maxtags, 1000],
     ['http: {addr: ":1", draintimeout: 1m30s}', (c) => c.http.draintimeout, 90_000],
     ['http: {addr: ":1", draintimeout: 60000000000}', (c) => c.http.draintimeout, 60_000],
     ['http: {addr: ":1", draintimeout: 0}', (c) => c.http.draintimeout, 0],
@@ -142,13 +144,13 @@ http:
   headers: {X-One: [{a: b}]}
   tls: {certificate: /c.pem}
 auth: {htpasswd: {path: /users}}
-catalog: {maxentries: 0}
+catalog: {maxentries: -1}
 proxy: {remoteurl: https://registry-1.docker.io}
 `);
   assert.equal(config, undefined);
   assert.deepEqual(lines(errors).toSorted(), [
     'auth.htpasswd.realm is required',
-    'catalog.maxentries must be a whole number, 1 or more, not "0"',
+    'catalog.maxentries must be a whole number, 0 or more, not "-1"',
     'http.addr must be host:port, as in :5000 or 127.0.0.1:5000, not "nowhere"',
     'http.draintimeout must be a duration such as 30s or 1h30m, not "soon"',
     'http.headers.X-One must be a list of strings',

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { digestOf, type Digest } from '../../../../src/oci/digest.ts';
+import type { Descriptor } from '../../../../src/oci/manifest.ts';
 import { mediaTypes } from '../../../../src/oci/media-type.ts';
 import type { WritePermit } from '../../../../src/registry/lease/write-gate.ts';
 import type { RegistryError } from '../../../../src/registry/errors.ts';
 import { createFilesystemDriver } from '../../../../src/registry/storage/filesystem/filesystem-driver.ts';
+import type { ManifestRules } from '../../../../src/registry/storage/manifest-rules.ts';
 import type { NewManifest } from '../../../../src/registry/storage/manifest-store.ts';
 import {
   blobDataPath,
@@ -37,9 +39,12 @@ const image = imageManifest({ digest: digestOf(config) }, [{ digest: digestOf(la
 const nowhere = digestOf(bytesOf(1, 'nowhere'));
 
 /** Stores with the blobs of `image` in them. */
-async function world(options: { readonly now?: () => number } = {}): Promise<Stores> {
+async function world(
+  options: { readonly now?: () => number; readonly rules?: ManifestRules } = {},
+): Promise<Stores> {
   const files = new MemoryFileSystem(options);
-  const stores = createStores(createFilesystemDriver({ root: '/data', files, log: logSink().log }));
+  const driver = createFilesystemDriver({ root: '/data', files, log: logSink().log });
+  const stores = createStores(driver, undefined, options.rules);
   await pushBlob(stores, app, config);
   await pushBlob(stores, app, layer);
   return stores;
@@ -225,6 +230,19 @@ describe('pushing a manifest works', () => {
   test('for an index that lists a blob', async () => {
     const stores = await world();
     await put(stores, imageIndex([{ digest: digestOf(layer), mediaType: 'application/x-anything' }]));
+  });
+
+  test('for an index whose missing children the rules let off', async () => {
+    const wanted = { os: 'linux', architecture: 'amd64' };
+    const rules = {
+      assertAllowed: () => {},
+      mustExist: ({ platform }: Descriptor) => platform?.architecture === wanted.architecture,
+    };
+    const stores = await world({ rules });
+    const arm = { digest: nowhere, platform: { os: 'linux', architecture: 'arm64' } };
+    await put(stores, imageIndex([arm]));
+    const bytes = imageIndex([{ ...arm, platform: wanted }]);
+    await assert.rejects(put(stores, bytes), { code: 'MANIFEST_BLOB_UNKNOWN' });
   });
 
   test('without layers that clients fetch elsewhere', async () => {

@@ -8,7 +8,9 @@ import {
   tagIndexLinkPath,
   uploadFolder,
 } from '../../../../src/registry/storage/paths.ts';
+import { TagStore } from '../../../../src/registry/storage/tag-store.ts';
 import { logSink } from '../../../support/log-sink.ts';
+import { MemoryDriver } from '../../../support/memory-driver.ts';
 import { MemoryFileSystem } from '../../../support/memory-file-system.ts';
 import { openPermit } from '../../../support/open-gate.ts';
 import {
@@ -122,4 +124,27 @@ describe('taking a tag back', () => {
     await tags.putBack(app, latest, { previous: undefined, own: first, stamp });
     assert.equal(await tags.resolve(app, latest), second);
   });
+});
+
+test('as many tags are looked at together as is configured', async () => {
+  for (const lookups of [1, 4]) {
+    const driver = new MemoryDriver(() => 0);
+    const tags = new TagStore({ driver, lookups });
+    for (let index = 0; index < 10; index++) {
+      await tags.set(app, tagName(`v${index}`), index % 2 === 0 ? first : second, openPermit);
+    }
+    let running = 0;
+    let most = 0;
+    driver.before = async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running--;
+    };
+    assert.deepEqual(
+      (await tags.pointingAt(app, new Set([first]))).toSorted(),
+      [0, 2, 4, 6, 8].map((index) => `v${index}`),
+    );
+    assert.equal((await tags.list(app)).length, 10);
+    assert.equal(most, lookups);
+  }
 });
