@@ -1,0 +1,13 @@
+import { test } from 'node:test';
+import { createBucket } from './s3-bucket.ts';
+import { killAtRandomMoments } from './support/kill-rounds.ts';
+
+const ROUNDS = 8;
+
+test(`what was acknowledged on S3 is served after kill -9 at a random moment, ${ROUNDS} times`, async (t) => {
+  const { config } = await createBucket();
+  await killAtRandomMoments(t, ROUNDS, {
+    storage: { filesystem: undefined, s3: config, redirect: { disable: true } },
+    leastARound: 5,
+  });
+});
