@@ -1,12 +1,10 @@
 /**
  * Reads the built-in kinds that the playground serves from a real API server and writes them, with their schemas and
  * table columns, to src/playground/api-server/kinds/recorded-kinds.json: `KUBECONFIG=… node scripts/record-kinds.ts`.
- * Of the descriptions the first sentence is kept. The numbers of fields in protobuf, which kubectl sends from 1.34 on,
- * are in the Go sources that the API server was built from, in $GOMODCACHE.
+ * Of the descriptions the first sentence is kept.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { get as send, type RequestOptions } from 'node:https';
-import { homedir } from 'node:os';
 import { json } from 'node:stream/consumers';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
@@ -35,14 +33,6 @@ const KINDS: Readonly<Record<string, readonly string[]>> = {
 
 type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
-
-/** What `kubectl auth can-i` sends is no kind that is stored. */
-const REVIEW = 'io.k8s.api.authorization.v1.SelfSubjectAccessReview';
-/** Packages whose kinds kubectl sends by its typed clients, and where they are in the module cache. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  'io.k8s.api.': 'k8s.io/api',
-  'io.k8s.apimachinery.': 'k8s.io/apimachinery',
-};
 
 const REFERENCE = '#/components/schemas/';
 const known = new Map<string, JsonObject>();
@@ -91,17 +81,7 @@ for (const [path, plurals] of Object.entries(KINDS)) {
   }
 }
 
-for (const [name, schema] of Object.entries(
-  object(object(object(await get('/openapi/v3/apis/authorization.k8s.io/v1'))['components'])['schemas']),
-)) {
-  known.set(name, object(schema));
-}
-copyDefinition(REVIEW);
-
 const { gitVersion = '' } = object(await get('/version'));
-const release = text(gitVersion).replace(/^v1/, 'v0');
-const numbered: Record<string, Json> = {};
-for (const name of Object.keys(definitions)) numberFields(name);
 
 const sorted = Object.entries(definitions).toSorted(([a], [b]) => (a < b ? -1 : 1));
 const lines = (entries: readonly string[]) => entries.map((entry) => `    ${entry}`).join(',\n');
@@ -114,9 +94,6 @@ ${lines(resources.map((resource) => JSON.stringify(resource)))}
   ],
   "definitions": {
 ${lines(sorted.map(([name, schema]) => `${JSON.stringify(name)}: ${JSON.stringify(schema)}`))}
-  },
-  "fields": {
-${lines(Object.entries(numbered).map(([name, fields]) => `${JSON.stringify(name)}: ${JSON.stringify(fields)}`))}
   }
 }
 `,
@@ -157,38 +134,6 @@ function reduced(schema: JsonObject): JsonObject {
     else result[key] = value;
   }
   return result;
-}
-
-/**
- * Of a Go struct, its fields by their number in protobuf: `name`; `name-` where a zero value is left out; `>Struct` for
- * a struct whose fields JSON has in its place.
- */
-function numberFields(name: string): void {
-  const [prefix = '', module] = Object.entries(PACKAGES).find(([start]) => name.startsWith(start)) ?? [];
-  const [struct = '', ...path] = name.slice(prefix.length).split('.').toReversed();
-  if (module === undefined || numbered[name] !== undefined) return;
-  const cache = process.env['GOMODCACHE'] ?? join(homedir(), 'go/pkg/mod');
-  const file = join(cache, `${module}@${release}`, ...path.toReversed(), 'types.go');
-  const body = new RegExp(`^type ${struct} struct {$(.*?)^}$`, 'ms').exec(sourceOf(file))?.[1];
-  if (body === undefined) return;
-  const fields: Record<string, Json> = {};
-  numbered[name] = fields;
-  const line = /^\t(?:\w+\s+)?(\S+)\s+`json:"([^",]*)(,[^"]*)?"[^`]*? ?protobuf:"\w+,(\d+),/gm;
-  for (const [, type = '', field = '', options = '', number = ''] of body.matchAll(line)) {
-    const isInline = field === '';
-    if (isInline) numberFields(`${name.slice(0, -struct.length)}${type}`);
-    const isLeftOut = options.includes('omitempty') && !type.startsWith('*');
-    fields[number] = isInline ? `>${type}` : `${field}${isLeftOut ? '-' : ''}`;
-  }
-}
-
-function sourceOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    // Types that are written by hand have forms of their own in protobuf.
-    return '';
-  }
 }
 
 function isOf(schema: JsonObject, wanted: JsonObject): boolean {

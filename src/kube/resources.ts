@@ -5,7 +5,6 @@ import type {
   V1EndpointSlice,
   V1Job,
   V1Namespace,
-  V1NetworkPolicy,
   V1Node,
   V1PersistentVolumeClaim,
   V1Pod,
@@ -54,7 +53,6 @@ export type PersistentVolumeClaim = Model<V1PersistentVolumeClaim>;
 export type Deployment = Model<V1Deployment>;
 export type Pod = Model<V1Pod>;
 export type Job = Model<V1Job>;
-export type NetworkPolicy = Model<V1NetworkPolicy>;
 export type Namespace = Model<V1Namespace>;
 export type Node = Model<V1Node>;
 export type ServiceAccount = Model<V1ServiceAccount>;
@@ -125,11 +123,6 @@ export const customResourceDefinitions = resourceType<CustomResourceDefinition>(
 export const endpointSlices = grouped<EndpointSlice>('discovery.k8s.io', 'endpointslices', 'EndpointSlice');
 export const deployments = grouped<Deployment>('apps', 'deployments', 'Deployment');
 export const jobs = grouped<Job>('batch', 'jobs', 'Job');
-export const networkPolicies = grouped<NetworkPolicy>(
-  'networking.k8s.io',
-  'networkpolicies',
-  'NetworkPolicy',
-);
 export const leases = grouped<Lease>('coordination.k8s.io', 'leases', 'Lease');
 export const events = grouped<Event>('events.k8s.io', 'events', 'Event');
 

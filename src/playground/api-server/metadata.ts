@@ -64,7 +64,7 @@ const LABEL_VALUE_MESSAGE = mismatch(
 );
 
 /** What is wrong with a name. */
-export function nameProblems(rule: NameRule, name: string): readonly string[] {
+function nameProblems(rule: NameRule, name: string): readonly string[] {
   if (rule === 'pathSegment') {
     return ['/', '%'].filter((part) => name.includes(part)).map((part) => `may not contain '${part}'`);
   }
@@ -86,7 +86,7 @@ export function qualifiedNameProblems(key: string): readonly string[] {
   ];
 }
 
-export function labelValueProblems(value: string): readonly string[] {
+function labelValueProblems(value: string): readonly string[] {
   return [
     ...(value.length > 63 ? ['must be no more than 63 characters'] : []),
     ...(new RegExp(`^${LABEL_VALUE}$`).test(value) ? [] : [LABEL_VALUE_MESSAGE]),
@@ -94,7 +94,7 @@ export function labelValueProblems(value: string): readonly string[] {
 }
 
 /** Mistakes in labels, wherever they are. */
-export function labelErrors(labels: Json | undefined, path: string): readonly FieldError[] {
+function labelErrors(labels: Json | undefined, path: string): readonly FieldError[] {
   return [
     ...qualifiedNameErrors(Object.keys(fieldsOf(labels)), path),
     ...Object.values(fieldsOf(labels)).flatMap((value) =>

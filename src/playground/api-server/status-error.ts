@@ -40,7 +40,7 @@ export class StatusError extends Error {
 }
 
 /** `deployments.apps`. */
-export function qualified({ group, plural }: Pick<Named, 'group' | 'plural'>): string {
+function qualified({ group, plural }: Pick<Named, 'group' | 'plural'>): string {
   return group === '' ? plural : `${plural}.${group}`;
 }
 

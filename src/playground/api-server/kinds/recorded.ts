@@ -21,7 +21,6 @@ interface Recorded {
   readonly kubernetes: string;
   readonly resources: readonly RecordedKind[];
   readonly definitions: Readonly<Record<string, Reference>>;
-  readonly fields: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 /** As the file has it: a schema that is nothing but a name has it in `$ref`. */
@@ -60,11 +59,6 @@ export function definedSchema(name: string): StructuralSchema {
   schemas.set(name, schema);
   names.set(schema, name);
   return schema;
-}
-
-/** Fields of a definition by their number in protobuf: `name`, `name-` for one that is left out where it is zero, or `>Struct`. */
-export function protobufFields(definition: string): Readonly<Record<string, string>> {
-  return recorded.fields[definition] ?? {};
 }
 
 /** `io.k8s.api.core.v1.PodSpec` of its schema; undefined of a schema without a name. */
