@@ -16,15 +16,23 @@ export class UploadMemory {
     this.#left = bytes;
   }
 
-  take(bytes: number): boolean {
-    if (bytes > this.#left) return false;
+  has(bytes: number): boolean {
+    return bytes <= this.#left;
+  }
+
+  take(bytes: number): void {
     this.#left -= bytes;
-    return true;
   }
 
   give(bytes: number): void {
     this.#left += bytes;
   }
+}
+
+/** The bytes of an upload that are in memory alone, and by which algorithms they are hashed. */
+export interface KeptBytes {
+  readonly bytes: Uint8Array;
+  readonly algorithms: readonly DigestAlgorithm[];
 }
 
 export interface UploadContentOptions {
@@ -75,6 +83,14 @@ export class UploadContent {
     if (size > 0) return new UploadContent(options, { size });
     const content = UploadContent.empty(options, 'sha256');
     content.#sharedSize = 0;
+    return content;
+  }
+
+  /** Goes on with what another process of this server had in memory. */
+  static takeOver(options: UploadContentOptions, { bytes, algorithms }: KeptBytes): UploadContent {
+    const content = new UploadContent(options, { kept: [], size: 0 });
+    content.#hashes = freshHashes(algorithms);
+    if (bytes.length > 0) void content.#append(bytes, undefined);
     return content;
   }
 
@@ -156,6 +172,12 @@ export class UploadContent {
     return this.#kept ? { content: Buffer.concat(this.#kept) } : { from: this.#path };
   }
 
+  /** What another process needs to go on; undefined when the store has it all. */
+  handOver(): KeptBytes | undefined {
+    if (this.#kept === undefined || this.#sharedSize !== undefined) return undefined;
+    return { bytes: Buffer.concat(this.#kept), algorithms: [...(this.#hashes?.keys() ?? [])] };
+  }
+
   /** Forgets the bytes in memory, which makes the upload unusable. */
   release(): void {
     if (this.#kept === undefined) return;
@@ -171,9 +193,7 @@ export class UploadContent {
 
   #mayKeep(bytes: number): boolean {
     if (this.#kept === undefined || this.#size + bytes > LARGEST_IN_MEMORY) return false;
-    const granted = this.#options.memory.take(bytes);
-    if (granted) this.#options.memory.give(bytes);
-    return granted;
+    return this.#options.memory.has(bytes);
   }
 
   #append(chunk: Uint8Array, writer: FileWriter | undefined): Promise<void> | undefined {

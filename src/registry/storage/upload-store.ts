@@ -9,7 +9,7 @@ import type { UploadActivity, WritePermit } from '../lease/write-gate.ts';
 import { PathNotFoundError, type PublishedFile, type StorageDriver } from './driver.ts';
 import { linkContent } from './links.ts';
 import { blobDataPath, layerLinkPath, uploadFolder } from './paths.ts';
-import { UploadContent, UploadMemory, type UploadContentOptions } from './upload-content.ts';
+import { UploadContent, UploadMemory, type KeptBytes, type UploadContentOptions } from './upload-content.ts';
 
 /** Bytes that all small uploads may hold in memory together. */
 const MEMORY_BYTES = 32 * 1024 * 1024;
@@ -28,8 +28,25 @@ export interface UploadStoreDependencies {
   readonly activity: UploadActivity;
   /** Other processes serve the store as well, and any of them may get the next request of an upload. */
   readonly isShared?: boolean;
+  /** The other processes of this server, if there are any. */
+  readonly peers?: UploadPeers;
   /** A UUIDv8: collectors tell our uploads from distribution's by the version. */
   readonly randomId?: () => string;
+}
+
+/** What became of an upload that another process asks for. */
+export type HandOver =
+  /** A request for it is in progress: it stays. */
+  | { readonly outcome: 'busy' }
+  /** It is the other's now. Without `kept` all there is lies in the store. */
+  | { readonly outcome: 'free'; readonly kept?: KeptBytes };
+
+/** The other processes of this server: an upload is in the hands of one at a time, and the requests may go to any. */
+export interface UploadPeers {
+  /** Asks whoever has the upload to hand it over. */
+  ask(folder: string, id: string): Promise<HandOver>;
+  /** This process has no more to do with an upload. */
+  leave(folder: string): void;
 }
 
 /**
@@ -42,6 +59,8 @@ export class UploadStore {
   readonly #memory = new UploadMemory(MEMORY_BYTES);
   /** By folder, the one that was idle longest first. */
   readonly #sessions = new Map<string, Upload>();
+  /** Those that are being looked for. */
+  readonly #arriving = new Map<string, Promise<Upload>>();
 
   constructor(deps: UploadStoreDependencies) {
     this.#deps = deps;
@@ -66,21 +85,51 @@ export class UploadStore {
   /** An upload that this process or another began. @throws RegistryError BLOB_UPLOAD_UNKNOWN */
   async find(repository: RepositoryName, id: string): Promise<Upload> {
     if (!UUID.test(id)) throw unknownUpload(id);
-    const known = this.#sessions.get(uploadFolder(repository, id));
+    const folder = uploadFolder(repository, id);
+    const known = this.#sessions.get(folder);
     if (known) {
       if (await known.refresh()) return known;
       this.#forget(known);
       throw unknownUpload(id);
     }
-    const content = await UploadContent.find(this.#contentOptions(repository, id));
-    if (content === undefined) throw unknownUpload(id);
-    // Another request may have found it in the meantime; all must use the same one.
-    return this.#sessions.get(uploadFolder(repository, id)) ?? this.#remember(repository, id, content);
+    return this.#arriving.get(folder) ?? this.#lookFor(repository, id);
+  }
+
+  /** For another process: gives an upload out of hand, unless a request for it is in progress here. */
+  async handOver(folder: string): Promise<HandOver> {
+    await this.#arriving.get(folder)?.catch(() => {});
+    const upload = this.#sessions.get(folder);
+    if (upload === undefined) return { outcome: 'free' };
+    if (upload.isBusy) return { outcome: 'busy' };
+    const kept = upload.handOver();
+    this.#forget(upload);
+    return { outcome: 'free', ...(kept && { kept }) };
   }
 
   /** Whether this process has had to do with an upload not long ago. */
   isInHand(folder: string): boolean {
     return this.#sessions.has(folder);
+  }
+
+  /** One search for all who ask at the same time: all must use the same upload. */
+  async #lookFor(repository: RepositoryName, id: string): Promise<Upload> {
+    const options = this.#contentOptions(repository, id);
+    const search = (async (): Promise<Upload> => {
+      const answer = await this.#deps.peers?.ask(options.folder, id);
+      if (answer?.outcome === 'busy') throw busyUpload();
+      const content = answer?.kept
+        ? UploadContent.takeOver(options, answer.kept)
+        : await UploadContent.find(options);
+      if (content !== undefined) return this.#remember(repository, id, content);
+      this.#deps.peers?.leave(options.folder);
+      throw unknownUpload(id);
+    })();
+    this.#arriving.set(options.folder, search);
+    try {
+      return await search;
+    } finally {
+      this.#arriving.delete(options.folder);
+    }
   }
 
   #contentOptions(repository: RepositoryName, id: string): UploadContentOptions {
@@ -115,6 +164,7 @@ export class UploadStore {
   #forget(upload: Upload): void {
     upload.release();
     this.#sessions.delete(upload.folder);
+    this.#deps.peers?.leave(upload.folder);
     this.#deps.activity.leave(upload.id);
   }
 
@@ -127,7 +177,7 @@ export class UploadStore {
   }
 }
 
-interface UploadDependencies extends Omit<UploadStoreDependencies, 'randomId'> {
+interface UploadDependencies extends Omit<UploadStoreDependencies, 'randomId' | 'peers'> {
   readonly repository: RepositoryName;
   readonly id: string;
   readonly content: UploadContent;
@@ -171,6 +221,11 @@ export class Upload {
   /** @returns false when it was ended elsewhere. */
   async refresh(): Promise<boolean> {
     return this.#busy || this.#content.refresh();
+  }
+
+  /** See UploadContent. Release it next. */
+  handOver(): KeptBytes | undefined {
+    return this.#content.handOver();
   }
 
   /** Forgets the bytes in memory. Whoever still has this upload is told that it is unknown. */
@@ -276,12 +331,7 @@ export class Upload {
 
   #begin(): Disposable {
     if (this.#over) throw unknownUpload(this.id);
-    if (this.#busy) {
-      throw new RegistryError(
-        { code: 'UNAVAILABLE', message: 'another request for this upload is in progress' },
-        { headers: { 'Retry-After': '1' } },
-      );
-    }
+    if (this.#busy) throw busyUpload();
     this.#busy = true;
     const activity = this.#deps.activity.enter(this.id);
     this.#deps.used();
@@ -298,6 +348,13 @@ export class Upload {
 function randomUploadId(): string {
   const uuid = randomUUID();
   return `${uuid.slice(0, 14)}8${uuid.slice(15)}`;
+}
+
+function busyUpload(): RegistryError {
+  return new RegistryError(
+    { code: 'UNAVAILABLE', message: 'another request for this upload is in progress' },
+    { headers: { 'Retry-After': '1' } },
+  );
 }
 
 function unknownUpload(id: string): RegistryError {
