@@ -6,10 +6,24 @@ import { test } from 'node:test';
 /** Which folders of src/ may import which. docs/architecture.md draws the same picture. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['commands'],
-  commands: ['operator', 'registry', 'playground', 'contract', 'api', 'pki', 'oci', 'kube', 'process'],
+  commands: [
+    'operator',
+    'registry',
+    'playground',
+    'copy',
+    'oci-client',
+    'contract',
+    'api',
+    'pki',
+    'oci',
+    'kube',
+    'process',
+  ],
   operator: ['contract', 'api', 'pki', 'kube', 'process'],
   registry: ['contract', 'oci', 'process'],
   playground: ['contract', 'api', 'pki', 'oci', 'kube', 'process'],
+  copy: ['oci-client', 'oci', 'process'],
+  'oci-client': ['oci', 'process'],
   contract: [],
   api: [],
   pki: [],
@@ -23,7 +37,7 @@ const reserved: readonly { readonly what: RegExp; readonly only: readonly string
   { what: /^@kubernetes\/client-node/, only: ['kube'] },
   { what: /^fastify/, only: ['registry'] },
   { what: /^node-forge/, only: ['pki'] },
-  { what: /^undici/, only: ['kube', 'registry', 'process'] },
+  { what: /^undici/, only: ['kube', 'oci-client', 'registry', 'process'] },
   { what: /^pino/, only: ['process'] },
   { what: /^@marcbachmann\/cel-js/, only: ['playground'] },
   // For the version.
@@ -31,7 +45,17 @@ const reserved: readonly { readonly what: RegExp; readonly only: readonly string
   // No I/O in what must stay pure.
   {
     what: /^node:(?!crypto$|util$|url$|net$)/,
-    only: ['main.ts', 'commands', 'operator', 'registry', 'playground', 'kube', 'process'],
+    only: [
+      'main.ts',
+      'commands',
+      'operator',
+      'registry',
+      'playground',
+      'copy',
+      'oci-client',
+      'kube',
+      'process',
+    ],
   },
 ];
 

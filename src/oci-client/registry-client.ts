@@ -1,0 +1,168 @@
+import { digestAlgorithm, digestHex, digestOf, parseDigest, type Digest } from '../oci/digest.ts';
+import { LARGEST_MANIFEST_BYTES } from '../oci/manifest.ts';
+import { bareMediaType, mediaTypes } from '../oci/media-type.ts';
+import { RegistryRefusal, type ClientAnswer, type RegistryHttp } from './registry-http.ts';
+import { TransientError } from './retry.ts';
+
+export interface FetchedManifest {
+  /** The digest that was asked for, else the sha256 of the bytes. */
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+}
+
+/** What a list of referrers says of each. */
+export interface ReferrerEntry {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+const ACCEPT = [...Object.values(mediaTypes), '*/*'].join(', ');
+
+/** The scopes of token servers. */
+export const pull = (repository: string): string => `repository:${repository}:pull`;
+export const push = (repository: string): string => `repository:${repository}:pull,push`;
+
+/** Reads a registry. OCI distribution-spec. Every method throws RegistryRefusal, or TransientError when retries did not help. */
+export class RegistryClient {
+  readonly http: RegistryHttp;
+
+  constructor(http: RegistryHttp) {
+    this.http = http;
+  }
+
+  /** @param reference a tag or a digest. @returns undefined when it is not there. */
+  async manifest(repository: string, reference: string): Promise<FetchedManifest | undefined> {
+    const answer = await this.#manifestRequest('GET', repository, reference);
+    if (answer.status === 404) return discard(answer);
+    const bytes = Buffer.from(await answer.body.arrayBuffer());
+    if (bytes.length > LARGEST_MANIFEST_BYTES)
+      throw new Error(`${repository}: manifest ${reference} is too large`);
+    const wanted = parseDigest(reference);
+    const digest = wanted ?? digestOf(bytes);
+    if (wanted !== undefined && digestOf(bytes, digestAlgorithm(wanted)) !== wanted) {
+      throw new Error(`${repository}: manifest ${reference} is damaged`);
+    }
+    return { digest, mediaType: bareMediaType(answer.headers['content-type'] ?? ''), bytes };
+  }
+
+  /** The digest that a tag or digest leads to. @returns undefined when it is not there, or the registry does not say. */
+  async resolve(repository: string, reference: string): Promise<Digest | undefined> {
+    const answer = await this.#manifestRequest('HEAD', repository, reference);
+    await answer.body.dump();
+    return answer.status === 404 ? undefined : parseDigest(answer.headers['docker-content-digest'] ?? '');
+  }
+
+  async hasBlob(repository: string, digest: Digest): Promise<boolean> {
+    const answer = await this.http.send({
+      method: 'HEAD',
+      target: `/v2/${repository}/blobs/${digest}`,
+      scopes: [push(repository)],
+      expect: [200, 404],
+    });
+    await answer.body.dump();
+    return answer.status === 200;
+  }
+
+  /** Bytes of a blob from `start` on. A stream that breaks throws TransientError. */
+  async *blob(repository: string, digest: Digest, start = 0): AsyncIterable<Uint8Array> {
+    const answer = await this.http.send({
+      method: 'GET',
+      target: `/v2/${repository}/blobs/${digest}`,
+      scopes: [pull(repository)],
+      ...(start > 0 && { headers: { range: `bytes=${start}-` } }),
+      expect: [200, 206],
+    });
+    // A registry may send all though a part was asked for.
+    let skip = start > 0 && answer.status === 200 ? start : 0;
+    try {
+      for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+        // bodies are streams of bytes
+        if (skip < chunk.length) yield chunk.subarray(skip);
+        skip = Math.max(0, skip - chunk.length);
+      }
+    } catch (error) {
+      this.http.retry.signal?.throwIfAborted();
+      throw new TransientError(`${repository}: blob ${digest} broke off`, { cause: error });
+    }
+  }
+
+  /** @returns undefined when there is no such repository. */
+  tags(repository: string): Promise<readonly string[] | undefined> {
+    return this.#list(`/v2/${repository}/tags/list?n=1000`, [pull(repository)], 'tags');
+  }
+
+  async repositories(): Promise<readonly string[]> {
+    return (await this.#list('/v2/_catalog?n=1000', ['registry:catalog:*'], 'repositories')) ?? [];
+  }
+
+  /** By the referrers API, or by the fallback tag where there is none. OCI distribution-spec, "Listing Referrers". */
+  async referrers(repository: string, subject: Digest): Promise<readonly ReferrerEntry[]> {
+    const answer = await this.http.send({
+      method: 'GET',
+      target: `/v2/${repository}/referrers/${subject}`,
+      scopes: [pull(repository)],
+      expect: [200, 400, 404, 405],
+    });
+    if (answer.status === 200) return parseEntries(Buffer.from(await answer.body.arrayBuffer()));
+    await answer.body.dump();
+    const index = await this.manifest(repository, fallbackTag(subject));
+    return index === undefined ? [] : parseEntries(index.bytes);
+  }
+
+  async #manifestRequest(
+    method: 'GET' | 'HEAD',
+    repository: string,
+    reference: string,
+  ): Promise<ClientAnswer> {
+    return this.http.send({
+      method,
+      target: `/v2/${repository}/manifests/${reference}`,
+      scopes: [pull(repository)],
+      headers: { accept: ACCEPT },
+      expect: [200, 404],
+    });
+  }
+
+  /** All pages of a list. */
+  async #list(first: string, scopes: readonly string[], field: string): Promise<string[] | undefined> {
+    const names: string[] = [];
+    for (let target: string | undefined = first; target !== undefined;) {
+      const answer: ClientAnswer = await this.http.send({
+        method: 'GET',
+        target,
+        scopes,
+        expect: [200, 404],
+      });
+      if (answer.status === 404) return discard(answer);
+      const page = (await answer.body.json()) as Readonly<Record<string, readonly string[] | null>>; // as specified
+      names.push(...(page[field] ?? []));
+      target = /<([^>]+)>\s*;\s*rel="?next"?/i.exec(answer.headers['link'] ?? '')?.[1];
+    }
+    return names;
+  }
+}
+
+/** Where clients list the referrers of a manifest for registries without the API. OCI distribution-spec, "Referrers Tag Schema". */
+export function fallbackTag(subject: Digest): string {
+  return `${digestAlgorithm(subject)}-${digestHex(subject).slice(0, 64)}`;
+}
+
+export function isMissing(error: unknown): boolean {
+  return error instanceof RegistryRefusal && error.status === 404;
+}
+
+async function discard(answer: ClientAnswer): Promise<undefined> {
+  await answer.body.dump();
+  return undefined;
+}
+
+export function parseEntries(index: Buffer): readonly ReferrerEntry[] {
+  const { manifests } = JSON.parse(index.toString()) as {
+    readonly manifests?: readonly ReferrerEntry[] | null;
+  }; // an index
+  return (manifests ?? []).filter(({ digest }) => parseDigest(digest) !== undefined);
+}

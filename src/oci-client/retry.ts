@@ -1,0 +1,60 @@
+import type { Clock } from '../process/clock.ts';
+
+export interface RetryOptions {
+  /** How often something is tried again. */
+  readonly retries: number;
+  readonly clock: Clock;
+  /** 0 to 1. */
+  readonly random: () => number;
+  readonly signal?: AbortSignal;
+}
+
+/** First and longest pause that grows by itself, and the longest that a registry can ask for; milliseconds. */
+const FIRST_PAUSE = 500;
+const LONGEST_PAUSE = 30_000;
+const LONGEST_RETRY_AFTER = 5 * 60_000;
+
+/** Something that may go well the next time. `retryAfter`: milliseconds that were asked for. */
+export class TransientError extends Error {
+  override readonly name = 'TransientError';
+  readonly retryAfter: number | undefined;
+  constructor(
+    message: string,
+    options: { readonly cause?: unknown; readonly retryAfter?: number | undefined } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.retryAfter = options.retryAfter;
+  }
+}
+
+/** Tries until it goes well, fails for good, or has failed too often. @throws what the last try met */
+export async function withRetries<T>(
+  options: RetryOptions,
+  attempt: (number: number) => Promise<T>,
+): Promise<T> {
+  for (let number = 0; ; number++) {
+    try {
+      return await attempt(number);
+    } catch (error) {
+      if (!(error instanceof TransientError) || number >= options.retries) throw error;
+      await pause(options, number, error.retryAfter);
+    }
+  }
+}
+
+export async function pause(
+  { clock, random, signal }: RetryOptions,
+  number: number,
+  retryAfter = 0,
+): Promise<void> {
+  const own = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** number) * (0.5 + random() / 2);
+  await clock.sleep(Math.max(own, Math.min(retryAfter, LONGEST_RETRY_AFTER)), signal);
+}
+
+/** RFC 9110 §10.2.3: seconds or a date. @returns milliseconds from now. */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\d+$/.test(header.trim())) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}
