@@ -18,33 +18,31 @@ interface Listener {
   readonly servicePort: ServicePort;
 }
 
+interface RelayOptions {
+  readonly services: Cache<Service>;
+  readonly pods: Pick<Cache<Pod>, 'list'>;
+  readonly log: Logger;
+}
+
 /**
  * What kube-proxy is elsewhere: listens on the clusterIP of each Service, and on 127.0.0.1 for node ports, and passes
  * connections on to the pods that are ready at that moment, one after another.
  */
 export class ServiceRelay {
-  readonly #services: Cache<Service>;
-  readonly #pods: Pick<Cache<Pod>, 'list'>;
-  readonly #log: Logger;
+  readonly #options: RelayOptions;
   /** By `namespace/name` of the Service. */
   readonly #open = new Map<string, { readonly listener: Listener; readonly server: Server }[]>();
   readonly #sockets = new Set<Socket>();
   #turn = 0;
 
-  constructor(options: {
-    readonly services: Cache<Service>;
-    readonly pods: Pick<Cache<Pod>, 'list'>;
-    readonly log: Logger;
-  }) {
-    this.#services = options.services;
-    this.#pods = options.pods;
-    this.#log = options.log;
+  constructor(options: RelayOptions) {
+    this.#options = options;
   }
 
   /** Opens and closes what one Service asks for. */
   async reconcile(key: NamespacedName): Promise<Outcome> {
     const name = `${key.namespace}/${key.name}`;
-    const wanted = listenersOf(this.#services.get(key));
+    const wanted = listenersOf(this.#options.services.get(key));
     const kept = [];
     for (const entry of this.#open.get(name) ?? []) {
       if (wanted.some((listener) => isDeepStrictEqual(listener, entry.listener))) kept.push(entry);
@@ -58,7 +56,10 @@ export class ServiceRelay {
       } catch (error) {
         failed = true;
         const { host, port } = listener;
-        this.#log.warn({ error, service: name, host, port }, 'service cannot be reached at this address');
+        this.#options.log.warn(
+          { error, service: name, host, port },
+          'service cannot be reached at this address',
+        );
       }
     }
     if (kept.length > 0) this.#open.set(name, kept);
@@ -85,18 +86,13 @@ export class ServiceRelay {
   }
 
   #relay(client: Socket, key: NamespacedName, servicePort: ServicePort): void {
-    const service = this.#services.get(key);
-    const targets =
-      service === undefined
-        ? []
-        : this.#pods
-            .list({ namespace: key.namespace, labels: service.spec?.selector ?? {} })
-            .filter(isReady)
-            .flatMap((pod) => {
-              const port = targetPort(pod, servicePort);
-              const host = pod.status?.podIP;
-              return port === undefined || host === undefined ? [] : [{ host, port }];
-            });
+    const labels = this.#options.services.get(key)?.spec?.selector;
+    const pods = labels === undefined ? [] : this.#options.pods.list({ namespace: key.namespace, labels });
+    const targets = pods.filter(isReady).flatMap((pod) => {
+      const port = targetPort(pod, servicePort);
+      const host = pod.status?.podIP;
+      return port === undefined || host === undefined ? [] : [{ host, port }];
+    });
     const target = targets[this.#turn++ % Math.max(1, targets.length)];
     if (target === undefined) {
       client.resetAndDestroy();

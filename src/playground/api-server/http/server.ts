@@ -9,7 +9,7 @@ import type { Faults, RequestInfo } from '../faults.ts';
 import type { JsonObject } from '../kind.ts';
 import { KUBERNETES_VERSION } from '../kinds/recorded.ts';
 import { ServedKinds } from '../kinds/served-kinds.ts';
-import { Lifecycle } from '../lifecycle.ts';
+import { followWrites } from '../lifecycle.ts';
 import { Objects } from '../objects.ts';
 import { methodNotAllowed, noSuchResource, StatusError, unauthorized } from '../status-error.ts';
 import { CrashedError, Store } from '../store.ts';
@@ -82,7 +82,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     server.closeAllConnections();
   };
   const collects = options.collects ?? true;
-  await new Lifecycle({ store, objects, kinds, now: () => clock.now(), collects }).start();
+  await followWrites({ store, objects, kinds, now: () => clock.now(), collects });
   await listen(server, options.host ?? '127.0.0.1', options.port ?? 0);
 
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
