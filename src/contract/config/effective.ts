@@ -28,8 +28,9 @@ function shown(field: Field, value: unknown): unknown {
       return field.secret ? hideValues(value as object) : value;
     case 'boolean':
     case 'integer':
-      return value;
+      break;
   }
+  return value;
 }
 
 function shownFields(

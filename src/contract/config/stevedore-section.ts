@@ -27,6 +27,19 @@ export const stevedoreSection = {
         },
       },
     },
+    compatibility: {
+      type: 'object',
+      aliases: { fallbacktags: 'fallbackTags' },
+      description: 'What is written for docker distribution beside what it stores itself.',
+      fields: {
+        fallbackTags: {
+          type: 'boolean',
+          default: false,
+          description:
+            'Lists referrers (signatures, SBOMs) under a tag `sha256-<digest>` as well, where their clients look for them in a registry without the referrers API. For those who may go back to docker distribution.',
+        },
+      },
+    },
     notifications: outboxSection,
     status: {
       type: 'object',

@@ -18,6 +18,7 @@ import { afterWriteStep, beginWrite, type WriteOutcome, type WriteStep } from '.
 import { findBlobData } from './blob-data.ts';
 import type { BlobStore } from './blob-store.ts';
 import { PathNotFoundError, type PublishedFile, type StorageDriver } from './driver.ts';
+import { FallbackTags } from './fallback-tags.ts';
 import { findLink, linkContent } from './links.ts';
 import { ManifestContents } from './manifest-content.ts';
 import type { ManifestRules } from './manifest-rules.ts';
@@ -57,6 +58,7 @@ export class ManifestStore {
   readonly #rules: ManifestRules;
   readonly #contents: ManifestContents;
   readonly #referrers: Referrers;
+  readonly #fallbackTags: FallbackTags | undefined;
   readonly #tagWrites = new KeyedLock();
 
   constructor(deps: {
@@ -65,6 +67,8 @@ export class ManifestStore {
     readonly tags: TagStore;
     readonly rules: ManifestRules;
     readonly log: Logger;
+    /** Lists referrers under fallback tags too, for docker distribution. */
+    readonly fallbackTags?: boolean;
     /** Bytes of manifests that are kept in memory. */
     readonly cacheBytes?: number;
   }) {
@@ -74,6 +78,14 @@ export class ManifestStore {
     this.#rules = deps.rules;
     this.#contents = new ManifestContents(deps);
     this.#referrers = new Referrers({ driver: deps.driver, contents: this.#contents, tags: deps.tags });
+    this.#fallbackTags = deps.fallbackTags
+      ? new FallbackTags({
+          referrers: this.#referrers,
+          tags: deps.tags,
+          put: (repository, index, permit) => this.put(repository, index, permit),
+          log: deps.log,
+        })
+      : undefined;
   }
 
   /** The exact bytes that were pushed. The link is looked at each time, content comes from memory. */
@@ -107,6 +119,7 @@ export class ManifestStore {
 
     await this.#makeVisible(write);
     this.#contents.keep(canonical, content.bytes);
+    if (manifest.subject) await this.#fallbackTags?.update(repository, manifest.subject.digest, permit);
     return {
       digest,
       mediaType: manifest.mediaType,
@@ -123,6 +136,8 @@ export class ManifestStore {
     if (link === undefined) throw new RegistryError({ code: 'MANIFEST_UNKNOWN', detail: { digest } });
     const bytes = await this.#contents.read(link.canonical);
     const names = new Set([digest, link.canonical, ...(bytes ? [digestOf(bytes, 'sha512')] : [])]);
+    const subject = bytes && this.#fallbackTags && subjectOf(bytes);
+    if (subject) await this.#fallbackTags?.update(repository, subject, permit, link.canonical);
     const tags = await this.#tags.pointingAt(repository, names);
     for (const tag of tags) {
       await ignoreUnknown(() => this.#tags.remove(repository, tag, permit));
@@ -134,6 +149,8 @@ export class ManifestStore {
       await forgetTrash(this.#driver, path);
       await ignoreUnknown(() => this.#driver.delete(path));
     }
+    // Somebody may have listed it again meanwhile.
+    if (subject) await this.#fallbackTags?.update(repository, subject, permit);
     return tags;
   }
 
@@ -274,6 +291,16 @@ function parse({ bytes, mediaType }: NewManifest): Manifest {
   } catch (error) {
     if (!(error instanceof ManifestError)) throw error;
     throw new RegistryError({ code: 'MANIFEST_INVALID', message: error.message }, { cause: error });
+  }
+}
+
+/** The manifest may be of a kind that is taken no more. */
+function subjectOf(bytes: Buffer): Digest | undefined {
+  try {
+    return parseManifest(bytes, undefined).subject?.digest;
+  } catch (error) {
+    if (error instanceof ManifestError) return undefined;
+    throw error;
   }
 }
 

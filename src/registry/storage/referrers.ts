@@ -99,7 +99,7 @@ export class Referrers {
 }
 
 /** The tag under which clients list referrers where there is no API. OCI distribution-spec, "Referrers Tag Schema". */
-function fallbackTag(subject: Digest): Tag | undefined {
+export function fallbackTag(subject: Digest): Tag | undefined {
   return parseTag(`${digestAlgorithm(subject)}-${digestHex(subject).slice(0, 64)}`);
 }
 
