@@ -1,0 +1,3 @@
+import { testPushesToReplicas } from './support/replicas.ts';
+
+testPushesToReplicas(300);
