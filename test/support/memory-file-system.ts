@@ -1,8 +1,9 @@
-import type {
-  EntryStat,
-  FileSystem,
-  OpenFile,
-  OpenMode,
+import {
+  parent,
+  type EntryStat,
+  type FileSystem,
+  type OpenFile,
+  type OpenMode,
 } from '../../src/registry/storage/filesystem/file-system.ts';
 import { DiskModel, diskError, type DirectoryNode, type DiskOperation, type FileNode } from './disk-model.ts';
 
@@ -154,6 +155,7 @@ export class MemoryFileSystem implements FileSystem {
   #do(operation: DiskOperation): void {
     this.disk.apply(operation);
     this.operations.push(operation);
+    for (const path of namesChanged(operation)) this.#touch(this.disk.lookUp(parent(path)));
   }
 
   #touch(node: object): void {
@@ -174,6 +176,14 @@ export class MemoryFileSystem implements FileSystem {
     if (!node.isDirectory) throw diskError('ENOTDIR', path);
     return node;
   }
+}
+
+/** What came or went, each of which changes its directory. */
+function namesChanged(operation: DiskOperation): readonly string[] {
+  if (operation.kind === 'rename') return [operation.from, operation.to];
+  return operation.kind === 'create' || operation.kind === 'mkdir' || operation.kind === 'remove'
+    ? [operation.path]
+    : [];
 }
 
 function tick(): Promise<void> {

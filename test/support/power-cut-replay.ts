@@ -16,7 +16,8 @@ export interface Scenario {
   readonly prepare?: (stores: Stores, files: MemoryFileSystem) => Promise<void>;
   /** Another program, whose promises are its own, has prepared a moment ago, and nothing of it is durable. */
   readonly afterAnother?: boolean;
-  readonly run: (stores: Stores, acknowledge: (what: string) => void) => Promise<void>;
+  /** @param other what another process of the same server has of the store. */
+  readonly run: (stores: Stores, acknowledge: (what: string) => void, other: Stores) => Promise<void>;
   /** Looks at a store that was started after a power cut. @throws when something acknowledged is not there. */
   readonly verify: (stores: Stores, acknowledged: ReadonlySet<string>) => Promise<void>;
 }
@@ -103,7 +104,8 @@ async function perform(scenario: Scenario, skipSync: number | undefined): Promis
   const before = files.disk.copy();
   const firstOperation = files.operations.length;
   recordedFrom = files.syncs.length;
-  await scenario.run(scenario.afterAnother ? start(files) : stores, (what) => files.acknowledge(what));
+  const running = scenario.afterAnother ? start(files) : stores;
+  await scenario.run(running, (what) => files.acknowledge(what), start(files));
   assert.equal(files.openFiles, 0, 'every file is closed');
   return {
     before,
@@ -120,7 +122,7 @@ function volume(): DiskModel {
 }
 
 function start(files: MemoryFileSystem): Stores {
-  return createStores(createFilesystemDriver({ root: ROOT, files, log }));
+  return createStores(createFilesystemDriver({ root: ROOT, files, log, others: { now: () => 0 } }));
 }
 
 async function inspect(

@@ -9,6 +9,8 @@ export interface StorageDependencies {
   readonly log: Logger;
   /** The process's environment: where the SDKs of clouds look for credentials. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Other processes of the same server write to the storage as well. */
+  readonly hasPeers?: boolean;
 }
 
 /** Which storage driver a configuration names. */
@@ -44,9 +46,10 @@ const openers: { readonly [K in StorageKind]: Open } = {
     const { openAzure } = await import('./azure/open-azure.ts');
     return openAzure(required(azure), deps);
   },
-  async filesystem({ filesystem }, { log }) {
+  async filesystem({ filesystem }, { log, clock, hasPeers }) {
     const { createFilesystemDriver } = await import('./filesystem/filesystem-driver.ts');
-    return createFilesystemDriver({ root: required(filesystem).rootdirectory, log });
+    const root = required(filesystem).rootdirectory;
+    return createFilesystemDriver({ root, log, ...(hasPeers && { others: clock }) });
   },
   async gcs({ gcs }, deps) {
     const { openGcs } = await import('./gcs/open-gcs.ts');

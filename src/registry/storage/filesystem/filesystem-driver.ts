@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../../../process/clock.ts';
 import type { Logger } from '../../../process/logger.ts';
 import {
   assertStorePath,
@@ -21,6 +23,12 @@ import { errorCode, isNotFound, storageError, storageErrorReason } from './stora
 /** Bytes of buffers that are kept for the next readers, and as many for the next writers. */
 const KEPT_BUFFERS = 16 * 1024 * 1024;
 
+/** Names that are remembered as durable where there are others. */
+const REMEMBERED = 10_000;
+
+/** Who changed a directory so long ago, in milliseconds, has synced it or is no more. */
+const SURELY_SYNCED = 60_000;
+
 /** A directory that somebody removes while a file is put into it is made again this many times. */
 const TRIES = 10;
 
@@ -29,6 +37,8 @@ export interface FilesystemDriverOptions {
   readonly root: string;
   readonly log: Logger;
   readonly files?: FileSystem;
+  /** Other processes write to the store as well; the clock tells what they have done just now. */
+  readonly others?: Pick<Clock, 'now'>;
 }
 
 /**
@@ -49,7 +59,8 @@ export function createFilesystemDriver(options: FilesystemDriverOptions): Storag
       cause: error,
     });
   }
-  return new FilesystemDriver({ root, files, directories: new DirectorySync(files, top), log: options.log });
+  const { log, others } = options;
+  return new FilesystemDriver({ root, files, directories: new DirectorySync(files, top), log, others });
 }
 
 interface Dependencies {
@@ -57,6 +68,7 @@ interface Dependencies {
   readonly files: FileSystem;
   readonly directories: DirectorySync;
   readonly log: Logger;
+  readonly others: Pick<Clock, 'now'> | undefined;
 }
 
 class FilesystemDriver implements StorageDriver {
@@ -70,14 +82,18 @@ class FilesystemDriver implements StorageDriver {
   readonly #writeBuffers = new BufferPool(() => chunkSize(this.#writers), KEPT_BUFFERS);
   /** Names that are visible but not durable yet. Who looks at one waits, so that nobody builds on what may be lost. */
   readonly #settling = new Map<string, Promise<void>>();
+  readonly #others: Pick<Clock, 'now'> | undefined;
+  /** With others: names that this process knows to be durable, and when the file behind each was written. */
+  readonly #durable = new LRUCache<string, number>({ maxSize: REMEMBERED, sizeCalculation: () => 1 });
   #readers = 0;
   #writers = 0;
 
-  constructor({ root, files, directories, log }: Dependencies) {
+  constructor({ root, files, directories, log, others }: Dependencies) {
     this.#root = root === '/' ? '' : root;
     this.#files = files;
     this.#directories = directories;
     this.#log = log;
+    this.#others = others;
   }
 
   async getContent(path: string): Promise<Buffer> {
@@ -289,6 +305,7 @@ class FilesystemDriver implements StorageDriver {
     for (const place of places) this.#settling.set(place, quiet);
     try {
       await settling;
+      if (this.#others) for (const place of places) this.#remember(place, this.#files.stat(place));
     } catch (error) {
       throw storageError(error, this.#pathOf(places[0] ?? ''));
     } finally {
@@ -298,6 +315,23 @@ class FilesystemDriver implements StorageDriver {
 
   async #settled(path: string): Promise<void> {
     if (this.#settling.size > 0) await this.#settling.get(this.#locate(path));
+    if (this.#others) await this.#settleOthers(this.#locate(path), this.#others.now());
+  }
+
+  /** What another process has made visible just now may not be durable yet: this one waits for the same, or does it. */
+  async #settleOthers(place: string, now: number): Promise<void> {
+    const file = this.#files.stat(place);
+    if (file === undefined || this.#durable.get(place) === file.modifiedAt) return;
+    const named = this.#files.stat(parent(place));
+    if (named === undefined || now - named.modifiedAt > SURELY_SYNCED) return;
+    await this.#attemptAsync([{ path: this.#pathOf(place) }], () =>
+      this.#directories.settle([parent(place)]),
+    );
+    this.#remember(place, file);
+  }
+
+  #remember(place: string, file: EntryStat | undefined): void {
+    if (file) this.#durable.set(place, file.modifiedAt);
   }
 
   /** Does what needs the directory of `place`, making it when it is missing. */

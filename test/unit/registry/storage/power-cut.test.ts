@@ -349,6 +349,19 @@ const concurrent: readonly Scenario[] = [
     },
     verify: (stores, acknowledged) => assertBlob(stores, repository, small, acknowledged.has('seen')),
   },
+  {
+    title: 'a blob that another process sees before its push is over',
+    prepare: async (stores) => void (await pushBlob(stores, repository, config)),
+    async run(stores, acknowledge, another) {
+      const push = pushBlob(stores, repository, small);
+      while ((await another.blobs.stat(repository, digestOf(small))) === undefined) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      acknowledge('seen');
+      await push;
+    },
+    verify: (stores, acknowledged) => assertBlob(stores, repository, small, acknowledged.has('seen')),
+  },
 ];
 
 describe('after a power cut at any point', () => {
