@@ -31,6 +31,8 @@ export interface DistributionPlace {
   readonly settings?: object;
   /** `storage.cache`. */
   readonly cache?: object;
+  /** Variables beside our own. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Who runs it, and where; as we do unless said. */
   readonly process?: { readonly uid: number; readonly gid: number; readonly cwd: string };
 }
@@ -48,7 +50,7 @@ export async function serveWithDistribution(
   writeConfig(place);
   const child = spawn(await distribution.program(), ['serve', place.config], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: environment,
+    env: { ...environment, ...place.environment },
     ...place.process,
   });
   t.after(() => killProcess(child));

@@ -3,10 +3,10 @@ import { createCertificateAuthority, readCertificateAuthority } from '../../src/
 import { generatePrivateKey, type CertificatePair } from '../../src/pki/key-pair.ts';
 import { issueServerCertificate } from '../../src/pki/server-certificate.ts';
 
-/** An authority that a test trusts, and certificates for 127.0.0.1 and localhost that it signed. */
+/** An authority that a test trusts, and certificates that it signed: for 127.0.0.1, and localhost or other names. */
 export interface TestAuthority {
   readonly certificate: string;
-  issue(): Promise<CertificatePair>;
+  issue(dnsNames?: readonly string[]): Promise<CertificatePair>;
 }
 
 const DAY_MS = 86_400_000;
@@ -22,10 +22,10 @@ export async function createTestAuthority(): Promise<TestAuthority> {
   });
   return {
     certificate: authority.certificate,
-    issue: async () =>
+    issue: async (dnsNames = ['localhost']) =>
       issueServerCertificate({
         authority: readCertificateAuthority(authority),
-        dnsNames: ['localhost'],
+        dnsNames,
         ipAddresses: ['127.0.0.1'],
         notBefore: now - DAY_MS,
         notAfter: now + DAY_MS,
