@@ -185,43 +185,25 @@ function mapEntries(raw: Raw | undefined, path: string, found: Findings): [strin
 }
 
 function reportUnknown(field: ObjectField, key: string, value: Raw, path: string, found: Findings): void {
-  const support = unsupportedOptions[path];
-  if (support === undefined && leadsToUnsupported(path) && isRawObject(value)) {
-    for (const [below, item] of Object.entries(value)) {
-      reportUnknown({ type: 'object', fields: {}, description: '' }, below, item, join(path, below), found);
-    }
-  } else if (support === undefined) {
-    const nearest = nearestName(key, [...Object.keys(field.fields), ...unsupportedBelow(path)]);
-    const hint = nearest === undefined ? '' : `, did you mean ${nearest}?`;
-    found.warnings.push({ path, message: `is not an option and is ignored${hint}` });
-  } else if (support === 'refused' && (isNamedByKey(path) || !isEmpty(value))) {
-    found.errors.push({ path, message: 'is not supported by this version' });
-  } else {
-    found.notices.push({ path, message: 'is not supported by this version and has no effect' });
+  if (isUnsupported(path)) {
+    if (!isEmpty(value)) found.errors.push({ path, message: 'is not supported by this version' });
+    return;
   }
+  const top = path === key ? unsupportedOptions : [];
+  const nearest = nearestName(key, [...Object.keys(field.fields), ...top]);
+  const hint = nearest === undefined ? '' : `, did you mean ${nearest}?`;
+  found.warnings.push({ path, message: `is not an option and is ignored${hint}` });
 }
 
-/** True for an option of distribution's that this version lacks, and for a section of such options. */
-export function leadsToUnsupported(path: string): boolean {
-  return Object.keys(unsupportedOptions).some((option) => option === path || option.startsWith(`${path}.`));
+/** True for an option of distribution's that this version lacks. */
+export function isUnsupported(path: string): boolean {
+  return unsupportedOptions.includes(path);
 }
 
-/** A driver or provider. */
-function isNamedByKey(path: string): boolean {
-  return path.startsWith('storage.') || path.startsWith('auth.');
-}
-
-/** `notifications: {endpoints: []}` and `proxy: {}` ask for nothing. */
+/** `reporting: {bugsnag: }` and `proxy: {}` ask for nothing. */
 function isEmpty(value: Raw): boolean {
   if (value === null || value === '') return true;
   return typeof value !== 'string' && Object.values(value).every((item: Raw) => isEmpty(item));
-}
-
-function unsupportedBelow(path: string): string[] {
-  const parent = path.slice(0, path.lastIndexOf('.') + 1);
-  return Object.keys(unsupportedOptions)
-    .filter((name) => name.startsWith(parent) && !name.slice(parent.length).includes('.'))
-    .map((name) => name.slice(parent.length));
 }
 
 function join(path: string, key: string): string {

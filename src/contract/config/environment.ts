@@ -1,5 +1,5 @@
 import { nearestName } from '../nearest-name.ts';
-import { expandBareKey, isRawObject, leadsToUnsupported, type Findings, type Raw } from './decode.ts';
+import { expandBareKey, isRawObject, isUnsupported, type Findings, type Raw } from './decode.ts';
 import type { Field, ObjectField } from './fields.ts';
 import { configSchema } from './schema.ts';
 import { parseYaml } from './yaml.ts';
@@ -84,7 +84,7 @@ function overrideField(
   const childPath = path === '' ? key : `${path}.${key}`;
   if (child !== undefined) return { ...source, [key]: override(child, source[key], rest, childPath, value) };
   // An option of distribution's that we lack: put it where the file would have it, so that it is reported as such.
-  if (!leadsToUnsupported(childPath)) throw unknownVariable(nearestName(key, Object.keys(field.fields)));
+  if (!isUnsupported(childPath)) throw unknownVariable(nearestName(key, Object.keys(field.fields)));
   return {
     ...source,
     [key]: rest.reduceRight<Raw>((inner, part) => ({ [part.toLowerCase()]: inner }), value),

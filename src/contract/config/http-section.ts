@@ -31,10 +31,8 @@ export const httpSection = {
         'Public URL, the base of Location headers. Without it they follow the request: Forwarded, X-Forwarded-Proto, X-Forwarded-Host, Host.',
     },
     secret: {
-      type: 'string',
-      optional: true,
-      secret: true,
-      description: 'Accepted for compatibility. Uploads need no shared secret here.',
+      type: 'obsolete',
+      description: 'an upload is found in the storage, so that servers share no secret',
     },
     relativeurls: {
       type: 'boolean',

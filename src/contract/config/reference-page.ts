@@ -4,11 +4,6 @@ import { configSchema, unsupportedOptions } from './schema.ts';
 /** docs/reference/configuration.md, from the schema. */
 export function configurationPage(): string {
   const rows = optionRows(configSchema, '');
-  const listed = (kind: 'ignored' | 'refused'): string =>
-    Object.entries(unsupportedOptions)
-      .filter(([, support]) => support === kind)
-      .map(([path]) => `- \`${path}\``)
-      .join('\n');
   return `<!-- Generated from src/contract/config/schema.ts by \`make generate\`. Do not edit. -->
 
 # Configuration of the registry server
@@ -35,13 +30,9 @@ ${obsoleteOptions(configSchema, '').join('\n')}
 
 ## Options of docker distribution that this version does not have
 
-Ignored with a warning, because the registry works the same without:
+An error where they are used, because leaving them out would change what clients are promised:
 
-${listed('ignored')}
-
-Refused with an error, because ignoring them would change what is stored, who may do what, or what clients are promised:
-
-${listed('refused')}
+${unsupportedOptions.map((option) => `- \`${option}\``).join('\n')}
 `;
 }
 

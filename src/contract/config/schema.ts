@@ -79,10 +79,7 @@ export const configSchema = {
 export type Config = Decoded<typeof configSchema>;
 
 /**
- * Options that docker distribution has and this version does not. `ignored`: the server works the same without.
- * `refused`: leaving it out would change what is stored, who may do what, or what clients are promised.
+ * Options that docker distribution has and this version does not: an error where they are used, because leaving them out
+ * would change what clients are promised.
  */
-export const unsupportedOptions: Readonly<Record<string, 'ignored' | 'refused'>> = {
-  'log.reportcaller': 'ignored',
-  proxy: 'refused',
-};
+export const unsupportedOptions: readonly string[] = ['proxy'];

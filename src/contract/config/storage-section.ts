@@ -25,10 +25,8 @@ export const storageSection = {
           description: 'The folder that holds `docker/registry`.',
         },
         maxthreads: {
-          type: 'integer',
-          default: 100,
-          minimum: 0,
-          description: 'Accepted for compatibility, without effect.',
+          type: 'obsolete',
+          description: 'no thread waits for a file here, so that there is nothing to limit',
         },
       },
     },

@@ -203,7 +203,7 @@ proxy: {}
     'log.zzz is not an option and is ignored',
     'http.relativeurl is not an option and is ignored, did you mean relativeurls?',
   ]);
-  assert.deepEqual(lines(notices), ['proxy is not supported by this version and has no effect']);
+  assert.deepEqual(lines(notices), []);
 });
 
 test('what docker distribution has and what makes no sense any more is accepted and named', () => {
