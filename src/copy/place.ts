@@ -37,17 +37,13 @@ export function parsePlace(text: string): Place | undefined {
 
 /** The place as its user would write it. */
 export function formatPlace(place: Place): string {
-  switch (place.kind) {
-    case 'layout':
-      return `oci:${place.folder}${place.name === undefined ? '' : `:${place.name}`}`;
-    case 'archive':
-      return `docker-archive:${place.file}${place.name === undefined ? '' : `:${place.name}`}`;
-    case 'registry': {
-      const { host, repository, tag, digest } = place;
-      const path = repository === undefined ? '' : `/${repository}`;
-      return `${host}${path}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
-    }
+  if (place.kind === 'registry') {
+    const { host, repository, tag, digest } = place;
+    const path = repository === undefined ? '' : `/${repository}`;
+    return `${host}${path}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
   }
+  const file = place.kind === 'layout' ? `oci:${place.folder}` : `docker-archive:${place.file}`;
+  return place.name === undefined ? file : `${file}:${place.name}`;
 }
 
 type RegistryPlace = Extract<Place, { readonly kind: 'registry' }>;
@@ -84,5 +80,7 @@ function isHost(text: string): boolean {
 }
 
 function isAuthority(host: string): boolean {
-  return /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/.test(host);
+  return /^(?!.*\.\.)(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/.test(
+    host,
+  );
 }

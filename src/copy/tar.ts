@@ -20,24 +20,29 @@ const GZIP = Buffer.from([0x1f, 0x8b]);
 export async function readTarIndex(file: FileHandle): Promise<ReadonlyMap<string, TarEntry>> {
   const entries = new Map<string, TarEntry>();
   const links: [name: string, target: string][] = [];
-  let longName: string | undefined;
+  let long: { readonly name?: string; readonly link?: string } = {};
   for (let at = 0; ;) {
     const header = await readAt(file, at, BLOCK);
-    if (at === 0 && header.subarray(0, 2).equals(GZIP))
+    if (at === 0 && header.subarray(0, 2).equals(GZIP)) {
       throw new Error('is compressed: unpack it with gunzip first');
+    }
     if (header.length < BLOCK || header.every((byte) => byte === 0)) break;
     if (header.toString('latin1', 257, 262) !== 'ustar') throw new Error('is not a tar archive');
     const size = numberAt(header, 124, 12);
     const start = at + BLOCK;
-    const type = String.fromCharCode(header[156] ?? 0);
-    const name = longName ?? plainName(header);
     at = start + Math.ceil(size / BLOCK) * BLOCK;
-    longName = undefined;
-    if (type === 'L') longName = textAt(await readAt(file, start, size), 0, size);
-    else if (type === 'x') longName = paxPath((await readAt(file, start, size)).toString());
-    else if (type === '0' || type === '\0') entries.set(normalized(name), { start, size });
-    else if (type === '1') links.push([normalized(name), normalized(textAt(header, 157, 100))]);
-    else if (type === '2') links.push([normalized(name), resolved(name, textAt(header, 157, 100))]);
+    const type = String.fromCharCode(header[156] ?? 0);
+    if (type === 'L' || type === 'K' || type === 'x') {
+      // Says something of the next file.
+      long = { ...long, ...longNames(type, await readAt(file, start, size)) };
+      continue;
+    }
+    const name = normalized(long.name ?? plainName(header));
+    const target = long.link ?? textAt(header, 157, 100);
+    long = {};
+    if (type === '0' || type === '\0') entries.set(name, { start, size });
+    else if (type === '1') links.push([name, normalized(target)]);
+    else if (type === '2') links.push([name, resolved(name, target)]);
   }
   for (const [name, target] of links) {
     const entry = entries.get(target);
@@ -99,9 +104,17 @@ function numberAt(header: Buffer, start: number, length: number): number {
   return Number.parseInt(textAt(header, start, length).trim() || '0', 8);
 }
 
-/** Records are `<length> <key>=<value>\n`. */
-function paxPath(text: string): string | undefined {
-  return /^\d+ path=(.*)$/m.exec(text)?.[1];
+/** GNU has an entry for each; in PAX they are records of `<length> <key>=<value>\\n`. */
+function longNames(
+  type: 'K' | 'L' | 'x',
+  content: Buffer,
+): { readonly name?: string; readonly link?: string } {
+  const text = textAt(content, 0, content.length);
+  if (type === 'L') return { name: text };
+  if (type === 'K') return { link: text };
+  const name = /^\d+ path=(.*)$/m.exec(text)?.[1];
+  const link = /^\d+ linkpath=(.*)$/m.exec(text)?.[1];
+  return { ...(name !== undefined && { name }), ...(link !== undefined && { link }) };
 }
 
 function normalized(name: string): string {
@@ -109,6 +122,6 @@ function normalized(name: string): string {
 }
 
 function resolved(name: string, target: string): string {
-  const { pathname } = new URL(target, `file:///${normalized(name)}`);
+  const { pathname } = new URL(target, `file:///${name}`);
   return decodeURIComponent(pathname.slice(1));
 }
