@@ -11,10 +11,14 @@ import {
 import { leaseParameters, type LeaseParameters } from '../lease/parameters.ts';
 import { afterRunStep, type RunOutcome, type RunStep } from '../lease/run-steps.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { listTrash, type TrashEntry } from '../storage/trash.ts';
-import { isExpired, mark, type Mark, type MarkOptions } from './mark.ts';
-import type { ReferenceCache } from './repository-scan.ts';
-import { Sweep, type SweepCounts } from './sweep.ts';
+import { trashPath } from '../storage/paths.ts';
+import { DigestList } from './digest-list.ts';
+import { isExpired, mark, type Mark, type MarkOptions, type RepositoryGarbage } from './mark.ts';
+import { PathSet } from './path-set.ts';
+import { ReferenceCache } from './reference-cache.ts';
+import { removerOf } from './remove.ts';
+import { sweep, type Removed, type SweepDependencies } from './sweep.ts';
+import { TrashSweep, dataBytes, listedTrash, trashOf, type ListedTrash } from './trash-sweep.ts';
 
 export interface CollectOptions {
   readonly dryRun: boolean;
@@ -62,16 +66,29 @@ function resultOf(error: unknown): CollectionResult {
   return 'Failed';
 }
 
-const NOTHING: SweepCounts = { manifests: 0, links: 0, blobs: 0, bytesReclaimed: 0, bytesInTrash: 0 };
+/** How links that readers bring back are taken once more. */
+const ROUNDS = 3;
+
+/** Operations under way at once while things are taken away: what a bucket is asked takes its time to travel. */
+const DISK_AT_ONCE = 16;
+const BUCKET_AT_ONCE = 32;
+
+/** What a run did, or would do. */
+interface Counts extends Removed {
+  bytesReclaimed: number;
+  bytesInTrash: number;
+}
+
+const NOTHING: Counts = { manifests: 0, links: 0, blobs: 0, bytes: 0, bytesReclaimed: 0, bytesInTrash: 0 };
 
 class Collection {
   readonly #options: CollectOptions;
   readonly #deps: CollectDependencies;
   readonly #parameters: LeaseParameters;
-  readonly #references: ReferenceCache = new Map();
+  readonly #references = new ReferenceCache();
   readonly #startTime: number;
   #mark: Mark | undefined;
-  #counts: SweepCounts = NOTHING;
+  #counts: Counts = NOTHING;
   /** Monotonic milliseconds while writes were held. */
   #held = 0;
 
@@ -84,45 +101,42 @@ class Collection {
 
   async execute(): Promise<void> {
     const { driver, log, signal, clock } = this.#deps;
-    requireAtomicMoves(driver);
     const first = await this.#markNow(clock.now());
-    const trash = await Array.fromAsync(listTrash(driver));
-    const planned = plan(first, trash, { ...this.#options, now: clock.now() });
+    const planned = await this.#plan(first, clock.now());
     log.info({ ...planned }, 'what a first look found to delete');
     if (this.#options.dryRun || isNothing(planned)) {
       this.#counts = planned;
       return;
+    }
+    if (!driver.movesAtomically && driver.deleteWithin === undefined) {
+      log.warn(
+        { driver: driver.name },
+        'deletes cannot be made to expire here; one must land within the margin',
+      );
     }
     signal.throwIfAborted();
     await this.#underLease();
   }
 
   async #underLease(): Promise<void> {
-    const { clock, log, signal, driver, run } = this.#deps;
+    const { clock, log, signal } = this.#deps;
     const lease = new CollectorLease({ ...this.#deps, parameters: this.#parameters });
-    const sweep = new Sweep({ driver, lease, run, signal });
     await lease.acquire(signal);
     const heldSince = clock.monotonic();
-    log.info({ run }, 'the lease is taken; servers hold new writes');
-    let found:
-      { readonly marked: Mark; readonly trash: readonly TrashEntry[]; readonly now: number } | undefined;
+    log.info({ run: this.#deps.run }, 'the lease is taken; servers hold new writes');
+    let found: Found | undefined;
     const perform: Readonly<Partial<Record<RunStep, () => Promise<void>>>> = {
       drain: () => lease.drain({ ...this.#options, signal }),
       'declare-marking': () => lease.declareMarking(),
       mark: async () => {
         log.info({}, 'the servers have drained; marking');
         // Only what is in the trash before the mark reads its roots may be purged by what this mark found.
-        const trash = await Array.fromAsync(listTrash(driver));
+        const trash = await listedTrash(this.#deps.driver);
         const now = await lease.storeNow();
         found = { marked: await this.#markNow(now), trash, now };
       },
       sweep: async () => {
-        if (found === undefined) return;
-        const { marked, trash, now } = found;
-        await sweep.restore(marked, trash);
-        await sweep.purgeExpired(marked, trash, { trashGrace: this.#options.trashGrace, now });
-        await sweep.moveAway(marked);
-        if (this.#options.trashGrace === 0) await sweep.purgeMoved(marked);
+        if (found) await this.#sweep(lease, found);
       },
       release: () => lease.release(),
     };
@@ -138,10 +152,74 @@ class Collection {
       }
       step = afterRunStep(step, outcome);
     }
-    this.#counts = sweep.counts();
     this.#held = clock.monotonic() - heldSince;
     log.info({ heldMilliseconds: Math.round(this.#held) }, 'the lease is released');
     if (failure) throw failure.error;
+  }
+
+  async #sweep(lease: CollectorLease, { marked, trash, now }: Found): Promise<void> {
+    const { driver, run, signal } = this.#deps;
+    const remove = removerOf(driver, lease);
+    const trashSweep = new TrashSweep({ driver, lease, remove, run, signal });
+    const removed: Removed = { manifests: 0, links: 0, blobs: 0, bytes: 0 };
+    const moved = new PathSet();
+    const sweeping: SweepDependencies = {
+      driver,
+      remove,
+      run,
+      signal,
+      atOnce: driver.movesAtomically ? DISK_AT_ONCE : BUCKET_AT_ONCE,
+      taken: (path, trashName) => moved.add(trashPath(path, trashName)),
+    };
+    try {
+      await trashSweep.restore(marked);
+      await trashSweep.purgeExpired(marked, trash, { trashGrace: this.#options.trashGrace, now });
+      await sweep(marked, sweeping, removed);
+      if (this.#options.trashGrace === 0 && driver.movesAtomically) {
+        await trashSweep.purgeMoved(moved);
+        await this.#takeWhatCameBack(marked, sweeping, () => trashSweep.purgeMoved(moved));
+      }
+    } finally {
+      const inTrash = driver.movesAtomically ? trash.bytes + removed.bytes - trashSweep.bytesPurged : 0;
+      const bytesReclaimed = driver.movesAtomically ? trashSweep.bytesPurged : removed.bytes;
+      this.#counts = { ...removed, bytesReclaimed, bytesInTrash: inTrash };
+    }
+  }
+
+  /** Readers may have brought a link back before its data was destroyed: it would lead to nothing. */
+  async #takeWhatCameBack(
+    marked: Mark,
+    sweeping: SweepDependencies,
+    purgeMoved: () => Promise<void>,
+  ): Promise<void> {
+    for (let round = 1; round <= ROUNDS; round++) {
+      const again: Removed = { manifests: 0, links: 0, blobs: 0, bytes: 0 };
+      await sweep({ ...marked, unreferenced: new DigestList() }, sweeping, again);
+      if (again.manifests + again.links === 0) return;
+      await purgeMoved();
+    }
+  }
+
+  /** What a run would do, by what a mark found and what is in the trash. */
+  async #plan(marked: Mark, now: number): Promise<Counts> {
+    const { trashGrace } = this.#options;
+    let inTrash = 0;
+    let expired = 0;
+    for await (const entry of trashOf(this.#deps.driver)) {
+      inTrash += dataBytes(entry);
+      if (isExpired(entry, marked, { trashGrace, now })) expired += dataBytes(entry);
+    }
+    const atOnce = trashGrace === 0 || !this.#deps.driver.movesAtomically;
+    const count = (of: (garbage: RepositoryGarbage) => number): number =>
+      marked.garbage.reduce((sum, garbage) => sum + of(garbage), 0);
+    return {
+      manifests: count(({ manifests }) => manifests.length),
+      links: count(({ deadManifests, tags, layers }) => deadManifests.length + tags.length + layers.length),
+      blobs: marked.unreferenced.length,
+      bytes: marked.unreferencedBytes,
+      bytesReclaimed: expired + (atOnce ? marked.unreferencedBytes : 0),
+      bytesInTrash: inTrash - expired + (atOnce ? 0 : marked.unreferencedBytes),
+    };
   }
 
   async #markNow(now: number): Promise<Mark> {
@@ -180,32 +258,14 @@ class Collection {
   }
 }
 
-/** The trash takes content by renaming it; copies and deletes that land late would destroy what was written meanwhile. */
-function requireAtomicMoves(driver: StorageDriver): void {
-  if (driver.movesAtomically) return;
-  throw new Error(`this version collects no garbage in storage.${driver.name}, only in storage.filesystem`);
+/** What a mark under the lease found. */
+interface Found {
+  readonly marked: Mark;
+  readonly trash: ListedTrash;
+  /** The store's clock, milliseconds. */
+  readonly now: number;
 }
 
-/** What a run would do, by what a mark found and what is in the trash. */
-function plan(
-  marked: Mark,
-  trash: readonly TrashEntry[],
-  options: { readonly trashGrace: number; readonly now: number },
-): SweepCounts {
-  const sum = (sizes: readonly { size: number }[]): number =>
-    sizes.reduce((total, { size }) => total + size, 0);
-  const expired = trash.filter((entry) => isExpired(entry, marked, options));
-  const moved = sum(marked.unreferenced);
-  const left = sum(trash) - sum(expired);
-  return {
-    manifests: marked.manifestLinks.length,
-    links: marked.links.length + marked.tags.length,
-    blobs: marked.unreferenced.length,
-    bytesReclaimed: sum(expired) + (options.trashGrace === 0 ? moved : 0),
-    bytesInTrash: left + (options.trashGrace === 0 ? 0 : moved),
-  };
-}
-
-function isNothing({ manifests, links, blobs, bytesReclaimed }: SweepCounts): boolean {
+function isNothing({ manifests, links, blobs, bytesReclaimed }: Counts): boolean {
   return manifests + links + blobs + bytesReclaimed === 0;
 }

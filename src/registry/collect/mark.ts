@@ -1,8 +1,9 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
-import { parseTag } from '../../oci/tag.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import { parseDigest } from '../../oci/digest.ts';
+import { forEachAtOnce } from '../../process/at-once.ts';
 import { walkRepositories } from '../storage/catalog.ts';
+import type { StorageDriver } from '../storage/driver.ts';
 import { listIfThere, statIfThere } from '../storage/if-there.ts';
 import {
   BLOBS_ROOT,
@@ -10,16 +11,17 @@ import {
   layerLinkPath,
   revisionLinkPath,
   tagCurrentLinkPath,
-  tagIndexLinkPath,
-  tagsFolder,
 } from '../storage/paths.ts';
 import type { TrashEntry } from '../storage/trash.ts';
+import { DigestList } from './digest-list.ts';
 import { assertNoForeignUpload } from './foreign-upload.ts';
 import { manifestsToKeep } from './keep.ts';
+import { PathSet } from './path-set.ts';
+import type { ReferenceCache } from './reference-cache.ts';
 import {
+  LOOKS_AT_ONCE,
   canonicalBlobDigest,
   scanRepository,
-  type ReferenceCache,
   type RepositoryScan,
 } from './repository-scan.ts';
 
@@ -33,20 +35,32 @@ export interface MarkOptions {
   readonly refuseForeignUploads: boolean;
 }
 
-/** What a mark found: what must stay, and what may go, in the order in which it may go. */
+/** What a mark found: what must stay, and what may go. */
 export interface Mark {
   readonly repositories: number;
   readonly manifests: number;
   readonly blobs: number;
   /** Paths that what stays needs, `data` files and links: nothing of these is purged, and what is in the trash comes back. */
-  readonly needed: ReadonlySet<string>;
-  /** Untagged manifests, each with its link and the entries of tags that once pointed at it. */
-  readonly manifestLinks: readonly (readonly string[])[];
-  /** Links to blobs that no manifest of their repository needs, and to manifests that are gone. */
-  readonly links: readonly string[];
+  readonly needed: PathSet;
+  /** Of repositories that have some. */
+  readonly garbage: readonly RepositoryGarbage[];
+  /** sha256 digests of data that nothing needs. */
+  readonly unreferenced: DigestList;
+  /** Of their data. */
+  readonly unreferencedBytes: number;
+}
+
+/** What may go from one repository, in this order. */
+export interface RepositoryGarbage {
+  readonly repository: RepositoryName;
+  /** Untagged manifests, each with the entries of tags that once pointed at it. */
+  readonly manifests: DigestList;
+  /** Links to manifests that are gone. */
+  readonly deadManifests: DigestList;
   /** Tags that lead to nothing. */
   readonly tags: readonly DeadTag[];
-  readonly unreferenced: readonly { readonly path: string; readonly size: number }[];
+  /** Links to blobs that no manifest of the repository needs. */
+  readonly layers: DigestList;
 }
 
 /** The link of a tag, and when it was written by the store's clock: by then it may say something else. */
@@ -54,6 +68,9 @@ export interface DeadTag {
   readonly path: string;
   readonly seenAt: number;
 }
+
+/** Repositories that are read at once: what a bucket is asked takes its time to travel. */
+const REPOSITORIES_AT_ONCE = 4;
 
 /**
  * Reads every root and follows configs, layers, index children and referrers.
@@ -65,12 +82,11 @@ export async function mark(
   cache: ReferenceCache,
   signal: AbortSignal,
 ): Promise<Mark> {
-  const marking = new Marking(driver, options);
-  for await (const repository of walkRepositories(driver)) {
+  const marking = new Marking(driver, options, cache);
+  await forEachAtOnce(walkRepositories(driver), REPOSITORIES_AT_ONCE, async (repository) => {
     signal.throwIfAborted();
-    if (options.refuseForeignUploads) await assertNoForeignUpload(driver, repository, options.now);
-    await marking.repository(await scanRepository(driver, repository, cache));
-  }
+    await marking.repository(repository);
+  });
   await marking.unreferencedBlobs(signal);
   return marking.result();
 }
@@ -81,64 +97,68 @@ export function isExpired(
   marked: Mark,
   options: { readonly trashGrace: number; readonly now: number },
 ): boolean {
-  return !marked.needed.has(entry.path) && options.now - entry.trashedAt >= options.trashGrace;
+  return options.now - entry.trashedAt >= options.trashGrace && !marked.needed.has(entry.path);
 }
 
 class Marking {
   readonly #driver: StorageDriver;
   readonly #options: MarkOptions;
-  readonly #needed = new Set<string>();
-  readonly #manifestLinks: string[][] = [];
-  readonly #links: string[] = [];
-  readonly #tags: DeadTag[] = [];
-  readonly #unreferenced: { path: string; size: number }[] = [];
-  /** By canonical digest: links that lead to it, for the age of what they lead to. */
-  readonly #linksTo = new Map<Digest, string[]>();
+  readonly #cache: ReferenceCache;
+  readonly #needed = new PathSet();
+  readonly #garbage: RepositoryGarbage[] = [];
+  readonly #unreferenced = new DigestList();
+  #unreferencedBytes = 0;
   #repositories = 0;
   #manifests = 0;
   #blobs = 0;
 
-  constructor(driver: StorageDriver, options: MarkOptions) {
+  constructor(driver: StorageDriver, options: MarkOptions, cache: ReferenceCache) {
     this.#driver = driver;
     this.#options = options;
+    this.#cache = cache;
   }
 
-  async repository(scan: RepositoryScan): Promise<void> {
+  async repository(repository: RepositoryName): Promise<void> {
+    const { deleteUntagged, refuseForeignUploads, now } = this.#options;
+    if (refuseForeignUploads) await assertNoForeignUpload(this.#driver, repository, now);
+    const scan = await scanRepository(this.#driver, repository, this.#cache);
     this.#repositories++;
     this.#manifests += scan.revisions.size;
     const young = await this.#youngRevisions(scan);
-    const keep = manifestsToKeep(scan, {
-      deleteUntagged: this.#options.deleteUntagged,
-      isYoung: (digest) => young.has(digest),
-    });
-    for (const digest of keep) await this.#keepManifest(scan, digest);
-    for (const digest of scan.revisions.keys()) {
-      if (!keep.has(digest)) this.#manifestLinks.push(await this.#linksOfManifest(scan.repository, digest));
+    const keep = manifestsToKeep(scan, { deleteUntagged, isYoung: (digest) => young.has(digest) });
+    await forEachAtOnce(keep, LOOKS_AT_ONCE, (digest) => this.#keepManifest(scan, digest));
+    const manifests = new DigestList();
+    for (const digest of scan.revisions.keys()) if (!keep.has(digest)) manifests.push(digest);
+    const deadManifests = new DigestList();
+    for (const digest of scan.dead) {
+      if (await this.#isDead(revisionLinkPath(repository, digest))) deadManifests.push(digest);
     }
-    await this.#danglingTags(scan);
-    for (const digest of scan.dead) await this.#deadLink(revisionLinkPath(scan.repository, digest));
-    for (const digest of scan.layers) await this.#layer(scan.repository, digest);
+    const tags = await this.#danglingTags(scan);
+    const layers = new DigestList();
+    await forEachAtOnce(scan.layers, LOOKS_AT_ONCE, async (digest) => {
+      if (await this.#isGarbage(repository, digest)) layers.push(digest);
+    });
+    if (manifests.length + deadManifests.length + tags.length + layers.length === 0) return;
+    this.#garbage.push({ repository, manifests, deadManifests, tags, layers });
   }
 
   async unreferencedBlobs(signal: AbortSignal): Promise<void> {
     const root = `${BLOBS_ROOT}/sha256`;
-    for (const prefix of await listIfThere(this.#driver, root)) {
+    const prefixes = await listIfThere(this.#driver, root);
+    await forEachAtOnce(prefixes, LOOKS_AT_ONCE, async (prefix) => {
       signal.throwIfAborted();
       for (const hex of await listIfThere(this.#driver, `${root}/${prefix}`)) {
+        const digest = parseDigest(`sha256:${hex}`);
+        if (digest === undefined) continue;
         this.#blobs++;
-        const path = `${root}/${prefix}/${hex}/data`;
+        const path = blobDataPath(digest);
         if (this.#needed.has(path)) continue;
         const stat = await statIfThere(this.#driver, path);
-        if (stat === undefined) continue;
-        // The canonical digest of the path; only its links' dates are asked for.
-        const links = this.#linksTo.get(`sha256:${hex}` as Digest) ?? [];
-        const dates = await Promise.all(
-          links.map(async (link) => (await statIfThere(this.#driver, link))?.modifiedAt ?? 0),
-        );
-        if (this.#isOld(Math.max(stat.modifiedAt, ...dates)))
-          this.#unreferenced.push({ path, size: stat.size });
+        if (stat === undefined || !this.#isOld(stat.modifiedAt)) continue;
+        this.#unreferenced.push(digest);
+        this.#unreferencedBytes += stat.size;
       }
-    }
+    });
   }
 
   result(): Mark {
@@ -147,10 +167,9 @@ class Marking {
       manifests: this.#manifests,
       blobs: this.#blobs,
       needed: this.#needed,
-      manifestLinks: this.#manifestLinks,
-      links: this.#links,
-      tags: this.#tags,
+      garbage: this.#garbage,
       unreferenced: this.#unreferenced,
+      unreferencedBytes: this.#unreferencedBytes,
     };
   }
 
@@ -169,47 +188,38 @@ class Marking {
   async #youngRevisions({ repository, revisions }: RepositoryScan): Promise<ReadonlySet<Digest>> {
     const young = new Set<Digest>();
     if (!this.#options.deleteUntagged) return young;
-    for (const digest of revisions.keys()) {
+    await forEachAtOnce(revisions.keys(), LOOKS_AT_ONCE, async (digest) => {
       const stat = await statIfThere(this.#driver, revisionLinkPath(repository, digest));
       if (stat === undefined || !this.#isOld(stat.modifiedAt)) young.add(digest);
-    }
+    });
     return young;
   }
 
-  /** Its own link last: until that is gone the manifest is whole. */
-  async #linksOfManifest(repository: RepositoryName, digest: Digest): Promise<string[]> {
-    const links: string[] = [];
-    for (const name of await listIfThere(this.#driver, tagsFolder(repository))) {
-      const tag = parseTag(name);
-      if (tag === undefined) continue;
-      const link = tagIndexLinkPath(repository, tag, digest);
-      if (await statIfThere(this.#driver, link)) links.push(link);
-    }
-    return [...links, revisionLinkPath(repository, digest)];
-  }
-
   /** A tag whose manifest is gone, as a refused push may leave it: nobody can pull it. */
-  async #danglingTags({ repository, revisions, tags }: RepositoryScan): Promise<void> {
+  async #danglingTags({ repository, revisions, tags }: RepositoryScan): Promise<readonly DeadTag[]> {
+    const dangling: DeadTag[] = [];
     for (const [tag, digest] of tags) {
       if (revisions.has(digest)) continue;
       const path = tagCurrentLinkPath(repository, tag);
       const stat = await statIfThere(this.#driver, path);
-      if (stat && this.#isOld(stat.modifiedAt)) this.#tags.push({ path, seenAt: stat.modifiedAt });
+      if (stat && this.#isOld(stat.modifiedAt)) dangling.push({ path, seenAt: stat.modifiedAt });
     }
+    return dangling;
   }
 
-  async #deadLink(path: string): Promise<void> {
-    const stat = await statIfThere(this.#driver, path);
-    if (stat && this.#isOld(stat.modifiedAt)) this.#links.push(path);
-  }
-
-  async #layer(repository: RepositoryName, digest: Digest): Promise<void> {
+  /** A young link that nothing needs yet may be of a push in progress: it keeps what it leads to. */
+  async #isGarbage(repository: RepositoryName, digest: Digest): Promise<boolean> {
     const path = layerLinkPath(repository, digest);
+    if (this.#needed.has(path)) return false;
+    if (await this.#isDead(path)) return true;
     const canonical = await canonicalBlobDigest(this.#driver, repository, digest);
-    if (canonical) this.#linksTo.set(canonical, [...(this.#linksTo.get(canonical) ?? []), path]);
-    if (this.#needed.has(path)) return;
+    if (canonical) this.#needed.add(blobDataPath(canonical));
+    return false;
+  }
+
+  async #isDead(path: string): Promise<boolean> {
     const stat = await statIfThere(this.#driver, path);
-    if (stat && this.#isOld(stat.modifiedAt)) this.#links.push(path);
+    return stat !== undefined && this.#isOld(stat.modifiedAt);
   }
 
   #isOld(modifiedAt: number): boolean {

@@ -2,6 +2,7 @@ import type { Digest } from '../../oci/digest.ts';
 import { digestAlgorithm, digestOf, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
+import { forEachAtOnce } from '../../process/at-once.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { listIfThere, readIfThere, statIfThere } from '../storage/if-there.ts';
 import { readLink, readTagLink } from '../storage/links.ts';
@@ -15,6 +16,7 @@ import {
   tagsFolder,
 } from '../storage/paths.ts';
 import { restoreFromTrash } from '../storage/trash.ts';
+import type { ReferenceCache } from './reference-cache.ts';
 import { referencesOf, type References } from './references.ts';
 
 /** A manifest of a repository. */
@@ -39,8 +41,8 @@ export interface RepositoryScan {
   readonly layers: readonly Digest[];
 }
 
-/** References by canonical digest, kept between two marks of one run so that the second reads only what is new. */
-export type ReferenceCache = Map<Digest, References>;
+/** What is looked at within a repository at once. */
+export const LOOKS_AT_ONCE = 16;
 
 /** A manifest that is linked but cannot be read, or is not what its digest says: its references are unknown, so nothing may be deleted. */
 class UnreadableManifestError extends Error {
@@ -69,15 +71,19 @@ export async function scanRepository(
   const tags = await readTags(driver, repository);
   const revisions = new Map<Digest, Revision>();
   const withoutBytes = new Map<Digest, UnreadableManifestError>();
-  for (const digest of await listDigests(driver, revisionsFolder(repository))) {
-    try {
-      const revision = await readRevision(driver, repository, digest, cache);
-      if (revision) revisions.set(digest, revision);
-    } catch (error) {
-      if (!(error instanceof UnreadableManifestError) || !error.missing) throw error;
-      withoutBytes.set(digest, error);
-    }
-  }
+  await forEachAtOnce(
+    await listDigests(driver, revisionsFolder(repository)),
+    LOOKS_AT_ONCE,
+    async (digest) => {
+      try {
+        const revision = await readRevision(driver, repository, digest, cache);
+        if (revision) revisions.set(digest, revision);
+      } catch (error) {
+        if (!(error instanceof UnreadableManifestError) || !error.missing) throw error;
+        withoutBytes.set(digest, error);
+      }
+    },
+  );
   for (const digest of tags.values()) {
     if (revisions.has(digest)) continue;
     const revision = await findTagged(driver, repository, digest, cache);
@@ -166,12 +172,12 @@ async function findManifest(driver: StorageDriver, path: string): Promise<Uint8A
 
 async function readTags(driver: StorageDriver, repository: RepositoryName): Promise<Map<Tag, Digest>> {
   const tags = new Map<Tag, Digest>();
-  for (const name of await listIfThere(driver, tagsFolder(repository))) {
+  await forEachAtOnce(await listIfThere(driver, tagsFolder(repository)), LOOKS_AT_ONCE, async (name) => {
     const tag = parseTag(name);
-    if (tag === undefined) continue;
+    if (tag === undefined) return;
     const digest = await readTagLink(driver, tagCurrentLinkPath(repository, tag));
     if (digest) tags.set(tag, digest);
-  }
+  });
   return tags;
 }
 

@@ -1,167 +1,117 @@
-import type { CollectorLease } from '../lease/collector-lease.ts';
+import { parseDigest, digestAlgorithm, type Digest } from '../../oci/digest.ts';
+import type { RepositoryName } from '../../oci/repository-name.ts';
+import { parseTag } from '../../oci/tag.ts';
+import { forEachAtOnce } from '../../process/at-once.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { statIfThere } from '../storage/if-there.ts';
-import { BLOBS_ROOT, trashPath } from '../storage/paths.ts';
-import { moveToTrash, purge, restoreFromTrash, tagTrashName, type TrashEntry } from '../storage/trash.ts';
-import { isExpired, type Mark } from './mark.ts';
+import { listIfThere, statIfThere } from '../storage/if-there.ts';
+import {
+  blobDataPath,
+  layerLinkPath,
+  revisionLinkPath,
+  tagFolder,
+  tagIndexLinkPath,
+  tagsFolder,
+} from '../storage/paths.ts';
+import { tagTrashName } from '../storage/trash.ts';
+import { DigestList } from './digest-list.ts';
+import type { Mark, RepositoryGarbage } from './mark.ts';
+import type { Remove } from './remove.ts';
 
-export interface SweepCounts {
-  readonly manifests: number;
-  readonly links: number;
-  readonly blobs: number;
-  readonly bytesReclaimed: number;
-  readonly bytesInTrash: number;
+/** What was taken away. */
+export interface Removed {
+  manifests: number;
+  links: number;
+  blobs: number;
+  /** Of the blobs' data. */
+  bytes: number;
 }
 
-/** How many operations are under way at once. Each checks the lease for itself. */
-const BATCH = 16;
-
-/** How often links are taken that readers bring back. */
-const ROUNDS = 3;
+export interface SweepDependencies {
+  readonly driver: StorageDriver;
+  readonly remove: Remove;
+  readonly run: string;
+  readonly signal: AbortSignal;
+  /** How many operations are under way at once. Each checks the lease for itself. */
+  readonly atOnce: number;
+  /** Told of each path that was taken. */
+  readonly taken?: (path: string, trashName: string, size: number) => void;
+}
 
 /**
- * Takes away what a mark found, each step under the lease's fence. Nothing is destroyed at first: links and data are
- * renamed into the trash, from where a server that still misses one puts it back.
+ * Takes away what a mark found, links first, then data: at no moment does a link lead to data that is not there.
+ * @param removed is added to as it goes, so that it is right when the sweep ends early.
  */
-export class Sweep {
-  readonly #driver: StorageDriver;
-  readonly #lease: CollectorLease;
-  readonly #run: string;
-  readonly #signal: AbortSignal;
-  readonly #moved: TrashEntry[] = [];
-  readonly #twins = new Set<string>();
-  #manifests = 0;
-  #links = 0;
-  #blobs = 0;
-  #bytesReclaimed = 0;
-  #bytesInTrash = 0;
+export async function sweep(marked: Mark, deps: SweepDependencies, removed: Removed): Promise<void> {
+  const sweeping = new Sweeping(deps, removed);
+  for (const garbage of marked.garbage) await sweeping.repository(garbage);
+  await sweeping.blobs(marked.unreferenced);
+}
 
-  constructor(deps: { driver: StorageDriver; lease: CollectorLease; run: string; signal: AbortSignal }) {
-    this.#driver = deps.driver;
-    this.#lease = deps.lease;
-    this.#run = deps.run;
-    this.#signal = deps.signal;
+class Sweeping {
+  readonly #deps: SweepDependencies;
+  readonly #removed: Removed;
+
+  constructor(deps: SweepDependencies, removed: Removed) {
+    this.#deps = deps;
+    this.#removed = removed;
   }
 
-  counts(): SweepCounts {
-    return {
-      manifests: this.#manifests,
-      links: this.#links,
-      blobs: this.#blobs,
-      bytesReclaimed: this.#bytesReclaimed,
-      bytesInTrash: this.#bytesInTrash,
-    };
-  }
-
-  /**
-   * Puts back what an earlier run took and this mark needs, where it is missing. Where it is there again because somebody
-   * pushed it anew, what lies in the trash is a twin that nobody needs.
-   */
-  async restore(marked: Mark, trash: readonly TrashEntry[]): Promise<void> {
-    const needed = trash.filter(({ path }) => marked.needed.has(path));
-    await this.#inBatches(needed, async ({ path, trashPath: twin }) => {
-      if (await statIfThere(this.#driver, path)) this.#twins.add(twin);
-      else await restoreFromTrash(this.#driver, path);
-    });
-  }
-
-  /**
-   * Destroys what lay in the trash before the mark, is not needed by it and has been there for the grace. Before anything
-   * is moved: folders of the trash take space too, and a store that is full has none.
-   */
-  async purgeExpired(
-    marked: Mark,
-    trash: readonly TrashEntry[],
-    options: { readonly trashGrace: number; readonly now: number },
-  ): Promise<void> {
-    this.#bytesInTrash = trash.reduce((sum, { size }) => sum + size, 0);
-    const expired = trash.filter(
-      (entry) => isExpired(entry, marked, options) || this.#isOldTwin(entry, options),
-    );
-    await this.#purge(marked, expired);
-  }
-
-  /** Links first, then data: at no moment does a link lead to data that is not there. */
-  async moveAway(marked: Mark): Promise<void> {
+  async repository({ repository, manifests, deadManifests, tags, layers }: RepositoryGarbage): Promise<void> {
     // A step of its own for each link: a manifest may have been under a thousand tags. Its own link goes last.
-    const history = marked.manifestLinks.flatMap((links) => links.slice(0, -1));
-    await this.#inBatches(history, async (path) => void (await this.#move(path, 0)));
-    await this.#inBatches(
-      marked.manifestLinks.flatMap((links) => links.slice(-1)),
-      async (path) => {
-        await this.#move(path, 0);
-        this.#manifests++;
-      },
-    );
-    await this.#inBatches(marked.links, async (path) => {
-      if (await this.#move(path, 0)) this.#links++;
+    await this.#each(this.#historyOf(repository, manifests), async (path) => void (await this.#take(path)));
+    await this.#each(manifests, async (digest) => {
+      if (await this.#take(revisionLinkPath(repository, digest))) this.#removed.manifests++;
     });
-    await this.#inBatches(marked.tags, async ({ path, seenAt }) => {
-      if (await this.#move(path, 0, tagTrashName(this.#run, seenAt))) this.#links++;
+    await this.#each(deadManifests, async (digest) => {
+      if (await this.#take(revisionLinkPath(repository, digest))) this.#removed.links++;
     });
-    await this.#inBatches(marked.unreferenced, async ({ path, size }) => {
-      if (await this.#move(path, size)) this.#blobs++;
+    await this.#each(tags, async ({ path, seenAt }) => {
+      if (await this.#take(path, tagTrashName(this.#deps.run, seenAt))) this.#removed.links++;
+    });
+    await this.#each(layers, async (digest) => {
+      if (await this.#take(layerLinkPath(repository, digest))) this.#removed.links++;
     });
   }
 
-  /** Destroys what this run moved: the fence has held since the mark, so nobody was told that it is there. */
-  async purgeMoved(marked: Mark): Promise<void> {
-    await this.#purge(marked, this.#moved);
+  async blobs(unreferenced: DigestList): Promise<void> {
+    await this.#each(unreferenced, async (digest) => {
+      const path = blobDataPath(digest);
+      const stat = await statIfThere(this.#deps.driver, path);
+      if (stat === undefined || !(await this.#take(path, this.#deps.run, stat.size))) return;
+      this.#removed.blobs++;
+      this.#removed.bytes += stat.size;
+    });
   }
 
-  /**
-   * Links first, and those that readers bring back meanwhile once more: one that led to nothing would stop every later
-   * run.
-   */
-  async #purge(marked: Mark, gone: readonly TrashEntry[]): Promise<void> {
-    let links = gone.filter(({ path }) => !path.startsWith(BLOBS_ROOT));
-    for (let round = 0; links.length > 0 && round < ROUNDS; round++) {
-      const missed = await this.#destroy(links);
-      links = await this.#moveBack(missed.filter(({ path }) => !marked.needed.has(path)));
+  /** The entries of these manifests in the histories of tags. */
+  async *#historyOf(repository: RepositoryName, manifests: DigestList): AsyncIterable<string> {
+    if (manifests.length === 0) return;
+    const { driver } = this.#deps;
+    const going = new Set<Digest>(manifests);
+    const algorithms = new Set([...going].map(digestAlgorithm));
+    for (const name of await listIfThere(driver, tagsFolder(repository))) {
+      const tag = parseTag(name);
+      if (tag === undefined) continue;
+      for (const algorithm of algorithms) {
+        const folder = `${tagFolder(repository, tag)}/index/${algorithm}`;
+        for (const hex of await listIfThere(driver, folder)) {
+          const digest = parseDigest(`${algorithm}:${hex}`);
+          if (digest !== undefined && going.has(digest)) yield tagIndexLinkPath(repository, tag, digest);
+        }
+      }
     }
-    await this.#destroy(gone.filter(({ path }) => path.startsWith(BLOBS_ROOT)));
   }
 
-  /** @returns those that were not in the trash any more. */
-  async #destroy(entries: readonly TrashEntry[]): Promise<TrashEntry[]> {
-    const missed: TrashEntry[] = [];
-    await this.#inBatches(entries, async (entry) => {
-      if (await purge(this.#driver, entry)) this.#bytesReclaimed += entry.size;
-      else missed.push(entry);
-      this.#bytesInTrash -= entry.size;
+  async #take(path: string, trashName: string = this.#deps.run, size = 0): Promise<boolean> {
+    const taken = await this.#deps.remove(path, trashName);
+    if (taken) this.#deps.taken?.(path, trashName, size);
+    return taken;
+  }
+
+  async #each<T>(items: Iterable<T> | AsyncIterable<T>, action: (item: T) => Promise<void>): Promise<void> {
+    await forEachAtOnce(items, this.#deps.atOnce, async (item) => {
+      this.#deps.signal.throwIfAborted();
+      await action(item);
     });
-    return missed;
-  }
-
-  /** By way of the trash, since a step without an answer may not destroy what somebody pushes later. */
-  async #moveBack(entries: readonly TrashEntry[]): Promise<TrashEntry[]> {
-    const moved: TrashEntry[] = [];
-    await this.#inBatches(entries, async ({ path, size }) => {
-      if (!(await moveToTrash(this.#driver, path, this.#run))) return;
-      moved.push({ path, trashPath: trashPath(path, this.#run), size, trashedAt: 0 });
-      this.#bytesInTrash += size;
-    });
-    return moved;
-  }
-
-  #isOldTwin(entry: TrashEntry, options: { readonly trashGrace: number; readonly now: number }): boolean {
-    return this.#twins.has(entry.trashPath) && options.now - entry.trashedAt >= options.trashGrace;
-  }
-
-  async #move(path: string, size: number, name = this.#run): Promise<boolean> {
-    const moved = await moveToTrash(this.#driver, path, name);
-    if (!moved) return false;
-    this.#moved.push({ path, trashPath: trashPath(path, name), size, trashedAt: 0 });
-    this.#bytesInTrash += size;
-    return true;
-  }
-
-  async #inBatches<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<void> {
-    for (let start = 0; start < items.length; start += BATCH) {
-      this.#signal.throwIfAborted();
-      await Promise.all(
-        items.slice(start, start + BATCH).map((item) => this.#lease.fenced(() => action(item))),
-      );
-    }
   }
 }

@@ -191,11 +191,13 @@ export class CollectorLease {
 
   /**
    * Does one operation that deletes or moves, if the lease holds.
+   * @param operation is told for how many milliseconds the lease still holds: a store that can refuses it after that.
    * @throws LeaseLostError when the lease is over, or when the operation has no answer in time: it may still land, so
    * the lease is not released either, it lapses.
    */
-  async fenced<T>(operation: () => Promise<T>): Promise<T> {
+  async fenced<T>(operation: (left: number) => Promise<T>): Promise<T> {
     this.assertHeld();
+    const left = this.#left();
     const { clock, parameters } = this.#deps;
     const answered = new AbortController();
     const timeout = clock.sleep(parameters.deleteTimeout, answered.signal).then(() => {
@@ -204,7 +206,7 @@ export class CollectorLease {
       throw new UnansweredError('a delete had no answer in time; the run stopped and its lease lapses');
     });
     try {
-      return await Promise.race([operation(), timeout]);
+      return await Promise.race([operation(left), timeout]);
     } finally {
       timeout.catch(() => undefined);
       answered.abort();
@@ -224,12 +226,14 @@ export class CollectorLease {
   }
 
   #valid(): boolean {
+    return !this.#abandoned && this.#left() > 0;
+  }
+
+  /** Milliseconds for which the lease holds by the last renewal. */
+  #left(): number {
     const { clock, parameters } = this.#deps;
-    return (
-      !this.#abandoned &&
-      this.#renewed !== undefined &&
-      elapsedForHolder(clock, this.#renewed) < parameters.duration - parameters.margin
-    );
+    if (this.#renewed === undefined) return 0;
+    return parameters.duration - parameters.margin - elapsedForHolder(clock, this.#renewed);
   }
 
   /**
