@@ -27,7 +27,11 @@ export const swiftSection = {
     container: { type: 'string', description: 'The container. It is made when it is missing.' },
     tenant: { type: 'string', optional: true, description: 'Name of the tenant or project.' },
     tenantid: { type: 'string', optional: true, description: 'Identifier of the tenant or project.' },
-    domain: { type: 'string', optional: true, description: "Name of the user's domain, version 3." },
+    domain: {
+      type: 'string',
+      optional: true,
+      description: "Name of the user's domain, version 3. Without it `Default`.",
+    },
     domainid: { type: 'string', optional: true, description: "Identifier of the user's domain, version 3." },
     tenantdomain: {
       type: 'string',

@@ -80,7 +80,7 @@ async function logInToVersion2(options: SwiftOptions, client: StoreClient): Prom
 /** Keystone. */
 async function logInToVersion3(options: SwiftOptions, client: StoreClient): Promise<AccessToken<Login>> {
   const { username, password } = options;
-  const user = { name: username, password, ...inDomain(options.domain, options.domainid) };
+  const user = { name: username, password, ...inDomain([options.domain, options.domainid]) };
   const auth = { identity: { methods: ['password'], password: { user } }, ...scopeOf(options) };
   const answer = await ask(options, client, jsonRequest(options, 'auth/tokens', { auth }));
   const token = text(answer.headers['x-subject-token']);
@@ -104,16 +104,14 @@ function scopeOf(options: SwiftOptions): object {
   if (trustid !== undefined) return { scope: { 'OS-TRUST:trust': { id: trustid } } };
   if (tenantid !== undefined) return { scope: { project: { id: tenantid } } };
   if (tenant === undefined) return {};
-  const [name, id] = [
-    [options.tenantdomain, options.tenantdomainid],
-    [options.domain, options.domainid],
-  ].find((domain) => domain.some((part) => part !== undefined)) ?? ['Default', undefined];
-  return { scope: { project: { name: tenant, ...inDomain(name, id) } } };
+  const domain = inDomain([options.tenantdomain, options.tenantdomainid], [options.domain, options.domainid]);
+  return { scope: { project: { name: tenant, ...domain } } };
 }
 
-function inDomain(name: string | undefined, id: string | undefined): object {
-  if (name !== undefined) return { domain: { name } };
-  return id === undefined ? {} : { domain: { id } };
+/** The first domain that is named, by its name or else its identifier. Every Keystone has one that is called so. */
+function inDomain(...domains: readonly (readonly [string | undefined, string | undefined])[]): object {
+  const [name, id] = domains.find((domain) => domain.some((part) => part !== undefined)) ?? ['Default'];
+  return { domain: name === undefined ? { id } : { name } };
 }
 
 function jsonRequest({ authurl }: SwiftOptions, path: string, content: object): StoreRequest {
@@ -154,9 +152,12 @@ function chooseEndpoint(options: SwiftOptions, endpoints: readonly Endpoint[]): 
     (endpoint) => endpoint.type === endpointtype && (region === undefined || endpoint.region === region),
   );
   if (chosen !== undefined) return checkedUrl(options, chosen.url);
+  if (endpoints.length === 0) {
+    throw refusedLogin(options, 'the catalog has no object storage; is tenant or tenantid missing?');
+  }
   const wanted = `${endpointtype} address of object storage${region === undefined ? '' : ` in region ${region}`}`;
   const offered = endpoints.map(({ region: place, type }) => `${type} in ${place ?? 'no region'}`).join(', ');
-  throw refusedLogin(options, `the catalog has no ${wanted}, but ${offered || 'none at all'}`);
+  throw refusedLogin(options, `the catalog has no ${wanted}, but ${offered}`);
 }
 
 /** Seconds. Both times are Keystone's; the `Date` of the answer stands in for one that is missing. */

@@ -145,8 +145,7 @@ for (const [title, options, scope] of scopes) {
     const user = {
       name: 'tester',
       password: 'secret',
-      ...(domain !== undefined && { domain: { name: domain } }),
-      ...(domainid !== undefined && { domain: { id: domainid } }),
+      domain: domainid === undefined ? { name: domain ?? 'Default' } : { id: domainid },
     };
     assert.deepEqual(asked(service), [{ identity: { methods: ['password'], password: { user } }, ...scope }]);
   });
@@ -165,6 +164,11 @@ for (const version of ['v2.0', 'v3']) {
     );
   });
 }
+
+test('a catalog without object storage asks for the project', async (t) => {
+  const { url } = await startKeystoneStandIn(t, { storage: [], issueToken: () => 'token-1' });
+  await assert.rejects(logInTo({ authurl: `${url}/v3` }), refused(/is tenant or tenantid missing\?/));
+});
 
 test('a refusal tells where and with what, and not the password', async (t) => {
   const { url } = await keystone(t);
