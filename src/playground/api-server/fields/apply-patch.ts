@@ -1,7 +1,6 @@
-import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
+import { isJsonObject, type Json, type JsonObject, type StructuralSchema } from '../kind.ts';
 import { checkType } from './check-type.ts';
 import { formatPath, sortedPaths, type FieldSet } from './field-set.ts';
-import { typeOf, type FieldType } from './field-type.ts';
 import { text } from '../kinds/read.ts';
 import { parseJson } from './go-format.ts';
 import { fieldOf, jsonEqual } from './json.ts';
@@ -62,7 +61,7 @@ export function applyPatch(apply: Apply): ApplyResult {
   if ((managedFieldsOf(applied) ?? null) !== null) {
     return { refused: { code: 400, message: 'metadata.managedFields must be nil' } };
   }
-  const problem = checkType(typeOf(kind.schema), applied);
+  const problem = checkType(kind.schema, applied);
   if (problem !== undefined) {
     const message = `failed to create typed patch object (${describe(kind, applied)}): ${problem}`;
     return { refused: { code: 500, message } };
@@ -97,7 +96,7 @@ interface Merged {
 }
 
 function merged(apply: Apply, live: JsonObject, before: Managed): Merged {
-  const type = typeOf(apply.kind.schema);
+  const type = apply.kind.schema;
   const self = writer(apply, 'Apply');
   const last = before.get(managerId(self));
   const fields = withoutReset(apply, fieldSetOf(type, apply.applied));
@@ -125,7 +124,7 @@ function settle(apply: Apply, managed: Managed, isUnchanged: boolean): Managed {
  * Removes what was applied last time, but not what somebody (this configuration too) owns, and not what only came
  * to be in a removed field by others.
  */
-function prune(type: FieldType, merged: Json, managed: Managed, last: FieldSet): Json {
+function prune(type: StructuralSchema, merged: Json, managed: Managed, last: FieldSet): Json {
   if (last.size === 0) return merged;
   const named = (fields: FieldSet): FieldSet => withNamedFields(type, fields);
   const fieldsOf = (value: Json): FieldSet => named(fieldSetOf(type, value));
@@ -142,7 +141,7 @@ const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration'
 function withoutOwn(apply: Apply, live: JsonObject, conflicts: Managed): Managed {
   const text = fieldOf(fieldOf(live.metadata, 'annotations'), lastAppliedAnnotation);
   const last = apply.manager === 'kubectl' && typeof text === 'string' ? parseJson(text) : undefined;
-  const type = typeOf(apply.kind.schema);
+  const type = apply.kind.schema;
   if (!isJsonObject(last) || last.apiVersion !== live.apiVersion || checkType(type, last) !== undefined) {
     return conflicts;
   }

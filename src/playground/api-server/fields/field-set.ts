@@ -119,22 +119,8 @@ function parseElement(text: string): PathElement | undefined {
   return isJsonObject(value) ? keyElement(value) : undefined;
 }
 
-/** Names, then keys, values and indexes. Keys compare by name and value, one after the other. */
+/** Names, then keys, values and indexes. */
 function compareElements(a: PathElement, b: PathElement): number {
-  const [left, right] = [sortKey(a), sortKey(b)];
-  const index = left.findIndex((value, place) => compareValues(value, right[place]) !== 0);
-  return index < 0 ? left.length - right.length : compareValues(left[index], right[index]);
-}
-
-function sortKey(element: PathElement): readonly Json[] {
-  const kind = 'fkvi'.indexOf(element.charAt(0));
-  const value = fieldName(element) ?? parseJson(element.slice(2)) ?? null;
-  return [kind, ...(isJsonObject(value) ? Object.entries(value).flat() : [value])];
-}
-
-/** Numbers before strings before the rest; what is not there is least. */
-function compareValues(a: Json | undefined, b: Json | undefined): number {
-  const rank = (value: Json | undefined) => ['undefined', 'number', 'string'].indexOf(typeof value);
-  if (rank(a) !== rank(b) || a === b) return rank(a) - rank(b);
-  return (typeof a === 'number' || typeof a === 'string') && b !== undefined && b !== null && a < b ? -1 : 1;
+  const rank = (element: PathElement) => 'fkvi'.indexOf(element.charAt(0));
+  return rank(a) - rank(b) || (a < b ? -1 : 1);
 }

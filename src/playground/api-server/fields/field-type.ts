@@ -1,104 +1,43 @@
 import { isJsonObject, type Json, type StructuralSchema } from '../kind.ts';
+import { schemaOf } from '../schema/structural.ts';
 import { isJsonArray } from './json.ts';
 
-/**
- * What a value may be, as far as ownership goes. A type may be several of the three, such as an int-or-string; a value
- * then says which.
- */
-export interface FieldType {
-  readonly scalar?: 'number' | 'string' | 'boolean' | 'untyped';
-  readonly list?: ListType;
-  readonly map?: MapType;
-  /** Of a key in a list of maps: it stands in for the key where an item has none. */
-  readonly default?: Json;
+/** What a schema says of who owns what. Of what it says nothing of, maps are owned field by field, lists as one value. */
+export type Shape = 'map' | 'scalar' | 'list';
+type Scalar = 'number' | 'string' | 'boolean' | 'untyped';
+
+/** Whether a value is owned as one: else maps are by their fields, and lists by their items. */
+export function isAtomic(schema: StructuralSchema, shape: Shape): boolean {
+  if (shape === 'map') return schema['x-kubernetes-map-type'] === 'atomic';
+  return shape === 'scalar' || (schema['x-kubernetes-list-type'] ?? 'atomic') === 'atomic';
 }
 
-export interface ListType {
-  /** Owned as one value; else item by item, by `keys`, or by value where there are none. */
-  readonly atomic: boolean;
-  readonly keys: readonly string[];
-  readonly items?: FieldType;
+/** By which the items of a list are told apart; by their value where there are none. */
+export function keysOf(schema: StructuralSchema): readonly string[] {
+  return (schema['x-kubernetes-list-type'] === 'map' && schema['x-kubernetes-list-map-keys']) || [];
 }
 
-export interface MapType {
-  readonly atomic: boolean;
-  /** Fields with a name in the schema. */
-  readonly fields: ReadonlyMap<string, FieldType>;
-  /** Whether there may be other fields. */
-  readonly open: boolean;
-  readonly others?: FieldType;
+/** Whether an object may have fields that the schema does not name. */
+export function isOpen({ properties, additionalProperties }: StructuralSchema): boolean {
+  return additionalProperties === undefined ? properties === undefined : additionalProperties !== false;
 }
 
-export type Shape = (typeof shapes)[number];
-
-/** Of what the schema says nothing of: maps are owned field by field, lists as one value. */
-const deducedType: FieldType = {
-  scalar: 'untyped',
-  list: { atomic: true, keys: [] },
-  map: { atomic: false, fields: new Map(), open: true },
-};
-
-const compiled = new WeakMap<StructuralSchema, FieldType>();
-
-/** The type of the objects of a schema. Computed once for each schema object. */
-export function typeOf(schema: StructuralSchema): FieldType {
-  const type = compiled.get(schema) ?? compile(schema, false);
-  compiled.set(schema, type);
-  return type;
+/** What a scalar may be. Times and the like have forms of their own; Kubernetes takes them for anything. */
+export function scalarOf({ type, format }: StructuralSchema): Scalar {
+  if (type === 'boolean') return type;
+  if (type === 'integer' || type === 'number') return 'number';
+  return type === 'string' && (format === undefined || format === 'byte') ? type : 'untyped';
 }
 
-/** x-kubernetes-preserve-unknown-fields holds for all that is below it. */
-function compile(schema: StructuralSchema, preservedAbove: boolean): FieldType {
-  const preserved = preservedAbove || schema['x-kubernetes-preserve-unknown-fields'] === true;
-  const list = compileList(schema, preserved);
-  const map = compileMap(schema, preserved);
-  const rest = schema.default === undefined ? {} : { default: schema.default };
-  if (schema.type === 'object') return { map, ...rest };
-  if (schema.type === 'array') return { list, ...rest };
-  if (schema.type === 'boolean') return { scalar: 'boolean', ...rest };
-  if (schema.type === undefined) return { scalar: 'untyped', list, map, ...rest };
-  if (schema.type !== 'string') return { scalar: 'number', ...rest };
-  // Times and the like have forms of their own; Kubernetes takes them for anything.
-  return { scalar: [undefined, 'byte'].includes(schema.format) ? 'string' : 'untyped', ...rest };
-}
+/** Fields that should not be there are taken for free ones. */
+export const fieldType = (schema: StructuralSchema, name: string): StructuralSchema =>
+  schemaOf(schema, name) ?? {};
 
-function compileMap(schema: StructuralSchema, preserved: boolean): MapType {
-  const properties = Object.entries(schema.properties ?? {});
-  const additional = schema.additionalProperties ?? (preserved || properties.length === 0);
-  return {
-    atomic: schema['x-kubernetes-map-type'] === 'atomic',
-    fields: new Map(properties.map(([name, property]) => [name, compile(property, preserved)])),
-    open: additional !== false,
-    ...(typeof additional === 'object' ? { others: compile(additional, preserved) } : {}),
-  };
-}
+export const itemType = (schema: StructuralSchema): StructuralSchema => schema.items ?? {};
 
-function compileList(schema: StructuralSchema, preserved: boolean): ListType {
-  const kind = schema['x-kubernetes-list-type'] ?? 'atomic';
-  return {
-    atomic: kind === 'atomic',
-    keys: (kind === 'map' ? schema['x-kubernetes-list-map-keys'] : undefined) ?? [],
-    ...(schema.items === undefined ? {} : { items: compile(schema.items, preserved) }),
-  };
-}
-
-/** The type of a field of a map. Fields that should not be there are taken for free ones. */
-export const fieldType = (map: MapType | undefined, name: string): FieldType =>
-  map?.fields.get(name) ?? map?.others ?? deducedType;
-
-export const itemType = (list: ListType | undefined): FieldType => list?.items ?? deducedType;
-
-const shapes = ['map', 'scalar', 'list'] as const;
-
-/** The shape that a value has; of what is not allowed and of null, the first of the type. */
-export function shapeOf(type: FieldType, value: Json): Shape {
-  const own = isJsonArray(value)
-    ? 'list'
-    : isJsonObject(value)
-      ? 'map'
-      : value === null
-        ? undefined
-        : 'scalar';
-  const allowed = shapes.filter((shape) => type[shape] !== undefined);
-  return allowed.find((shape) => shape === own) ?? allowed[0] ?? 'scalar';
+/** The shape that a value has; of what is not allowed and of null, the one of the schema. */
+export function shapeOf({ type }: StructuralSchema, value: Json): Shape {
+  if (type !== undefined) return type === 'object' ? 'map' : type === 'array' ? 'list' : 'scalar';
+  if (isJsonArray(value)) return 'list';
+  return isJsonObject(value) || value === null ? 'map' : 'scalar';
 }

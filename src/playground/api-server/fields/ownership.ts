@@ -1,6 +1,5 @@
 import { apiVersionOf, type Json, type JsonObject, type Kind } from '../kind.ts';
 import { fieldAt, withoutTrees, type FieldSet } from './field-set.ts';
-import { typeOf } from './field-type.ts';
 import { managerId, type Entry, type Managed, type ManagerId, type Manager } from './managed-fields.ts';
 import { compare, structsOf, type Comparison } from './typed-value.ts';
 
@@ -80,7 +79,7 @@ export function reassign(
   managed: Managed,
   change: { readonly before: Json; readonly after: Json; readonly self?: Manager },
 ): Reassignment {
-  const compared = compare(typeOf(write.kind.schema), change.before, change.after);
+  const compared = compare(write.kind.schema, change.before, change.after);
   const changes = {
     removed: withoutReset(write, compared.removed),
     modified: withoutReset(write, compared.modified),

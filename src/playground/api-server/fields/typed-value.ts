@@ -11,54 +11,54 @@ import {
   type FieldSet,
   type PathElement,
 } from './field-set.ts';
-import { fieldType, itemType, shapeOf, type FieldType, type ListType, type Shape } from './field-type.ts';
+import { fieldType, isAtomic, itemType, keysOf, shapeOf, type Shape } from './field-type.ts';
 import { fieldOf, isJsonArray, jsonEqual, objectOf } from './json.ts';
 
 /**
  * The step to an item of a list that is owned item by item. Keys that the item leaves out count by their defaults, as
  * the protocol of a port does, or not at all.
  */
-export function itemElement(list: ListType, item: Json): PathElement {
-  if (list.keys.length === 0) return valueElement(item);
-  return keyElement(objectOf(list.keys.map((key) => [key, keyOf(list, item, key)])));
+export function itemElement(list: StructuralSchema, item: Json): PathElement {
+  const keys = keysOf(list);
+  if (keys.length === 0) return valueElement(item);
+  return keyElement(objectOf(keys.map((key) => [key, keyOf(list, item, key)])));
 }
 
-export function keyOf(list: ListType, item: Json, key: string): Json | undefined {
+export function keyOf(list: StructuralSchema, item: Json, key: string): Json | undefined {
   const value = fieldOf(item, key);
-  return value === undefined ? list.items?.map?.fields.get(key)?.default : value;
+  return value === undefined ? fieldType(itemType(list), key).default : value;
 }
 
 /** The fields or items of a value. */
 type Parts = ReadonlyMap<PathElement, Json>;
 
 /** Undefined for what is owned as one value. What is of another shape has no parts. */
-function partsOf(type: FieldType, shape: Shape, value: Json | undefined): Parts | undefined {
-  if (shape === 'map' && type.map?.atomic === false) {
-    const fields = isJsonObject(value) ? Object.entries(value) : [];
-    return new Map(fields.map(([name, child]) => [fieldElement(name), child]));
+function partsOf(type: StructuralSchema, shape: Shape, value: Json | undefined): Parts | undefined {
+  if (isAtomic(type, shape)) return undefined;
+  if (shape === 'list') {
+    return new Map((isJsonArray(value) ? value : []).map((item) => [itemElement(type, item), item]));
   }
-  const { list } = type;
-  if (shape !== 'list' || list?.atomic !== false) return undefined;
-  return new Map((isJsonArray(value) ? value : []).map((item) => [itemElement(list, item), item]));
+  const fields = isJsonObject(value) ? Object.entries(value) : [];
+  return new Map(fields.map(([name, child]) => [fieldElement(name), child]));
 }
 
-function partType(type: FieldType, element: PathElement): FieldType {
+function partType(type: StructuralSchema, element: PathElement): StructuralSchema {
   const name = fieldName(element);
-  return name === undefined ? itemType(type.list) : fieldType(type.map, name);
+  return name === undefined ? itemType(type) : fieldType(type, name);
 }
 
 /** A field of the schema is owned through what is in it; one with a free name, or an item, by itself too. */
-function isNamed(type: FieldType | undefined, element: PathElement): boolean {
+function isNamed(type: StructuralSchema, element: PathElement): boolean {
   const name = fieldName(element);
-  return name !== undefined && type?.map?.fields.has(name) === true;
+  return name !== undefined && Object.hasOwn(type.properties ?? {}, name);
 }
 
 /** The fields that a value has: what its owner owns. */
-export function fieldSetOf(type: FieldType, value: Json): FieldSet {
+export function fieldSetOf(type: StructuralSchema, value: Json): FieldSet {
   return new Set(pathsIn(type, value, ''));
 }
 
-function* pathsIn(type: FieldType, value: Json, path: FieldPath): Generator<FieldPath> {
+function* pathsIn(type: StructuralSchema, value: Json, path: FieldPath): Generator<FieldPath> {
   const parts = partsOf(type, shapeOf(type, value), value);
   if (parts === undefined && path !== '') yield path;
   for (const [element, part] of parts ?? []) {
@@ -75,14 +75,14 @@ export interface Comparison<Fields = FieldSet> {
   readonly added: Fields;
 }
 
-export function compare(type: FieldType, before: Json, after: Json): Comparison {
+export function compare(type: StructuralSchema, before: Json, after: Json): Comparison {
   const into = { removed: new Set<FieldPath>(), modified: new Set<FieldPath>(), added: new Set<FieldPath>() };
   compareValues(type, before, after, '', into);
   return into;
 }
 
 function compareValues(
-  type: FieldType,
+  type: StructuralSchema,
   before: Json | undefined,
   after: Json | undefined,
   path: FieldPath,
@@ -108,7 +108,7 @@ function compareValues(
 }
 
 /** A value with another one put over it. Nothing is taken away. */
-export function merge(type: FieldType, value: Json | undefined, over: Json): Json {
+export function merge(type: StructuralSchema, value: Json | undefined, over: Json): Json {
   const shape = shapeOf(type, over);
   const [ours, theirs] = [partsOf(type, shape, value), partsOf(type, shape, over)];
   if (ours === undefined || theirs === undefined || ours.size + theirs.size === 0) return over;
@@ -116,16 +116,16 @@ export function merge(type: FieldType, value: Json | undefined, over: Json): Jso
     const [part, theirPart] = [ours.get(element), theirs.get(element)];
     return theirPart === undefined ? (part ?? null) : merge(partType(type, element), part, theirPart);
   };
-  if (shape === 'list' && type.list !== undefined) {
+  if (shape === 'list') {
     const items = isJsonArray(value) ? value : [];
-    return mergeItems(type.list, items, [...theirs.keys()], merged);
+    return mergeItems(type, items, [...theirs.keys()], merged);
   }
   return objectOf([...ours.keys(), ...theirs.keys()].map((element) => [element.slice(2), merged(element)]));
 }
 
 /** The items of `right` in their order; those of `left` alone keep their places among them as well as can be. */
 function mergeItems(
-  list: ListType,
+  list: StructuralSchema,
   left: readonly Json[],
   right: readonly PathElement[],
   merged: (element: PathElement) => Json,
@@ -155,12 +155,18 @@ function mergeItems(
 }
 
 /** The value without some fields and items. What has no fields left is null, as in Kubernetes. */
-export function removeFields(type: FieldType, value: Json, fields: FieldSet): Json {
+export function removeFields(type: StructuralSchema, value: Json, fields: FieldSet): Json {
   return remove(type, value, '', fields, new Set([...fields].flatMap(stepsOf)));
 }
 
 /** `steps`: the paths of all that is to go, and those that they lead through. */
-function remove(type: FieldType, value: Json, path: FieldPath, fields: FieldSet, steps: FieldSet): Json {
+function remove(
+  type: StructuralSchema,
+  value: Json,
+  path: FieldPath,
+  fields: FieldSet,
+  steps: FieldSet,
+): Json {
   const shape = shapeOf(type, value);
   if (shape === 'scalar') return value;
   const kept = (element: PathElement, part: Json): Json | undefined => {
@@ -168,20 +174,20 @@ function remove(type: FieldType, value: Json, path: FieldPath, fields: FieldSet,
     if (fields.has(place)) return undefined;
     return steps.has(place) ? remove(partType(type, element), part, place, fields, steps) : part;
   };
-  const { map, list } = type;
-  if (shape === 'list' && list?.atomic === false && isJsonArray(value)) {
+  if (isAtomic(type, shape)) return null;
+  if (isJsonArray(value)) {
     const left = value
-      .map((item) => kept(itemElement(list, item), item))
+      .map((item) => kept(itemElement(type, item), item))
       .filter((item) => item !== undefined);
     return left.length === 0 ? null : left;
   }
-  if (map?.atomic !== false || !isJsonObject(value)) return null;
+  if (!isJsonObject(value)) return null;
   const left = objectOf(Object.entries(value).map(([name, part]) => [name, kept(fieldElement(name), part)]));
   return isEmptyObject(left) ? null : left;
 }
 
 /** The set with the fields of the schema that have members in them as members too. */
-export function withNamedFields(type: FieldType, set: FieldSet): FieldSet {
+export function withNamedFields(type: StructuralSchema, set: FieldSet): FieldSet {
   const named = [...set].flatMap((path) => {
     let at = type;
     const elements = elementsOf(path);

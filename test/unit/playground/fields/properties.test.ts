@@ -7,7 +7,6 @@ import {
   withoutTrees,
   type FieldSet,
 } from '../../../../src/playground/api-server/fields/field-set.ts';
-import { typeOf } from '../../../../src/playground/api-server/fields/field-type.ts';
 import { fieldOf, withFields } from '../../../../src/playground/api-server/fields/json.ts';
 import { compare, fieldSetOf } from '../../../../src/playground/api-server/fields/typed-value.ts';
 import type { JsonObject } from '../../../../src/playground/api-server/kind.ts';
@@ -55,7 +54,7 @@ test('a forced apply always wins: the object has all of it, and a second apply c
   fc.assert(
     fc.property(live, spec, (object, wanted) => {
       const forced = apply(object, wanted, { manager: 'four', force: true });
-      const type = typeOf(gadget.schema);
+      const type = gadget.schema;
       const wins = compare(type, gadgetOf(wanted), withFields(forced, { metadata: { name: 'it' } }));
       const applied = fieldSetOf(type, gadgetOf(wanted));
       assert.ok(applied.isDisjointFrom(wins.removed.union(wins.modified)));
@@ -93,7 +92,7 @@ test('every field that an update changes belongs to the one who changed it alone
   fc.assert(
     fc.property(live, spec, (object, wanted) => {
       const after = update(object, { ...object, spec: wanted }, { manager: 'four' });
-      const { modified, added } = compare(typeOf(gadget.schema), { spec: specOf(object) }, { spec: wanted });
+      const { modified, added } = compare(gadget.schema, { spec: specOf(object) }, { spec: wanted });
       const changed = modified.union(added);
       for (const entry of entriesOf(after)) {
         const fields = decodeSet(fieldOf(entry, 'fieldsV1') ?? {});
@@ -105,7 +104,7 @@ test('every field that an update changes belongs to the one who changed it alone
   );
 });
 
-const set: fc.Arbitrary<FieldSet> = spec.map((value) => fieldSetOf(typeOf(gadget.schema), { spec: value }));
+const set: fc.Arbitrary<FieldSet> = spec.map((value) => fieldSetOf(gadget.schema, { spec: value }));
 
 test('sets of fields are written and read back, and lose what is below others', () => {
   fc.assert(
