@@ -1,9 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Registry as MetricsRegistry } from 'prom-client';
-import { parseAddress, type Config, type ConfigProblem } from '../contract/config/config.ts';
-import type { StatusDocument } from '../contract/status-document.ts';
+import type { Config, ConfigProblem } from '../contract/config/config.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
 import { openAccess, type Access } from './auth/open-access.ts';
@@ -16,14 +13,14 @@ import { buildApp } from './http/app.ts';
 import type { CertificatePair } from './http/certificate-pair.ts';
 import { reloadCertificate, type CertificateReload } from './http/certificate-reload.ts';
 import { drain } from './http/drain.ts';
+import { startInternalListeners } from './http/internal-listeners.ts';
 import { createLinks, type Links } from './http/links.ts';
-import { ListenError } from './http/listen-error.ts';
+import { addressOf, listen } from './http/listen.ts';
 import { certificateFiles, listenerFor, openCertificates } from './http/open-listener.ts';
-import { createPageServer, type Pages } from './http/page-server.ts';
 import { createRequestMetrics } from './http/request-metrics.ts';
 import { removeStaleSocket } from './http/stale-socket.ts';
 import { StalledBodies } from './http/stalled-bodies.ts';
-import { createMetricsPage, debugPages, statusPages } from './http/status-pages.ts';
+import type { ServerFacts } from './http/status-pages.ts';
 import { UploadLimit } from './http/upload-limit.ts';
 import { ServerLease } from './lease/server-lease.ts';
 import type { WriteGate } from './lease/write-gate.ts';
@@ -153,42 +150,40 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
 
   const reload = pair && followCertificate(deps, pair, (next) => listener.serve(next));
   if (reload) started.defer(() => reload.stop());
-  const status = async (): Promise<StatusDocument> => {
-    await reload?.refresh();
-    const certificate = reload?.current();
-    return {
-      version: deps.version,
-      configHash: deps.configHash,
-      ...(certificate && { certificate: { serial: certificate.serial, notAfter: certificate.notAfter } }),
-      ...access.status(),
-      readOnly: await lease.state(),
-      openUploads: lease.openUploads(),
-      ...(notifications && { notifications: notifications.status() }),
-    };
+  const facts: ServerFacts = {
+    async status() {
+      await reload?.refresh();
+      const certificate = reload?.current();
+      return {
+        version: deps.version,
+        configHash: deps.configHash,
+        ...(certificate && { certificate: { serial: certificate.serial, notAfter: certificate.notAfter } }),
+        ...access.status(),
+        readOnly: await lease.state(),
+        openUploads: lease.openUploads(),
+        ...(notifications && { notifications: notifications.status() }),
+      };
+    },
+    health: async () => health.report(),
+    setInService: async (inService) => health.setInService(inService),
+    metrics: () => deps.metrics.metrics(),
   };
   const draining = new AbortController();
-  const metricsPage = createMetricsPage(deps.metrics, status);
-  const statusServer = await listenPages(
-    started,
+  const internal = await startInternalListeners(config, facts, {
     log,
-    'stevedore.status.addr',
-    config.stevedore.status?.addr,
-    statusPages({ status, health, metricsPage, draining: () => draining.signal.aborted }),
-  );
-  const { prometheus } = config.http.debug;
-  const debugServer = await listenPages(started, log, 'http.debug.addr', config.http.debug.addr, {
-    ...debugPages(health),
-    ...(prometheus.enabled && { [prometheus.path]: metricsPage }),
+    draining: () => draining.signal.aborted,
   });
+  started.use(internal);
 
   await app.ready();
+  if (config.http.net === 'unix') await removeStaleSocket(config.http.addr);
   await listen(app.server, 'http.addr', config.http.addr, config.http.net);
   started.defer(() => drain(app.server, config.http.draintimeout, { listener, clock, log }));
   const parts = started.move();
   const server: RegistryServer = {
     address: addressOf(app.server),
-    statusAddress: statusServer && addressOf(statusServer),
-    debugAddress: debugServer && addressOf(debugServer),
+    statusAddress: internal.statusAddress,
+    debugAddress: internal.debugAddress,
     async stop() {
       draining.abort();
       await parts.disposeAsync();
@@ -274,46 +269,4 @@ function followCertificate(
   const files = certificateFiles(config.http);
   if (files === undefined) return undefined;
   return reloadCertificate({ files, first, serve, clock, log });
-}
-
-/** Starts an internal listener, if it has an address. */
-async function listenPages(
-  started: AsyncDisposableStack,
-  log: Logger,
-  option: string,
-  address: string | undefined,
-  pages: Pages,
-): Promise<Server | undefined> {
-  if (address === undefined) return undefined;
-  const server = createPageServer(pages, log);
-  await listen(server, option, address, 'tcp');
-  started.defer(async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  return server;
-}
-
-/** @throws ListenError that names the option */
-async function listen(server: Server, option: string, address: string, net: 'tcp' | 'unix'): Promise<void> {
-  // parseConfig has checked the address. Without a host Node takes `::`, IPv4 included, or `0.0.0.0` where that fails.
-  const { host, port } = (net === 'tcp' ? parseAddress(address) : undefined) ?? {};
-  if (net === 'unix') await removeStaleSocket(address);
-  const options = net === 'unix' ? { path: address } : { port, ...(host !== undefined && { host }) };
-  await new Promise<void>((resolve, reject) => {
-    const failed = (error: Error): void => reject(new ListenError(option, address, error));
-    server.once('error', failed);
-    server.listen(options, () => {
-      server.off('error', failed);
-      resolve();
-    });
-  });
-}
-
-function addressOf(server: Server): string {
-  const address: AddressInfo | string | null = server.address();
-  if (address === null || typeof address === 'string') return address ?? '';
-  return address.family === 'IPv6'
-    ? `[${address.address}]:${address.port}`
-    : `${address.address}:${address.port}`;
 }

@@ -21,6 +21,13 @@ export interface HealthCheck {
   check(signal: AbortSignal): Promise<void>;
 }
 
+/** What fails at the moment. */
+export interface HealthReport {
+  /** By the name of the check, as docker distribution words it. */
+  readonly failures: Readonly<Record<string, string>>;
+  readonly concerns: readonly Concern[];
+}
+
 interface Result {
   readonly concern: Concern;
   readonly problem: string;
@@ -56,9 +63,9 @@ export class HealthMonitor {
     return this.#failing.size === 0;
   }
 
-  /** What fails by the name of its check, as docker distribution words it. */
-  failures(): Readonly<Record<string, string>> {
-    return Object.fromEntries([...this.#failing].map(([name, { problem }]) => [name, problem]));
+  report(): HealthReport {
+    const failures = Object.fromEntries([...this.#failing].map(([name, { problem }]) => [name, problem]));
+    return { failures, concerns: [...this.concerns()] };
   }
 
   /** Concerns of the checks that fail. */

@@ -8,7 +8,9 @@ export interface Page {
 }
 
 /** By path: a page for GET, or what POST does. */
-export type Pages = Readonly<Record<string, (() => Page | Promise<Page>) | { readonly post: () => Page }>>;
+export type Pages = Readonly<
+  Record<string, (() => Page | Promise<Page>) | { readonly post: () => Page | Promise<Page> }>
+>;
 
 export function text(status: number, body: string): Page {
   return { status, contentType: 'text/plain; charset=utf-8', body: `${body}\n` };

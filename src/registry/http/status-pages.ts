@@ -1,50 +1,62 @@
-import { Gauge, type Registry } from 'prom-client';
+import { Gauge, Registry } from 'prom-client';
 import { HEALTH_PATH, METRICS_PATH, READY_PATH, STATUS_PATH } from '../../contract/places.ts';
 import type { StatusDocument } from '../../contract/status-document.ts';
-import type { HealthMonitor } from '../health/health-monitor.ts';
+import type { HealthReport } from '../health/health-monitor.ts';
 import { json, text, type Page, type Pages } from './page-server.ts';
+
+/** What there is to know of a server, be it one process or several. */
+export interface ServerFacts {
+  status(): Promise<StatusDocument>;
+  /** Says what the last checks found, and asks nobody. */
+  health(): Promise<HealthReport>;
+  /** Takes the server out of service, or puts it back, by hand. */
+  setInService(inService: boolean): Promise<void>;
+  /** In Prometheus' text format. */
+  metrics(): Promise<string>;
+}
 
 /**
  * What the operator, the kubelet and Prometheus ask on the status port. Ready is who should get clients: a store that
  * fails does so for all instances, and clients are better told with a 503 than met with a closed port.
  */
 export function statusPages(deps: {
-  readonly status: () => Promise<StatusDocument>;
-  readonly health: HealthMonitor;
+  readonly facts: ServerFacts;
   readonly metricsPage: () => Promise<Page>;
   /** True from SIGTERM on: no new clients, please. */
   readonly draining: () => boolean;
 }): Pages {
+  const { facts } = deps;
   return {
     [HEALTH_PATH]: () => text(200, 'ok'),
-    [READY_PATH]: () => {
+    [READY_PATH]: async () => {
       if (deps.draining()) return text(503, 'shutting down');
-      return deps.health.concerns().has('instance') ? text(503, 'out of service') : text(200, 'ok');
+      const { concerns } = await facts.health();
+      return concerns.includes('instance') ? text(503, 'out of service') : text(200, 'ok');
     },
-    [STATUS_PATH]: async () => json(200, await deps.status()),
+    [STATUS_PATH]: async () => json(200, await facts.status()),
     [METRICS_PATH]: deps.metricsPage,
   };
 }
 
 /** docker distribution's pages about health, on the debug listener. */
-export function debugPages(health: HealthMonitor): Pages {
+export function debugPages(facts: ServerFacts): Pages {
+  const setInService = async (inService: boolean): Promise<Page> => {
+    await facts.setInService(inService);
+    return json(200, (await facts.health()).failures);
+  };
   return {
-    '/debug/health': () => json(health.isWell ? 200 : 503, health.failures()),
-    '/debug/health/down': { post: () => setInService(health, false) },
-    '/debug/health/up': { post: () => setInService(health, true) },
+    '/debug/health': async () => {
+      const { failures } = await facts.health();
+      return json(Object.keys(failures).length === 0 ? 200 : 503, failures);
+    },
+    '/debug/health/down': { post: () => setInService(false) },
+    '/debug/health/up': { post: () => setInService(true) },
   };
 }
 
-function setInService(health: HealthMonitor, inService: boolean): Page {
-  health.setInService(inService);
-  return json(200, health.failures());
-}
-
-/** Metrics of `registry`, and facts of the status document as metrics, looked up when Prometheus asks. */
-export function createMetricsPage(
-  registry: Registry,
-  status: () => Promise<StatusDocument>,
-): () => Promise<Page> {
+/** Metrics of the server, and facts of the status document as metrics, looked up when Prometheus asks. */
+export function createMetricsPage(facts: ServerFacts): () => Promise<Page> {
+  const registry = new Registry();
   const updates = statusMetrics.map(([name, help, read]) => {
     const gauge = new Gauge({ name, help, registers: [registry] });
     return (document: StatusDocument): void => {
@@ -54,9 +66,10 @@ export function createMetricsPage(
     };
   });
   return async () => {
-    const document = await status();
+    const document = await facts.status();
     for (const update of updates) update(document);
-    return { status: 200, contentType: registry.contentType, body: await registry.metrics() };
+    const body = `${await facts.metrics()}\n${await registry.metrics()}`;
+    return { status: 200, contentType: registry.contentType, body };
   };
 }
 

@@ -29,9 +29,9 @@ function monitor(...checks: readonly HealthCheck[]) {
 test('a check runs for the first time after its interval', async () => {
   const { clock, health } = monitor(check(broken));
   await clock.advance(9999);
-  assert.deepEqual([health.isWell, health.failures()], [true, {}]);
+  assert.deepEqual([health.isWell, health.report().failures], [true, {}]);
   await clock.advance(1);
-  assert.deepEqual([health.isWell, health.failures()], [false, { one: 'broken' }]);
+  assert.deepEqual([health.isWell, health.report().failures], [false, { one: 'broken' }]);
   assert.deepEqual([...health.concerns()], ['dependency']);
   await health.stop();
 });
@@ -75,7 +75,7 @@ test('a check that does not end has failed after its timeout, and is not begun t
   await clock.advance(10_999);
   assert.equal(health.isWell, true);
   await clock.advance(1);
-  assert.deepEqual(health.failures(), { one: 'no answer within 1000 ms' });
+  assert.deepEqual(health.report().failures, { one: 'no answer within 1000 ms' });
   await clock.advance(20_000);
   assert.equal(begun, 1);
   end();
@@ -87,7 +87,7 @@ test('a check that does not end has failed after its timeout, and is not begun t
 test('an instance is put out of service and back by hand', async () => {
   const { health } = monitor();
   health.setInService(false);
-  assert.deepEqual(health.failures(), { manual_http_status: 'manual Check' });
+  assert.deepEqual(health.report().failures, { manual_http_status: 'manual Check' });
   assert.deepEqual([...health.concerns()], ['instance']);
   health.setInService(true);
   assert.equal(health.isWell, true);
