@@ -110,6 +110,7 @@ function createDispatcher(
   });
 
   async function handle(exchange: Exchange, path: string, method: string): Promise<void> {
+    if (exchange.hasBody) bodies.watch(exchange);
     if (path === '/') return exchange.answer(200);
     if (path === api.slice(0, -1)) return exchange.answer(301, { location: api });
     if (access.tokens && path === api + TOKEN_PATH) return giveToken(exchange, access.tokens, context.links);
@@ -122,7 +123,7 @@ function createDispatcher(
     const methods = handlers[route.kind] as Readonly<Record<string, Handler<Route['kind']>>>;
     const handler = methods[method === 'HEAD' ? 'GET' : method];
     if (handler === undefined) throw unsupportedMethod(Object.keys(methods));
-    if (exchange.hasBody || route.kind === 'blob') bodies.watch(exchange);
+    if (route.kind === 'blob') bodies.watch(exchange);
     using _place = exchange.hasBody ? deps.uploads.enter() : undefined;
     await handler(exchange, route, context);
   }

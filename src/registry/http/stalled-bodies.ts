@@ -36,11 +36,13 @@ export class StalledBodies {
     this.#keepLooking().catch(() => undefined); // the wait was cut short by stop
   }
 
-  /** Watches a request until it is over. */
+  /** Watches a request until it is over. A body may go on after the answer, when that was an error. */
   watch(exchange: Exchange): void {
-    const { socket } = exchange.request;
-    this.#watched.set(exchange, { since: this.#clock.monotonic(), received: socket.bytesRead, sent: 0 });
-    exchange.response.once('close', () => this.#watched.delete(exchange));
+    const { request, response } = exchange;
+    const received = request.socket.bytesRead;
+    this.#watched.set(exchange, { since: this.#clock.monotonic(), received, sent: 0 });
+    const end = exchange.hasBody ? request : response;
+    end.once('close', () => this.#watched.delete(exchange));
   }
 
   stop(): void {
