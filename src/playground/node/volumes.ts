@@ -80,5 +80,10 @@ function secretContent(secret: Secret | undefined): Content | undefined {
 }
 
 function configMapContent(configMap: ConfigMap | undefined): Content | undefined {
-  return configMap && Object.entries(configMap.data ?? {}).map(([key, value]) => [key, Buffer.from(value)]);
+  const { data = {}, binaryData = {} } = configMap ?? {};
+  const texts = Object.entries(data).map(([key, value]) => [key, Buffer.from(value)] as const);
+  const bytes = Object.entries(binaryData).map(
+    ([key, value]) => [key, Buffer.from(value, 'base64')] as const,
+  );
+  return configMap && [...texts, ...bytes];
 }

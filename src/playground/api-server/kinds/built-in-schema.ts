@@ -2,7 +2,7 @@ import { isJsonArray, objectOf } from '../fields/json.ts';
 import { isJsonObject, type FieldError, type Json, type JsonObject, type StructuralSchema } from '../kind.ts';
 import { childrenOf } from '../schema/structural.ts';
 import { rulesOf, type DefinitionRules } from './definition-rules.ts';
-import { notOneOf, required, withDefaults } from './read.ts';
+import { forbiddenField, notOneOf, required, withDefaults } from './read.ts';
 import { definitionName } from './recorded.ts';
 
 /** An object of a built-in kind with what Kubernetes fills in. */
@@ -33,8 +33,10 @@ export function mistakes(schema: StructuralSchema, value: Json, path = ''): read
 
 function ruleErrors(rules: DefinitionRules, value: JsonObject, prefix: string): readonly FieldError[] {
   const missing = (rules.required ?? []).filter((field) => isMissing(value[field]));
+  const unknown = (rules.unknown ?? []).filter((field) => Boolean(value[field]));
   return [
     ...missing.map((field) => required(prefix + field)),
+    ...unknown.map((field) => forbiddenField(prefix + field, 'the playground does not know it')),
     ...Object.entries(rules.supported ?? {}).flatMap(([field, supported]) =>
       notOneOf(prefix + field, value[field], supported),
     ),

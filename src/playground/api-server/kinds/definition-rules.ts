@@ -9,6 +9,8 @@ export interface DefinitionRules {
   readonly defaults?: Defaults | ((given: JsonObject) => Defaults);
   readonly required?: readonly string[];
   readonly supported?: Readonly<Record<string, readonly string[]>>;
+  /** What the controllers and the node do not know: refused, since it would do nothing. */
+  readonly unknown?: readonly string[];
 }
 
 const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
@@ -19,6 +21,7 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
   'apps.v1.DeploymentSpec': {
     defaults: { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600 },
     required: ['selector'],
+    unknown: ['minReadySeconds', 'paused'],
   },
   'apps.v1.DeploymentStrategy': {
     defaults: ({ type = 'RollingUpdate' }) => ({
@@ -29,15 +32,16 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
   },
   'apps.v1.RollingUpdateDeployment': { defaults: { maxUnavailable: '25%', maxSurge: '25%' } },
   'batch.v1.JobSpec': {
-    defaults: ({ completions, parallelism, podFailurePolicy }) => ({
+    defaults: ({ completions, parallelism }) => ({
       completions: completions === undefined && parallelism === undefined ? 1 : undefined,
       parallelism: 1,
       backoffLimit: 6,
       completionMode: 'NonIndexed',
       suspend: false,
       manualSelector: false,
-      podReplacementPolicy: podFailurePolicy === undefined ? 'TerminatingOrFailed' : 'Failed',
+      podReplacementPolicy: 'TerminatingOrFailed',
     }),
+    unknown: ['podFailurePolicy', 'successPolicy', 'suspend', 'ttlSecondsAfterFinished'],
   },
   'core.v1.ConfigMapVolumeSource': projected,
   'core.v1.SecretVolumeSource': { ...projected, required: ['secretName'] },
@@ -51,6 +55,7 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
       imagePullPolicy: isLatest(text(image)) ? 'Always' : 'IfNotPresent',
     }),
     required: ['name', 'image'],
+    unknown: ['envFrom'],
     supported: {
       terminationMessagePolicy: ['FallbackToLogsOnError', 'File'],
       imagePullPolicy: ['Always', 'IfNotPresent', 'Never'],
@@ -73,6 +78,7 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
       serviceAccount: serviceAccountName,
     }),
     required: ['containers'],
+    unknown: ['activeDeadlineSeconds', 'ephemeralContainers', 'initContainers'],
     supported: { restartPolicy: ['Always', 'Never', 'OnFailure'] },
   },
   'core.v1.Probe': {
