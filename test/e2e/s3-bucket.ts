@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { s3Section, type S3Options } from '../../src/contract/config/s3-section.ts';
-import { decodeObject, type Raw } from '../../src/contract/config/decode.ts';
+import type { S3Options } from '../../src/contract/config/s3-section.ts';
 import { systemClock } from '../../src/process/clock.ts';
 import { TokenKeeper } from '../../src/registry/storage/object-store/access-token.ts';
 import { S3Address } from '../../src/registry/storage/s3/s3-address.ts';
 import { S3Connection } from '../../src/registry/storage/s3/s3-connection.ts';
 import { SignatureV4 } from '../../src/registry/storage/s3/signature-v4.ts';
+import { s3Options } from '../support/s3-options.ts';
 import { cephGateway } from './ceph-gateway.ts';
 
 /** A bucket of the Ceph gateway, for as long as that runs. */
@@ -33,8 +33,7 @@ export async function createBucket(): Promise<TestBucket> {
     accesskey: gateway.accessKey,
     secretkey: gateway.secretKey,
   };
-  const texts = Object.fromEntries(Object.entries(config).map(([key, value]) => [key, String(value)]));
-  const options = (changes = {}): S3Options => decode({ ...texts, ...changes });
+  const options = (changes = {}): S3Options => s3Options({ ...config, ...changes });
   const connection = connectionTo(options());
   await connection.call({ method: 'PUT', key: '' });
   return { config, options, connection };
@@ -53,12 +52,4 @@ function connectionTo(options: S3Options): S3Connection {
     userAgent: 'test',
     onAnswer: () => undefined,
   });
-}
-
-function decode(raw: Readonly<Record<string, Raw>>): S3Options {
-  const found = { errors: [], warnings: [], notices: [], files: [] };
-  // The decoder follows the schema, which is what the type is inferred from.
-  const options = decodeObject(s3Section, raw, 'storage.s3', found) as S3Options;
-  if (found.errors.length > 0) throw new Error(JSON.stringify(found.errors));
-  return options;
 }
