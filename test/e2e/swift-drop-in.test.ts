@@ -7,7 +7,12 @@ import { startServe } from '../support/serve-process.ts';
 import { distributions, serveWithDistribution } from './distribution.ts';
 import { HttpRegistry } from './http-registry.ts';
 import { testRandom } from './seeded-random.ts';
-import { UPLOAD_SECRET, testSharedStore, type SharedStore } from './support/shared-store.ts';
+import {
+  UPLOAD_SECRET,
+  testSharedStore,
+  testUploadToAndFro,
+  type SharedStore,
+} from './support/shared-store.ts';
 import { swiftContainer } from './swift-container.ts';
 
 // The last version that knows Swift.
@@ -32,4 +37,7 @@ async function share(t: TestContext): Promise<SharedStore> {
   return { ours: new HttpRegistry(url), theirs, folder, random };
 }
 
-testSharedStore(`${distribution?.title} on Swift`, share);
+const title = `${distribution?.title} on Swift`;
+testSharedStore(title, share);
+// A plain object, which distribution makes its segment 0, then several segments, and small ones behind them.
+testUploadToAndFro(title, share, [200_000, 2_500_000, 1000, 300_000]);

@@ -1,15 +1,13 @@
-import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
-import { digestOf } from '../../../src/oci/digest.ts';
+import type { TestContext } from 'node:test';
 import { startServe } from '../../support/serve-process.ts';
 import { serveWithDistribution, type Distribution } from '../distribution.ts';
 import { HttpRegistry } from '../http-registry.ts';
 import { createBucket } from '../s3-bucket.ts';
 import { testRandom } from '../seeded-random.ts';
-import { UPLOAD_SECRET, testSharedStore, withState, type SharedStore } from './shared-store.ts';
+import { UPLOAD_SECRET, testSharedStore, testUploadToAndFro, type SharedStore } from './shared-store.ts';
 
 const MIB = 1024 * 1024;
 
@@ -40,29 +38,7 @@ export function testS3DropIn(distribution: Distribution): void {
 
   testSharedStore(title, (t) => share(t, distribution));
 
-  test(`an upload of many parts goes to and fro between ${title} and our server`, async (t) => {
-    const { ours, theirs, random } = await share(t, distribution);
-    // More than a part, a part too small to be followed by another, little enough to be read again, and the rest.
-    const chunks = [13 * MIB, 2 * MIB, 1000, 7 * MIB].map((size) => random.bytes(size));
-    const bytes = Buffer.concat(chunks);
-    for (const order of [
-      [ours, theirs, ours, theirs],
-      [theirs, ours, theirs, ours],
-    ]) {
-      let location = await (order[0] ?? ours).startUpload('team/app');
-      let sent = 0;
-      for (const [index, chunk] of chunks.entries()) {
-        const registry = order[index] ?? ours;
-        if (registry === theirs) location = withState(location, 'team/app', sent);
-        location = await registry.patch(location, chunk, sent);
-        sent += chunk.length;
-      }
-      await ours.finish(location, digestOf(bytes));
-      const path = `/v2/team/app/blobs/${digestOf(bytes)}`;
-      for (const registry of [ours, theirs]) {
-        assert.ok((await registry.send('GET', path, { expect: 200 })).bytes.equals(bytes));
-      }
-      await ours.send('DELETE', path, { expect: 202 });
-    }
-  });
+  // More than a part, a part too small to be followed by another, little enough to be read again, and the rest.
+  const sizes = [13 * MIB, 2 * MIB, 1000, 7 * MIB];
+  testUploadToAndFro(title, (t) => share(t, distribution), sizes);
 }

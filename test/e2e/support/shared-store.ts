@@ -122,6 +122,38 @@ export function testSharedStore<S extends SharedStore>(
   });
 }
 
+/** An upload whose chunks, of these sizes, go to both servers in turn. @param share gives each test an empty store. */
+export function testUploadToAndFro(
+  title: string,
+  share: (t: TestContext) => Promise<SharedStore>,
+  sizes: readonly number[],
+): void {
+  test(`an upload of many parts goes to and fro between ${title} and our server`, async (t) => {
+    const { ours, theirs, random } = await share(t);
+    const chunks = sizes.map((size) => random.bytes(size));
+    const bytes = Buffer.concat(chunks);
+    for (const [even, odd] of [
+      [ours, theirs],
+      [theirs, ours],
+    ] as const) {
+      let location = await even.startUpload('team/app');
+      let sent = 0;
+      for (const [index, chunk] of chunks.entries()) {
+        const registry = index % 2 === 0 ? even : odd;
+        if (registry === theirs) location = withState(location, 'team/app', sent);
+        location = await registry.patch(location, chunk, sent);
+        sent += chunk.length;
+      }
+      await ours.finish(location, digestOf(bytes));
+      const path = `/v2/team/app/blobs/${digestOf(bytes)}`;
+      for (const registry of [ours, theirs]) {
+        assert.ok((await registry.send('GET', path, { expect: 200 })).bytes.equals(bytes));
+      }
+      await ours.send('DELETE', path, { expect: 202 });
+    }
+  });
+}
+
 /** Two images and an index of them, nested names, a tag that has moved. */
 export async function fill(registry: HttpRegistry, random: SeededRandom): Promise<Acknowledged> {
   const ledger = new Acknowledged();
@@ -160,7 +192,7 @@ async function crane(...args: readonly string[]): Promise<string> {
 }
 
 /** Distribution goes on with an upload only by a state that it has signed, which our server has no need of. */
-export function withState(location: string, repository: string, offset: number): string {
+function withState(location: string, repository: string, offset: number): string {
   const id = location.replace(/\?.*/, '').split('/').at(-1);
   const state = JSON.stringify({
     Name: repository,
