@@ -14,6 +14,7 @@ import { parseManifest } from '../oci/manifest.ts';
 import { mediaTypes } from '../oci/media-type.ts';
 import type { BlobContent } from '../oci-client/push-blob.ts';
 import type { FetchedManifest, ReferrerEntry } from '../oci-client/registry-client.ts';
+import { OneAtATime } from './one-at-a-time.ts';
 import type { BlobOutcome, ImageDestination, ImageSource } from './sides.ts';
 
 const NAME = 'org.opencontainers.image.ref.name';
@@ -28,6 +29,8 @@ export class ImageLayout implements ImageSource, ImageDestination {
   readonly title: string;
   readonly takesIndexes = true;
   readonly #folder: string;
+  /** By digest, and the index: images that are copied at once share blobs. */
+  readonly #writing = new OneAtATime<Digest | 'index'>();
   #entries: readonly Entry[];
 
   private constructor(folder: string, entries: readonly Entry[]) {
@@ -97,15 +100,17 @@ export class ImageLayout implements ImageSource, ImageDestination {
     sent: (bytes: number) => void,
   ): Promise<BlobOutcome> {
     const { digest, size } = content;
-    if ((await this.#size(digest)) === size) return 'there';
-    await this.#write(digest, content.open(0), sent);
-    return 'copied';
+    return this.#writing.run(digest, async () => {
+      if ((await this.#size(digest)) === size) return 'there';
+      await this.#write(digest, content.open(0), sent);
+      return 'copied';
+    });
   }
 
   /** A manifest with a name, or with a subject, is listed; a child of an index is found through it. */
   async putManifest(manifest: FetchedManifest, tag: string | undefined): Promise<void> {
     const { digest, mediaType, bytes } = manifest;
-    await this.#write(digest, [bytes], () => undefined);
+    await this.#writing.run(digest, () => this.#write(digest, [bytes], () => undefined));
     const { subject, artifactType } = parseManifest(bytes, mediaType);
     if (tag === undefined && subject === undefined) return;
     const entry = {
@@ -119,7 +124,7 @@ export class ImageLayout implements ImageSource, ImageDestination {
       tag === undefined ? other.digest !== digest : other.annotations?.[NAME] !== tag,
     );
     this.#entries = [...others, entry];
-    await this.#writeIndex();
+    await this.#writing.run('index', () => this.#writeIndex());
   }
 
   async #writeIndex(): Promise<void> {

@@ -3,6 +3,7 @@ import type { RepositoryName } from '../oci/repository-name.ts';
 import { pushBlob, type BlobContent } from '../oci-client/push-blob.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';
 import { mountBlob, putManifest } from '../oci-client/registry-writer.ts';
+import { OneAtATime } from './one-at-a-time.ts';
 import type { BlobOutcome, ImageDestination, ImageSource } from './sides.ts';
 
 export function registrySource(
@@ -24,31 +25,12 @@ export function registrySource(
   };
 }
 
-/** Which repository of a registry has a blob, as far as this run knows. */
+/** What a run knows of a registry that it writes to. */
 export class KnownBlobs {
-  readonly #in = new Map<Digest, RepositoryName>();
-  readonly #busy = new Map<Digest, Promise<unknown>>();
-
-  get(digest: Digest): RepositoryName | undefined {
-    return this.#in.get(digest);
-  }
-
-  add(digest: Digest, repository: RepositoryName): void {
-    this.#in.set(digest, repository);
-  }
-
+  /** Which repository has a blob. */
+  readonly in = new Map<Digest, RepositoryName>();
   /** Images share layers: whoever wants one that is on its way waits for it, and finds it there or mounts it. */
-  async oneAtATime<T>(digest: Digest, action: () => Promise<T>): Promise<T> {
-    const before = this.#busy.get(digest);
-    const own = (before ?? Promise.resolve()).then(action);
-    const over = own.catch(() => undefined);
-    this.#busy.set(digest, over);
-    try {
-      return await own;
-    } finally {
-      if (this.#busy.get(digest) === over) this.#busy.delete(digest);
-    }
-  }
+  readonly onTheirWay = new OneAtATime<Digest>();
 }
 
 export function registryDestination(
@@ -65,7 +47,7 @@ export function registryDestination(
     const { digest } = content;
     if (await client.hasBlob(repository, digest)) return 'there';
     const sameRegistry = source.origin?.registry === registry ? source.origin.repository : undefined;
-    const from = known.get(digest) ?? sameRegistry;
+    const from = known.in.get(digest) ?? sameRegistry;
     const other = from === repository ? undefined : from;
     if (other !== undefined && (await mountBlob(client, repository, other, digest))) return 'mounted';
     await pushBlob(client.http, repository, content, sent);
@@ -76,8 +58,8 @@ export function registryDestination(
     takesIndexes: true,
     resolve: (reference) => client.resolve(repository, reference),
     async putBlob(content, source, sent) {
-      const outcome = await known.oneAtATime(content.digest, () => put(content, source, sent));
-      known.add(content.digest, repository);
+      const outcome = await known.onTheirWay.run(content.digest, () => put(content, source, sent));
+      known.in.set(content.digest, repository);
       return outcome;
     },
     putManifest: (manifest, tag) => putManifest(client, repository, manifest, tag),

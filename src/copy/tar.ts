@@ -9,6 +9,13 @@ export interface TarEntry {
   readonly size: number;
 }
 
+/** What does not fit into the header of a file comes before it. */
+interface Extension {
+  readonly name?: string;
+  readonly link?: string;
+  readonly size?: number;
+}
+
 /** What the archive is, by what it begins with. */
 const GZIP = Buffer.from([0x1f, 0x8b]);
 
@@ -20,7 +27,7 @@ const GZIP = Buffer.from([0x1f, 0x8b]);
 export async function readTarIndex(file: FileHandle): Promise<ReadonlyMap<string, TarEntry>> {
   const entries = new Map<string, TarEntry>();
   const links: [name: string, target: string][] = [];
-  let long: { readonly name?: string; readonly link?: string } = {};
+  let long: Extension = {};
   for (let at = 0; ;) {
     const header = await readAt(file, at, BLOCK);
     if (at === 0 && header.subarray(0, 2).equals(GZIP)) {
@@ -28,13 +35,13 @@ export async function readTarIndex(file: FileHandle): Promise<ReadonlyMap<string
     }
     if (header.length < BLOCK || header.every((byte) => byte === 0)) break;
     if (header.toString('latin1', 257, 262) !== 'ustar') throw new Error('is not a tar archive');
-    const size = numberAt(header, 124, 12);
+    const size = long.size ?? numberAt(header, 124, 12);
     const start = at + BLOCK;
     at = start + Math.ceil(size / BLOCK) * BLOCK;
     const type = String.fromCharCode(header[156] ?? 0);
     if (type === 'L' || type === 'K' || type === 'x') {
       // Says something of the next file.
-      long = { ...long, ...longNames(type, await readAt(file, start, size)) };
+      long = { ...long, ...readExtension(type, await readAt(file, start, size)) };
       continue;
     }
     const name = normalized(long.name ?? plainName(header));
@@ -105,16 +112,18 @@ function numberAt(header: Buffer, start: number, length: number): number {
 }
 
 /** GNU has an entry for each; in PAX they are records of `<length> <key>=<value>\\n`. */
-function longNames(
-  type: 'K' | 'L' | 'x',
-  content: Buffer,
-): { readonly name?: string; readonly link?: string } {
+function readExtension(type: 'K' | 'L' | 'x', content: Buffer): Extension {
   const text = textAt(content, 0, content.length);
   if (type === 'L') return { name: text };
   if (type === 'K') return { link: text };
   const name = /^\d+ path=(.*)$/m.exec(text)?.[1];
   const link = /^\d+ linkpath=(.*)$/m.exec(text)?.[1];
-  return { ...(name !== undefined && { name }), ...(link !== undefined && { link }) };
+  const size = /^\d+ size=(\d+)$/m.exec(text)?.[1];
+  return {
+    ...(name !== undefined && { name }),
+    ...(link !== undefined && { link }),
+    ...(size !== undefined && { size: Number(size) }),
+  };
 }
 
 function normalized(name: string): string {

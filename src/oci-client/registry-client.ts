@@ -1,8 +1,8 @@
 import { digestAlgorithm, digestHex, digestOf, parseDigest, type Digest } from '../oci/digest.ts';
 import { LARGEST_MANIFEST_BYTES } from '../oci/manifest.ts';
 import { bareMediaType, mediaTypes } from '../oci/media-type.ts';
-import { RegistryRefusal, type ClientAnswer, type RegistryHttp } from './registry-http.ts';
-import { TransientError } from './retry.ts';
+import type { ClientAnswer, RegistryHttp } from './registry-http.ts';
+import { pause, TransientError } from './retry.ts';
 
 export interface FetchedManifest {
   /** The digest that was asked for, else the sha256 of the bytes. */
@@ -67,26 +67,22 @@ export class RegistryClient {
     return answer.status === 200;
   }
 
-  /** Bytes of a blob from `start` on. A stream that breaks throws TransientError. */
+  /** Bytes of a blob from `start` on. A download that breaks goes on where it was. */
   async *blob(repository: string, digest: Digest, start = 0): AsyncIterable<Uint8Array> {
-    const answer = await this.http.send({
-      method: 'GET',
-      target: `/v2/${repository}/blobs/${digest}`,
-      scopes: [pull(repository)],
-      ...(start > 0 && { headers: { range: `bytes=${start}-` } }),
-      expect: [200, 206],
-    });
-    // A registry may send all though a part was asked for.
-    let skip = start > 0 && answer.status === 200 ? start : 0;
-    try {
-      for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-        // bodies are streams of bytes
-        if (skip < chunk.length) yield chunk.subarray(skip);
-        skip = Math.max(0, skip - chunk.length);
+    const { retry } = this.http;
+    let at = start;
+    for (let failures = 0; ;) {
+      try {
+        for await (const chunk of this.#blobOnce(repository, digest, at)) {
+          yield chunk;
+          at += chunk.length;
+          failures = 0;
+        }
+        return;
+      } catch (error) {
+        if (!(error instanceof TransientError) || failures >= retry.retries) throw error;
+        await pause(retry, failures++, error.retryAfter);
       }
-    } catch (error) {
-      this.http.retry.signal?.throwIfAborted();
-      throw new TransientError(`${repository}: blob ${digest} broke off`, { cause: error });
     }
   }
 
@@ -111,6 +107,32 @@ export class RegistryClient {
     await answer.body.dump();
     const index = await this.manifest(repository, fallbackTag(subject));
     return index === undefined ? [] : parseEntries(index.bytes);
+  }
+
+  async *#blobOnce(repository: string, digest: Digest, start: number): AsyncIterable<Uint8Array> {
+    const answer = await this.http.send({
+      method: 'GET',
+      target: `/v2/${repository}/blobs/${digest}`,
+      scopes: [pull(repository)],
+      ...(start > 0 && { headers: { range: `bytes=${start}-` } }),
+      expect: [200, 206],
+    });
+    // A registry may send all though a part was asked for.
+    let skip = start > 0 && answer.status === 200 ? start : 0;
+    const chunks = answer.body[Symbol.asyncIterator]() as AsyncIterator<Buffer>; // a body is a stream of bytes
+    try {
+      for (;;) {
+        const next = await chunks.next().catch((cause: unknown) => {
+          this.http.retry.signal?.throwIfAborted();
+          throw new TransientError(`${repository}: blob ${digest} broke off`, { cause });
+        });
+        if (next.done) return;
+        if (skip < next.value.length) yield next.value.subarray(skip);
+        skip = Math.max(0, skip - next.value.length);
+      }
+    } finally {
+      answer.body.destroy();
+    }
   }
 
   async #manifestRequest(
@@ -149,10 +171,6 @@ export class RegistryClient {
 /** Where clients list the referrers of a manifest for registries without the API. OCI distribution-spec, "Referrers Tag Schema". */
 export function fallbackTag(subject: Digest): string {
   return `${digestAlgorithm(subject)}-${digestHex(subject).slice(0, 64)}`;
-}
-
-export function isMissing(error: unknown): boolean {
-  return error instanceof RegistryRefusal && error.status === 404;
 }
 
 async function discard(answer: ClientAnswer): Promise<undefined> {
