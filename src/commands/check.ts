@@ -1,6 +1,5 @@
 import { dump } from 'js-yaml';
 import { effectiveConfig } from '../contract/config/effective.ts';
-import { storageKind } from '../registry/storage/open-storage.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 import { collectionAssumption } from './collection-assumption.ts';
 import { findProblems, printProblems } from './config-file.ts';
@@ -28,7 +27,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     checkFiles: true,
     strict: true,
   });
-  const collection = config && collectionAssumption(storageKind(config));
+  const collection = config && collectionAssumption(config);
   const effective = config && effectiveConfig(config);
   if (format === 'json') {
     const page = { file, errors, notices, collection, config: effective };

@@ -34,7 +34,7 @@ test('a configuration in which nothing is wrong is printed as it is in force, wi
   });
   assert.deepEqual([code, stderr], [0, '']);
   assert.doesNotMatch(stdout, /hunter2/);
-  assert.match(stdout, /^# Garbage collection: assumes that nothing but Stevedore writes there\./);
+  assert.match(stdout, /^# Garbage collection: Deletes are renames into a trash/);
   // What is printed is a configuration again, and means the same.
   const printed = parseConfig(stdout).config;
   const written = parseConfig(withSecrets, { REGISTRY_LOG_LEVEL: 'debug' }).config;
