@@ -30,12 +30,13 @@ export function openNotifications(
   const settings = config.stevedore.notifications;
   const open = (outbox: string | undefined): Notifications =>
     new Notifications({
+      // First: a server's own `deps` hold its whole configuration.
+      ...deps,
       config: config.notifications,
       settings,
       outbox,
       host: hostname(),
       port: config.http.net === 'tcp' ? parseAddress(config.http.addr)?.port : undefined,
-      ...deps,
       random: Math.random,
       send: (url, request) => fetch(url, { ...request, dispatcher }),
     });
