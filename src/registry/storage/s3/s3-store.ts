@@ -128,8 +128,10 @@ export class S3Store implements ObjectStore {
     const { address, connection, redirectEndpoint } = this.#options;
     const url = address.url(key);
     if (redirectEndpoint) {
+      // Setting `host` would leave the port as it is.
       url.protocol = redirectEndpoint.protocol;
-      url.host = redirectEndpoint.host;
+      url.hostname = redirectEndpoint.hostname;
+      url.port = redirectEndpoint.port;
     }
     return (await connection.presign(method, url, { seconds: REDIRECT_SECONDS })).href;
   }
