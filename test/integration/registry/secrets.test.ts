@@ -47,7 +47,7 @@ test('no credential is in a log, a status page, a metric or an answer', async (t
     `Basic ${btoa(`${SECRET}:unknown user`)}`,
     `Basic ${SECRET}`,
     `Bearer ${SECRET}`,
-    `${SECRET}`,
+    SECRET,
   ]) {
     await ask('/v2/', { authorization });
     await ask('/v2/a/tags/list', { authorization, cookie: `session=${SECRET}` });
