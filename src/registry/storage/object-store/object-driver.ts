@@ -9,6 +9,7 @@ import {
   type StorageDriver,
 } from '../driver.ts';
 import type { ObjectStore } from './object-store.ts';
+import { resumeRead } from './resume-read.ts';
 
 /** Copies of one tree that are on their way at once. */
 const COPIES_AT_ONCE = 8;
@@ -75,7 +76,8 @@ class ObjectDriver implements StorageDriver {
       found(path, await this.#store.head(key));
       return nothing();
     }
-    return found(path, await this.#store.read(key, range));
+    const open = (rest: ByteRange) => this.#store.read(key, rest);
+    return resumeRead(found(path, await open(range)), range, open);
   }
 
   async writer(path: string, options: { readonly append: boolean }): Promise<FileWriter> {
