@@ -1,3 +1,6 @@
+/** After so many items timers and requests get a turn: what an item does may be over without ever waiting. */
+const TURN = 64;
+
 /**
  * Does something with each item, so many at a time, in their order.
  * @throws the first error, when everything that was begun has ended; nothing more is begun after it.
@@ -9,11 +12,13 @@ export async function forEachAtOnce<T>(
 ): Promise<void> {
   const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const errors: unknown[] = [];
+  let taken = 0;
   const work = async (): Promise<void> => {
     try {
       while (errors.length === 0) {
         const next = await source.next();
         if (next.done === true) return;
+        if (++taken % TURN === 0) await new Promise((resolve) => setImmediate(resolve));
         await action(next.value);
       }
     } catch (error) {

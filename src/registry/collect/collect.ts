@@ -13,7 +13,14 @@ import { afterRunStep, type RunOutcome, type RunStep } from '../lease/run-steps.
 import type { StorageDriver } from '../storage/driver.ts';
 import { trashPath } from '../storage/paths.ts';
 import { DigestList } from './digest-list.ts';
-import { isExpired, mark, type Mark, type MarkOptions, type RepositoryGarbage } from './mark.ts';
+import {
+  isExpired,
+  mark,
+  type Mark,
+  type MarkOptions,
+  type RepositoryGarbage,
+  type Scanned,
+} from './mark.ts';
 import { PathSet } from './path-set.ts';
 import { ReferenceCache } from './reference-cache.ts';
 import { removerOf } from './remove.ts';
@@ -87,7 +94,7 @@ class Collection {
   readonly #parameters: LeaseParameters;
   readonly #references = new ReferenceCache();
   readonly #startTime: number;
-  #mark: Mark | undefined;
+  #scanned: Scanned = { repositories: 0, manifests: 0, blobs: 0 };
   #counts: Counts = NOTHING;
   /** Monotonic milliseconds while writes were held. */
   #held = 0;
@@ -101,8 +108,8 @@ class Collection {
 
   async execute(): Promise<void> {
     const { driver, log, signal, clock } = this.#deps;
-    const first = await this.#markNow(clock.now());
-    const planned = await this.#plan(first, clock.now());
+    // What it found is forgotten before the second look takes as much memory.
+    const planned = await this.#plan(await this.#markNow(clock.now()), clock.now());
     log.info({ ...planned }, 'what a first look found to delete');
     if (this.#options.dryRun || isNothing(planned)) {
       this.#counts = planned;
@@ -163,19 +170,20 @@ class Collection {
     const trashSweep = new TrashSweep({ driver, lease, remove, run, signal });
     const removed: Removed = { manifests: 0, links: 0, blobs: 0, bytes: 0 };
     const moved = new PathSet();
+    const purgesAtOnce = this.#options.trashGrace === 0 && driver.movesAtomically;
     const sweeping: SweepDependencies = {
       driver,
       remove,
       run,
       signal,
       atOnce: driver.movesAtomically ? DISK_AT_ONCE : BUCKET_AT_ONCE,
-      taken: (path, trashName) => moved.add(trashPath(path, trashName)),
+      ...(purgesAtOnce && { taken: (path, trashName) => moved.add(trashPath(path, trashName)) }),
     };
     try {
       await trashSweep.restore(marked);
       await trashSweep.purgeExpired(marked, trash, { trashGrace: this.#options.trashGrace, now });
       await sweep(marked, sweeping, removed);
-      if (this.#options.trashGrace === 0 && driver.movesAtomically) {
+      if (purgesAtOnce) {
         await trashSweep.purgeMoved(moved);
         await this.#takeWhatCameBack(marked, sweeping, () => trashSweep.purgeMoved(moved));
       }
@@ -225,8 +233,9 @@ class Collection {
   async #markNow(now: number): Promise<Mark> {
     const { driver, signal } = this.#deps;
     const options: MarkOptions = { ...this.#options, now, refuseForeignUploads: !this.#options.offline };
-    this.#mark = await mark(driver, options, this.#references, signal);
-    return this.#mark;
+    const marked = await mark(driver, options, this.#references, signal);
+    this.#scanned = marked.scanned;
+    return marked;
   }
 
   summary(): string {
@@ -246,9 +255,9 @@ class Collection {
       startTime: new Date(this.#startTime).toISOString(),
       completionTime: new Date(this.#deps.clock.now()).toISOString(),
       readOnlySeconds: Math.round(this.#held / 100) / 10,
-      repositoriesScanned: this.#mark?.repositories ?? 0,
-      manifestsScanned: this.#mark?.manifests ?? 0,
-      blobsScanned: this.#mark?.blobs ?? 0,
+      repositoriesScanned: this.#scanned.repositories,
+      manifestsScanned: this.#scanned.manifests,
+      blobsScanned: this.#scanned.blobs,
       manifestsDeleted: this.#counts.manifests,
       blobsDeleted: this.#counts.blobs,
       linksDeleted: this.#counts.links,

@@ -2,9 +2,14 @@ import type { Digest, DigestAlgorithm } from '../../oci/digest.ts';
 
 const BYTES: Readonly<Record<DigestAlgorithm, number>> = { sha256: 32, sha512: 64 };
 
+/** Bytes of pieces: most lists are short. */
+const FIRST_PIECE = 256;
+const LARGEST_PIECE = 64 * 1024;
+
 /** A list of digests in as many bytes as they have, since there may be millions. */
 export class DigestList implements Iterable<Digest> {
-  #bytes = Buffer.alloc(0);
+  /** A long list is never copied. Each item lies whole in one piece, behind its size; 0 ends a piece. */
+  readonly #pieces: Buffer[] = [];
   #used = 0;
   #length = 0;
 
@@ -15,26 +20,31 @@ export class DigestList implements Iterable<Digest> {
   push(digest: Digest): void {
     const algorithm: DigestAlgorithm = digest.startsWith('sha256:') ? 'sha256' : 'sha512';
     const size = BYTES[algorithm];
-    if (this.#used + 1 + size > this.#bytes.length) this.#grow();
-    this.#bytes[this.#used] = size;
-    this.#bytes.write(digest.slice(algorithm.length + 1), this.#used + 1, 'hex');
+    const piece = this.#pieceFor(1 + size);
+    piece[this.#used] = size;
+    piece.write(digest.slice(algorithm.length + 1), this.#used + 1, 'hex');
     this.#used += 1 + size;
     this.#length++;
   }
 
   *[Symbol.iterator](): Iterator<Digest> {
-    for (let at = 0; at < this.#used;) {
-      const size = this.#bytes[at] ?? 0;
-      const algorithm: DigestAlgorithm = size === BYTES.sha256 ? 'sha256' : 'sha512';
-      // Was a digest when it was pushed.
-      yield `${algorithm}:${this.#bytes.toString('hex', at + 1, at + 1 + size)}` as Digest;
-      at += 1 + size;
+    for (const piece of this.#pieces) {
+      for (let at = 0; at < piece.length && piece[at] !== 0;) {
+        const size = piece[at] ?? 0;
+        const algorithm: DigestAlgorithm = size === BYTES.sha256 ? 'sha256' : 'sha512';
+        // Was a digest when it was pushed.
+        yield `${algorithm}:${piece.toString('hex', at + 1, at + 1 + size)}` as Digest;
+        at += 1 + size;
+      }
     }
   }
 
-  #grow(): void {
-    const larger = Buffer.alloc(Math.max(256, this.#bytes.length * 2));
-    this.#bytes.copy(larger);
-    this.#bytes = larger;
+  #pieceFor(bytes: number): Buffer {
+    const last = this.#pieces.at(-1);
+    if (last !== undefined && this.#used + bytes <= last.length) return last;
+    const piece = Buffer.alloc(last === undefined ? FIRST_PIECE : Math.min(last.length * 2, LARGEST_PIECE));
+    this.#pieces.push(piece);
+    this.#used = 0;
+    return piece;
   }
 }

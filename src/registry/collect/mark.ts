@@ -37,9 +37,7 @@ export interface MarkOptions {
 
 /** What a mark found: what must stay, and what may go. */
 export interface Mark {
-  readonly repositories: number;
-  readonly manifests: number;
-  readonly blobs: number;
+  readonly scanned: Scanned;
   /** Paths that what stays needs, `data` files and links: nothing of these is purged, and what is in the trash comes back. */
   readonly needed: PathSet;
   /** Of repositories that have some. */
@@ -48,6 +46,13 @@ export interface Mark {
   readonly unreferenced: DigestList;
   /** Of their data. */
   readonly unreferencedBytes: number;
+}
+
+/** How much was looked at. */
+export interface Scanned {
+  readonly repositories: number;
+  readonly manifests: number;
+  readonly blobs: number;
 }
 
 /** What may go from one repository, in this order. */
@@ -144,28 +149,28 @@ class Marking {
 
   async unreferencedBlobs(signal: AbortSignal): Promise<void> {
     const root = `${BLOBS_ROOT}/sha256`;
-    const prefixes = await listIfThere(this.#driver, root);
-    await forEachAtOnce(prefixes, LOOKS_AT_ONCE, async (prefix) => {
+    for (const prefix of await listIfThere(this.#driver, root)) {
       signal.throwIfAborted();
-      for (const hex of await listIfThere(this.#driver, `${root}/${prefix}`)) {
-        const digest = parseDigest(`sha256:${hex}`);
-        if (digest === undefined) continue;
-        this.#blobs++;
-        const path = blobDataPath(digest);
-        if (this.#needed.has(path)) continue;
-        const stat = await statIfThere(this.#driver, path);
-        if (stat === undefined || !this.#isOld(stat.modifiedAt)) continue;
-        this.#unreferenced.push(digest);
-        this.#unreferencedBytes += stat.size;
-      }
-    });
+      const names = await listIfThere(this.#driver, `${root}/${prefix}`);
+      await forEachAtOnce(names, LOOKS_AT_ONCE, (hex) => this.#blob(hex));
+    }
+  }
+
+  async #blob(hex: string): Promise<void> {
+    const digest = parseDigest(`sha256:${hex}`);
+    if (digest === undefined) return;
+    this.#blobs++;
+    const path = blobDataPath(digest);
+    if (this.#needed.has(path)) return;
+    const stat = await statIfThere(this.#driver, path);
+    if (stat === undefined || !this.#isOld(stat.modifiedAt)) return;
+    this.#unreferenced.push(digest);
+    this.#unreferencedBytes += stat.size;
   }
 
   result(): Mark {
     return {
-      repositories: this.#repositories,
-      manifests: this.#manifests,
-      blobs: this.#blobs,
+      scanned: { repositories: this.#repositories, manifests: this.#manifests, blobs: this.#blobs },
       needed: this.#needed,
       garbage: this.#garbage,
       unreferenced: this.#unreferenced,
