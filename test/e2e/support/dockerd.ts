@@ -27,6 +27,7 @@ export async function startDocker(
 ): Promise<Docker> {
   const folder = mkdtempSync(join(tmpdir(), 'docker-'));
   const etc = join(folder, 'etc');
+  mkdirSync(etc);
   for (const [host, certificate] of Object.entries(options.authorities)) {
     mkdirSync(join(etc, 'certs.d', host), { recursive: true });
     writeFileSync(join(etc, 'certs.d', host, 'ca.crt'), certificate);
