@@ -3,7 +3,7 @@ import type { Logger } from '../../../process/logger.ts';
 import { Semaphore } from '../../../process/semaphore.ts';
 import type { ByteRange, FileWriter } from '../driver.ts';
 import type { ListedObject, ObjectInfo, ObjectStore } from '../object-store/object-store.ts';
-import { PieceWriter } from '../object-store/piece-writer.ts';
+import { PieceSizes, PieceWriter } from '../object-store/piece-writer.ts';
 import { RedirectSigner } from '../object-store/redirect-signer.ts';
 import { storeRefusal, type StoreAnswer } from '../object-store/store-client.ts';
 import { elements, elementText } from '../object-store/xml.ts';
@@ -11,10 +11,7 @@ import { errorCode, type AzureClient, type BlobRequest } from './azure-client.ts
 
 /** The most that Azure appends at once, and the least that is worth a request; bytes. */
 const LARGEST_PIECE = 4 * 1024 * 1024;
-const SMALLEST_PIECE = 1024 * 1024;
-
-/** About how many bytes all writers may gather together. */
-const GATHER_BUDGET = 64 * 1024 * 1024;
+const SMALLEST_PIECE = 512 * 1024;
 
 /** Deletes on their way at once. */
 const DELETES_AT_ONCE = 16;
@@ -41,8 +38,7 @@ export class AzureStore implements ObjectStore {
   readonly #client: AzureClient;
   readonly #options: AzureStoreOptions;
   readonly #redirects: RedirectSigner;
-  /** How many writers gather. */
-  #writing = 0;
+  readonly #pieceSizes = new PieceSizes({ largest: LARGEST_PIECE, unit: SMALLEST_PIECE });
 
   constructor(options: AzureStoreOptions) {
     this.#client = options.client;
@@ -125,16 +121,13 @@ export class AzureStore implements ObjectStore {
     if (size === undefined) {
       await this.#replace(blob, { method: 'PUT', headers: { 'x-ms-blob-type': 'AppendBlob' } });
     }
-    this.#writing++;
     return new PieceWriter({
       size: size ?? 0,
-      pieceBytes: () =>
-        Math.max(SMALLEST_PIECE, Math.min(LARGEST_PIECE, Math.floor(GATHER_BUDGET / this.#writing))),
+      sizes: this.#pieceSizes,
       send: (piece, start) => this.#append(blob, piece, start),
       finish: async (rest, start) => {
         if (rest.length > 0) await this.#append(blob, rest, start);
       },
-      ended: () => void this.#writing--,
     });
   }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../../process/logger.ts';
 import type { ByteRange, FileWriter } from '../driver.ts';
 import type { ListedObject, ObjectInfo, ObjectStore } from '../object-store/object-store.ts';
-import { PieceWriter } from '../object-store/piece-writer.ts';
+import { PieceSizes, PieceWriter } from '../object-store/piece-writer.ts';
 import { RedirectSigner } from '../object-store/redirect-signer.ts';
 import type { StoreAnswer } from '../object-store/store-client.ts';
 import type { GcsClient } from './gcs-client.ts';
@@ -11,9 +11,6 @@ import { PIECE_UNIT, UploadSession } from './upload-session.ts';
 /** Content types by which docker distribution tells a file from an upload. */
 const FILE = 'application/octet-stream';
 const UPLOAD = 'application/x-docker-upload-session';
-
-/** About how many bytes all writers may gather together. */
-const GATHER_BUDGET = 64 * 1024 * 1024;
 
 /** How long a URL that a client is sent to is good for, in seconds; as in docker distribution. */
 const REDIRECT_LIFETIME = 20 * 60;
@@ -41,14 +38,12 @@ export class GcsStore implements ObjectStore {
   readonly name = 'gcs';
   readonly deleteWithin?: (key: string, milliseconds: number) => Promise<boolean>;
   readonly #client: GcsClient;
-  readonly #chunkSize: number;
+  readonly #pieceSizes: PieceSizes;
   readonly #redirects: RedirectSigner;
-  /** How many writers gather. */
-  #writing = 0;
 
   constructor({ client, log, chunkSize }: GcsStoreOptions) {
     this.#client = client;
-    this.#chunkSize = chunkSize;
+    this.#pieceSizes = new PieceSizes({ largest: chunkSize, unit: PIECE_UNIT });
     this.#redirects = new RedirectSigner(log);
     if (client.canSign) this.deleteWithin = (key, milliseconds) => client.deleteWithin(key, milliseconds);
   }
@@ -120,17 +115,15 @@ export class GcsStore implements ObjectStore {
       session ??= await UploadSession.start(this.#client, key, FILE);
       await session.send(piece, start);
     };
-    this.#writing++;
     const writer = new PieceWriter({
       size: unfinished?.offset ?? 0,
-      pieceBytes: () => Math.min(this.#chunkSize, wholeUnits(GATHER_BUDGET / this.#writing) || PIECE_UNIT),
+      sizes: this.#pieceSizes,
       send,
       finish: async (rest, start) => {
         const whole = wholeUnits(rest.length);
         if (whole > 0) await send(rest.subarray(0, whole), start);
         await this.#keep(key, { session, offset: start + whole, rest: rest.subarray(whole) });
       },
-      ended: () => void this.#writing--,
     });
     if (unfinished) await writer.write(unfinished.rest);
     // A finished object cannot be continued: its bytes go into a new upload.

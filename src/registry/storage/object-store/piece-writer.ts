@@ -1,22 +1,47 @@
 import type { FileWriter } from '../driver.ts';
 
+/** About how many bytes all writers of a store may gather together; as many again may be on their way. */
+const MEMORY = 32 * 1024 * 1024;
+
+/** Gives each writer of a store its share of the memory: few have large pieces, many small ones. */
+export class PieceSizes {
+  readonly #largest: number;
+  readonly #unit: number;
+  #writers = 0;
+
+  /** @param options.unit bytes of the smallest piece; all have a multiple of it. */
+  constructor(options: { readonly largest: number; readonly unit: number }) {
+    this.#largest = options.largest;
+    this.#unit = options.unit;
+  }
+
+  /** Bytes of a writer's next piece. */
+  next(): number {
+    const share = Math.min(this.#largest, MEMORY / Math.max(1, this.#writers));
+    return Math.max(this.#unit, Math.floor(share / this.#unit) * this.#unit);
+  }
+
+  enter(): void {
+    this.#writers++;
+  }
+
+  leave(): void {
+    this.#writers--;
+  }
+}
+
 export interface PieceSink {
   /** Bytes there already. */
   readonly size: number;
-  /** Bytes of the next piece; asked for each time, because it may depend on how many write. */
-  readonly pieceBytes: () => number;
-  /** Takes the next piece, of exactly `pieceBytes`, which goes to `start`. */
+  /** Shared by all writers of the store. */
+  readonly sizes: PieceSizes;
+  /** Takes the next piece, which goes to `start`. */
   send(piece: Buffer, start: number): Promise<void>;
   /** Takes what is left at the end, which may be nothing, and keeps all of it. */
   finish(rest: Buffer, start: number): Promise<void>;
-  /** The writer was closed, whether or not that worked. */
-  readonly ended: () => void;
 }
 
-/**
- * Gathers chunks into the pieces that a store takes, and sends one while the next is gathered: no more than two and a
- * chunk are in memory.
- */
+/** Gathers chunks into the pieces that a store takes, and sends one while the next is gathered. */
 export class PieceWriter implements FileWriter {
   readonly #sink: PieceSink;
   #chunks: Uint8Array[] = [];
@@ -31,7 +56,8 @@ export class PieceWriter implements FileWriter {
   constructor(sink: PieceSink) {
     this.#sink = sink;
     this.#position = sink.size;
-    this.#pieceBytes = sink.pieceBytes();
+    sink.sizes.enter();
+    this.#pieceBytes = sink.sizes.next();
   }
 
   get size(): number {
@@ -40,7 +66,8 @@ export class PieceWriter implements FileWriter {
 
   write(chunk: Uint8Array): Promise<void> | undefined {
     this.#throwFailure();
-    this.#chunks.push(chunk);
+    // A chunk of a socket may be a small part of a large buffer, which would stay with it.
+    this.#chunks.push(chunk.length * 2 < chunk.buffer.byteLength ? chunk.slice() : chunk);
     this.#gathered += chunk.length;
     if (this.#gathered < this.#pieceBytes) return undefined;
     if (this.#sending !== undefined || this.#gathered >= 2 * this.#pieceBytes) return this.#sendPieces();
@@ -55,7 +82,7 @@ export class PieceWriter implements FileWriter {
       this.#throwFailure();
       await this.#sink.finish(Buffer.concat(this.#chunks), this.#position);
     } finally {
-      this.#sink.ended();
+      this.#sink.sizes.leave();
     }
   }
 
@@ -72,10 +99,10 @@ export class PieceWriter implements FileWriter {
     const bytes = this.#pieceBytes;
     const gathered = Buffer.concat(this.#chunks);
     const start = this.#position;
-    this.#chunks = [gathered.subarray(bytes)];
+    this.#chunks = bytes < gathered.length ? [Uint8Array.from(gathered.subarray(bytes))] : [];
     this.#gathered -= bytes;
     this.#position += bytes;
-    this.#pieceBytes = this.#sink.pieceBytes();
+    this.#pieceBytes = this.#sink.sizes.next();
     this.#sending = this.#sink
       .send(gathered.subarray(0, bytes), start)
       .catch((error: unknown) => {
