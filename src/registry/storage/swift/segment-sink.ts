@@ -1,4 +1,4 @@
-import type { PieceSink } from '../object-store/piece-writer.ts';
+import type { PieceSink, PieceSizes } from '../object-store/piece-writer.ts';
 import type { SwiftContainer } from './container.ts';
 import { nextSegment, segmentName } from './layout.ts';
 
@@ -13,8 +13,7 @@ export interface SegmentSinkOptions {
   /** Number of the next segment. */
   readonly next: number;
   readonly newFolder: () => string;
-  readonly pieceBytes: () => number;
-  readonly ended: () => void;
+  readonly sizes: PieceSizes;
 }
 
 /**
@@ -23,8 +22,7 @@ export interface SegmentSinkOptions {
  */
 export class SegmentSink implements PieceSink {
   readonly size: number;
-  readonly pieceBytes: () => number;
-  readonly ended: () => void;
+  readonly sizes: PieceSizes;
   readonly #options: SegmentSinkOptions;
   #folder: string | undefined;
   #next: number;
@@ -32,8 +30,7 @@ export class SegmentSink implements PieceSink {
   constructor(options: SegmentSinkOptions) {
     this.#options = options;
     this.size = options.size;
-    this.pieceBytes = options.pieceBytes;
-    this.ended = options.ended;
+    this.sizes = options.sizes;
     this.#folder = options.folder;
     this.#next = options.next;
   }

@@ -2,16 +2,15 @@ import type { Clock } from '../../../process/clock.ts';
 import { RegistryError } from '../../errors.ts';
 import type { ByteRange, FileWriter } from '../driver.ts';
 import type { ListedObject, ObjectInfo, ObjectStore } from '../object-store/object-store.ts';
-import { PieceWriter } from '../object-store/piece-writer.ts';
+import { PieceSizes, PieceWriter } from '../object-store/piece-writer.ts';
 import type { SwiftConnection } from './connection.ts';
 import { atOnce, type ListedName, type SwiftContainer } from './container.ts';
 import { fileName, nextSegment, segmentFolder, segmentName, segmentNumber } from './layout.ts';
 import { SegmentSink } from './segment-sink.ts';
 import { tempUrl, type TempUrlKey } from './temp-url.ts';
 
-/** About how many bytes all writers may gather together, and the least that is worth a segment. */
-const GATHER_BUDGET = 64 * 1024 * 1024;
-const SMALLEST_SEGMENT = 1024 * 1024;
+/** The least that is worth a segment, in bytes. */
+const SMALLEST_SEGMENT = 512 * 1024;
 
 /** How long a URL that a client is sent to is good for, in milliseconds; as in docker distribution. */
 const REDIRECT_LIFETIME = 20 * 60_000;
@@ -57,12 +56,12 @@ export class SwiftStore implements ObjectStore {
   readonly deleteWithin?: (key: string, milliseconds: number) => Promise<boolean>;
   readonly #options: SwiftStoreOptions;
   readonly #container: SwiftContainer;
-  /** How many writers gather. */
-  #writing = 0;
+  readonly #segmentSizes: PieceSizes;
 
   constructor(options: SwiftStoreOptions) {
     this.#options = options;
     this.#container = options.container;
+    this.#segmentSizes = new PieceSizes({ largest: options.chunkBytes, unit: SMALLEST_SEGMENT });
     const { redirectKey, deleteKey } = options;
     if (redirectKey) this.redirectUrl = (key) => this.#redirect(key, redirectKey);
     if (deleteKey)
@@ -147,7 +146,6 @@ export class SwiftStore implements ObjectStore {
     if (!append) await this.delete([key]);
     const object = append ? await this.#container.head(name) : undefined;
     const segments = object?.segments === undefined ? undefined : await this.#segmentsOf(object.segments);
-    this.#writing++;
     return new PieceWriter(
       new SegmentSink({
         container: this.#container,
@@ -156,8 +154,7 @@ export class SwiftStore implements ObjectStore {
         folder: object?.segments,
         next: segments?.next ?? nextSegment(undefined),
         newFolder: () => this.#newFolder(key),
-        pieceBytes: () => this.#pieceBytes(),
-        ended: () => void this.#writing--,
+        sizes: this.#segmentSizes,
       }),
     );
   }
@@ -209,12 +206,6 @@ export class SwiftStore implements ObjectStore {
 
   #newFolder(key: string): string {
     return segmentFolder(this.#options.prefix, key, this.#options.randomBytes(32));
-  }
-
-  /** Two pieces of each writer are in memory. */
-  #pieceBytes(): number {
-    const share = Math.floor(GATHER_BUDGET / (2 * this.#writing));
-    return Math.max(SMALLEST_SEGMENT, Math.min(this.#options.chunkBytes, share));
   }
 
   /** A list shows a large object with the size 0. @returns undefined for what is gone meanwhile. */
