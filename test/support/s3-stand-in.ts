@@ -251,6 +251,11 @@ function keyOf(source: string): string {
   return decodeURIComponent(source).replace(/^[^/]+\//, '');
 }
 
+const etags = new WeakMap<Buffer, string>();
+
+/** Made once for each buffer, as parts are listed often. */
 function etag(content: Buffer): string {
-  return `"${hash('md5', content)}"`;
+  const tag = etags.get(content) ?? `"${hash('md5', content)}"`;
+  etags.set(content, tag);
+  return tag;
 }

@@ -68,7 +68,7 @@ export class S3Writer implements FileWriter {
   write(chunk: Uint8Array): Promise<void> | undefined {
     this.#throwFailure();
     // A chunk of a socket may be a small part of a large buffer, which would stay with it.
-    this.#chunks.push(chunk.length * 2 < chunk.buffer.byteLength ? chunk.slice() : chunk);
+    this.#chunks.push(chunk.length * 2 < chunk.buffer.byteLength ? new Uint8Array(chunk) : chunk);
     this.#gathered += chunk.length;
     return this.#gathered < this.#options.chunkSize ? undefined : this.#sendWholeParts();
   }
