@@ -14,7 +14,7 @@ import { parseManifest } from '../oci/manifest.ts';
 import { mediaTypes } from '../oci/media-type.ts';
 import type { BlobContent } from '../oci-client/push-blob.ts';
 import type { FetchedManifest, ReferrerEntry } from '../oci-client/registry-client.ts';
-import { OneAtATime } from './one-at-a-time.ts';
+import { KeyedLock } from '../process/keyed-lock.ts';
 import type { BlobOutcome, ImageDestination, ImageSource } from './sides.ts';
 
 const NAME = 'org.opencontainers.image.ref.name';
@@ -30,7 +30,7 @@ export class ImageLayout implements ImageSource, ImageDestination {
   readonly takesIndexes = true;
   readonly #folder: string;
   /** By digest, and the index: images that are copied at once share blobs. */
-  readonly #writing = new OneAtATime<Digest | 'index'>();
+  readonly #writing = new KeyedLock();
   #entries: readonly Entry[];
 
   private constructor(folder: string, entries: readonly Entry[]) {

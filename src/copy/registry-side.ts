@@ -3,7 +3,7 @@ import type { RepositoryName } from '../oci/repository-name.ts';
 import { pushBlob, type BlobContent } from '../oci-client/push-blob.ts';
 import type { RegistryClient } from '../oci-client/registry-client.ts';
 import { mountBlob, putManifest } from '../oci-client/registry-writer.ts';
-import { OneAtATime } from './one-at-a-time.ts';
+import { KeyedLock } from '../process/keyed-lock.ts';
 import type { BlobOutcome, ImageDestination, ImageSource } from './sides.ts';
 
 export function registrySource(
@@ -30,7 +30,7 @@ export class KnownBlobs {
   /** Which repository has a blob. */
   readonly in = new Map<Digest, RepositoryName>();
   /** Images share layers: whoever wants one that is on its way waits for it, and finds it there or mounts it. */
-  readonly onTheirWay = new OneAtATime<Digest>();
+  readonly onTheirWay = new KeyedLock();
 }
 
 export function registryDestination(

@@ -14,7 +14,7 @@ import type { CertificatePair } from './http/certificate-pair.ts';
 import { reloadCertificate, type CertificateReload } from './http/certificate-reload.ts';
 import { drain } from './http/drain.ts';
 import { startInternalListeners } from './http/internal-listeners.ts';
-import { createLinks, type Links } from './http/links.ts';
+import { createLinks } from './http/links.ts';
 import { addressOf, listen } from './http/listen.ts';
 import { certificateFiles, listenerFor, openCertificates } from './http/open-listener.ts';
 import { createRequestMetrics } from './http/request-metrics.ts';
@@ -24,9 +24,8 @@ import type { ServerFacts } from './http/status-pages.ts';
 import { UploadLimit } from './http/upload-limit.ts';
 import { ServerLease } from './lease/server-lease.ts';
 import type { WriteGate } from './lease/write-gate.ts';
-import { silentSink } from './notifications/event-sink.ts';
 import type { Notifications } from './notifications/notifications.ts';
-import { openNotifications } from './notifications/open-notifications.ts';
+import { openEventSink, openNotifications } from './notifications/open-notifications.ts';
 import { BlobStore } from './storage/blob-store.ts';
 import type { StorageDriver } from './storage/driver.ts';
 import { createManifestRules } from './storage/manifest-rules.ts';
@@ -106,8 +105,9 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   });
   const tags = new TagStore({ driver, lookups: config.storage.tag.concurrencylimit });
   const blobs = new BlobStore({ driver, clock, log, sizes, redirect: middleware.redirect });
-  const notifications = openWebhooks(deps, links);
+  const notifications = openWebhooks(deps);
   if (notifications) started.defer(() => notifications.stop());
+  const events = openEventSink(config, { links, clock, take: (event) => notifications?.take(event) });
   const bodies = new StalledBodies({ timeout: config.stevedore.limits.idletimeout, clock, log });
   started.defer(() => bodies.stop());
   // A bucket may be served by several.
@@ -130,7 +130,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
       tags,
       gate: lease,
       links,
-      events: notifications ?? silentSink,
+      events,
       deletesEnabled: config.storage.delete.enabled,
       redirectsEnabled: !config.storage.redirect.disable,
       catalogMaxEntries: config.catalog.maxentries,
@@ -232,9 +232,9 @@ async function openParts(deps: ServerDependencies): Promise<{
 }
 
 /** @throws ServerConfigError when the outbox cannot be used. */
-function openWebhooks(deps: ServerDependencies, links: Links): Notifications | undefined {
+function openWebhooks(deps: ServerDependencies): Notifications | undefined {
   try {
-    return openNotifications(deps.config, { ...deps, links });
+    return openNotifications(deps.config, deps);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new ServerConfigError([{ path: 'stevedore.notifications.outbox', message }]);

@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import type { Registry } from 'prom-client';
 import type {
   EndpointConfig,
@@ -9,14 +7,9 @@ import type {
 import type { StatusDocument } from '../../contract/status-document.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
-import { parseBasicCredentials } from '../auth/basic-credentials.ts';
-import type { Exchange } from '../http/exchange.ts';
-import type { Links } from '../http/links.ts';
-import { remoteAddress } from '../http/remote-address.ts';
 import { Delivery } from './delivery.ts';
-import { eventLine, mediaTypeOf, type Happening } from './event.ts';
+import type { RecordedEvent } from './event-recorder.ts';
 import { MemoryQueue, type EventQueue } from './event-queue.ts';
-import type { EventSink } from './event-sink.ts';
 import { createNotificationMetrics, type EndpointMetrics } from './notification-metrics.ts';
 import { Outbox } from './outbox.ts';
 import { postEvent, type Send } from './post-event.ts';
@@ -30,11 +23,8 @@ export interface NotificationDependencies {
   readonly settings: OutboxConfig;
   /** Where events wait; undefined: in memory. */
   readonly outbox: string | undefined;
-  /** The name of this machine or pod. */
-  readonly host: string;
-  /** Of the registry's listener; goes with the host into each event. */
-  readonly port: number | undefined;
-  readonly links: Links;
+  /** A name that no other living server has and that a restart keeps, such as host and port. */
+  readonly server: string;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: Registry;
@@ -51,10 +41,9 @@ interface Endpoint {
   readonly ignoredActions: ReadonlySet<string>;
 }
 
-/** Webhooks: what requests did goes into a queue for each endpoint, and from there to the endpoint. */
-export class Notifications implements EventSink {
+/** Webhooks: events go into a queue for each endpoint, and from there to the endpoint. */
+export class Notifications {
   readonly #deps: NotificationDependencies;
-  readonly #source: { readonly addr: string; readonly instanceID: string };
   readonly #outbox: Outbox | undefined;
   readonly #endpoints: readonly Endpoint[];
   readonly #stopping = new AbortController();
@@ -63,10 +52,8 @@ export class Notifications implements EventSink {
   /** @throws a file system's error when the outbox cannot be used. */
   constructor(deps: NotificationDependencies) {
     this.#deps = deps;
-    const { config, settings, host, port } = deps;
-    this.#source = { addr: port === undefined ? host : `${host}:${port}`, instanceID: randomUUID() };
-    this.#outbox =
-      deps.outbox === undefined ? undefined : new Outbox(deps.outbox, this.#source.addr, settings.maxpending);
+    const { config, settings, server, outbox } = deps;
+    this.#outbox = outbox === undefined ? undefined : new Outbox(outbox, server, settings.maxpending);
     const metrics = createNotificationMetrics(deps.metrics, () => this.#waiting());
     this.#endpoints = namedEndpoints(config.endpoints).map(([name, endpoint]) =>
       this.#openEndpoint(name, endpoint, metrics(name)),
@@ -84,15 +71,12 @@ export class Notifications implements EventSink {
     ]);
   }
 
-  record(exchange: Exchange, happening: Happening): void {
-    const mediaType = mediaTypeOf(happening);
-    const endpoints = this.#endpoints.filter(
-      ({ ignoredMediaTypes, ignoredActions }) =>
-        !ignoredMediaTypes.has(mediaType) && !ignoredActions.has(happening.action),
-    );
-    if (endpoints.length === 0) return;
-    const line = this.#line(exchange, happening);
-    for (const endpoint of endpoints) this.#push(endpoint, line);
+  /** Keeps an event for each endpoint that wants it, which outlives this process from then on. */
+  take({ action, mediaType, line }: RecordedEvent): void {
+    for (const endpoint of this.#endpoints) {
+      if (!endpoint.ignoredMediaTypes.has(mediaType) && !endpoint.ignoredActions.has(action))
+        this.#push(endpoint, line);
+    }
   }
 
   status(): NonNullable<StatusDocument['notifications']> {
@@ -137,38 +121,6 @@ export class Notifications implements EventSink {
       ignoredMediaTypes: new Set([...endpoint.ignoredmediatypes, ...endpoint.ignore.mediatypes]),
       ignoredActions: new Set(endpoint.ignore.actions),
     };
-  }
-
-  #line(exchange: Exchange, happening: Happening): string {
-    const { clock, config } = this.#deps;
-    const { request } = exchange;
-    const { headers } = request;
-    const credentials = parseBasicCredentials(headers.authorization);
-    return eventLine(happening, {
-      id: randomUUID(),
-      time: clock.now(),
-      url: this.#url(request, happening),
-      includeReferences: config.events.includereferences,
-      request: {
-        id: exchange.requestId,
-        addr: remoteAddress(request),
-        host: headers.host ?? headers[':authority']?.toString(),
-        method: request.method ?? '',
-        useragent: headers['user-agent'] ?? '',
-      },
-      user: exchange.user ?? (typeof credentials === 'object' ? credentials.user : undefined),
-      source: this.#source,
-    });
-  }
-
-  #url(request: IncomingMessage, happening: Happening): string | undefined {
-    const { links } = this.#deps;
-    if (happening.action === 'delete') return undefined;
-    const path =
-      'manifest' in happening
-        ? links.manifest(happening.repository, happening.manifest.digest)
-        : links.blob(happening.repository, happening.blob.digest);
-    return links.location(request, path);
   }
 
   /** A full disk must not fail the push that the event is about. */
