@@ -1,4 +1,4 @@
-import { createSign } from 'node:crypto';
+import { createPrivateKey, createSign, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../../../process/clock.ts';
 import { TokenKeeper, type AccessToken } from '../object-store/access-token.ts';
@@ -82,7 +82,7 @@ export function fileCredentials(file: CredentialFile, deps: CredentialDependenci
 /** A key of a service account. https://developers.google.com/identity/protocols/oauth2/service-account */
 function serviceAccount(file: CredentialFile, { clock, client }: CredentialDependencies): GcsCredentials {
   const email = text(file, 'client_email');
-  const key = text(file, 'private_key');
+  const key = parseKey(text(file, 'private_key'));
   const url = new URL(textIn(file, 'token_uri') ?? TOKEN_SERVICE);
   const sign = async (content: string): Promise<Buffer> => createSign('RSA-SHA256').update(content).sign(key);
   const fetchToken = async (): Promise<AccessToken> => {
@@ -95,6 +95,15 @@ function serviceAccount(file: CredentialFile, { clock, client }: CredentialDepen
     return requestToken(client, url, { form });
   };
   return { token: new TokenKeeper(fetchToken, clock), signer: { email: async () => email, sign } };
+}
+
+function parseKey(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    // Not told: what is wrong with a key is better not quoted.
+    throw new Error('the private_key of the Google credentials is no key in PEM');
+  }
 }
 
 /** What a person has who called `gcloud auth application-default login`. */

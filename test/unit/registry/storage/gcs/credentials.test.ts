@@ -173,6 +173,7 @@ test('credentials that cannot be used say why, and never what they are', async (
   for (const [file, reason] of [
     [{ type: 'impersonated_service_account' }, /the type "impersonated_service_account" cannot be used/],
     [{ type: 'service_account', private_key: key }, /lack client_email/],
+    [{ type: 'service_account', client_email: 'a@b', private_key: 'hidden' }, /is no key in PEM$/],
     [
       { type: 'external_account', audience: 'a', subject_token_type: 't', credential_source: {} },
       /must have a file or a url/,
