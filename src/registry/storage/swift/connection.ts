@@ -11,7 +11,7 @@ import {
 } from '../object-store/store-client.ts';
 import { logIn, type Login } from './identity.ts';
 
-export interface ConnectionOptions extends Omit<StoreClientOptions, 'authorize' | 'skipVerify'> {
+export interface ConnectionOptions extends Omit<StoreClientOptions, 'authorize' | 'mayPass' | 'skipVerify'> {
   readonly swift: SwiftOptions;
 }
 
@@ -25,6 +25,9 @@ export interface SwiftRequest {
   readonly body?: Uint8Array | string;
 }
 
+/** As OpenStack Swift tells it. */
+const TOO_MANY_REQUESTS = 498;
+
 /** Requests to one container of an account. Logs in when it has to: at first, before a token ends, and after a 401. */
 export class SwiftConnection {
   readonly #swift: SwiftOptions;
@@ -35,7 +38,11 @@ export class SwiftConnection {
   constructor({ swift, ...client }: ConnectionOptions) {
     this.#swift = swift;
     this.#clock = client.clock;
-    this.#http = new StoreClient({ ...client, skipVerify: swift.insecureskipverify });
+    this.#http = new StoreClient({
+      ...client,
+      mayPass: ({ status }) => status === TOO_MANY_REQUESTS,
+      skipVerify: swift.insecureskipverify,
+    });
     // Of its own, because the time of Keystone is not the store's.
     const keystone = new StoreClient({ ...client, skipVerify: swift.insecureskipverify });
     this.#login = new TokenKeeper(() => logIn(swift, keystone), client.clock);

@@ -1,3 +1,4 @@
+import { PathNotFoundError } from '../driver.ts';
 import type { PieceSink, PieceSizes } from '../object-store/piece-writer.ts';
 import type { SwiftContainer } from './container.ts';
 import { nextSegment, segmentName } from './layout.ts';
@@ -52,7 +53,8 @@ export class SegmentSink implements PieceSink {
     const { container, name, newFolder } = this.#options;
     const folder = newFolder();
     if (this.size > 0) {
-      await container.copy(name, segmentName(folder, this.#next));
+      const copied = await container.copy(name, segmentName(folder, this.#next));
+      if (!copied) throw new PathNotFoundError(name);
       this.#next = nextSegment(this.#next);
     }
     await container.putLargeObject(name, folder);

@@ -244,6 +244,24 @@ test('a request that the store asks to be sent later is sent later', async (t) =
   assert.deepEqual(clock.slept, [7000]);
 });
 
+test('a request that was one too many is sent again', async (t) => {
+  const { driver, standIn, clock } = await open(t);
+  let refused = 0;
+  standIn.answer = ({ method }) => (method === 'PUT' && refused++ === 0 ? { status: 498 } : undefined);
+  await driver.putContent('/a', Buffer.from('bytes'));
+  assert.equal(clock.slept.length, 1);
+});
+
+test('an upload whose first bytes went away is not gone on with', async (t) => {
+  const { driver, standIn, segments } = await open(t);
+  await write(driver, upload, Buffer.from('one '));
+  const writer = await driver.writer(upload, { append: true });
+  await writer.write(Buffer.from('two'));
+  standIn.objects.clear();
+  await assert.rejects(writer.close(), { name: 'PathNotFoundError' });
+  assert.deepEqual(segments(), []);
+});
+
 test('a delete that expires is signed to end when it was asked to', async (t) => {
   const { driver, standIn, segments } = await open(t);
   await write(driver, blob, content);
