@@ -1,4 +1,4 @@
-import type { Findings } from './decode.ts';
+import type { ConfigProblem, Findings } from './decode.ts';
 import type { Decoded, ObjectField } from './fields.ts';
 
 /** As the names of JSON Web Algorithms, RFC 7518 and 8037. */
@@ -127,14 +127,9 @@ export const accessSection = {
 type Auth = Decoded<typeof authSection>;
 type Access = Decoded<typeof accessSection>;
 
-/** Rules over several fields. A provider that is misspelt must not leave the registry open, so it is an error. */
+/** Rules over several fields. */
 export function checkAuth(auth: Auth, access: Access, found: Findings): void {
-  for (const { path, message } of found.warnings.filter((warning) => /^auth\.[^.]+$/.test(warning.path))) {
-    found.errors.push({
-      path,
-      message: message.replace('is not an option and is ignored', 'is no provider'),
-    });
-  }
+  found.errors.push(...found.warnings.flatMap(misspeltProvider));
   const providers = Object.entries(auth).flatMap(([name, options]) => (options === undefined ? [] : [name]));
   if (providers.length > 1) {
     const message = `must name one provider, not ${providers.length}: ${providers.join(', ')}`;
@@ -160,4 +155,17 @@ export function checkAuth(auth: Auth, access: Access, found: Findings): void {
   for (const [path, text] of Object.entries(inHeaders)) {
     if (/\p{Cc}/u.test(text ?? '')) found.errors.push({ path, message: 'must not hold control characters' });
   }
+}
+
+/** Elsewhere a key that is not known is ignored. A provider that is misspelt must not leave the registry open. */
+function misspeltProvider({ path, message }: ConfigProblem): readonly ConfigProblem[] {
+  const variable = /^REGISTRY_AUTH_([A-Z]+)/.exec(path)?.[1]?.toLowerCase();
+  const isVariable = variable !== undefined && !Object.hasOwn(authSection.fields, variable);
+  if (!isVariable && !/^auth\.[^.]+$/.test(path)) return [];
+  return [
+    {
+      path,
+      message: message.replace(/^(?:is not an|names no) option and is ignored/, 'is no provider of auth'),
+    },
+  ];
 }

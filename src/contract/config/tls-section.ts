@@ -110,6 +110,7 @@ export function checkTls(tls: Decoded<typeof tlsSection> | undefined, found: Fin
   if (tls.minimumtls === 'tls1.0' || tls.minimumtls === 'tls1.1') {
     found.warnings.push({ path: 'http.tls.minimumtls', message: `${tls.minimumtls} is raised to tls1.2` });
   }
+  if (found.errors.some(({ path }) => path.startsWith('http.tls.ciphersuites'))) return;
   const suites = tls.ciphersuites.filter((name) => !cipherSuites[name].startsWith('TLS_'));
   if (tls.ciphersuites.length > 0 && suites.length === 0 && tls.minimumtls !== 'tls1.3') {
     found.errors.push({
