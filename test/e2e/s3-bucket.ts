@@ -4,6 +4,7 @@ import { systemClock } from '../../src/process/clock.ts';
 import { TokenKeeper } from '../../src/registry/storage/object-store/access-token.ts';
 import { S3Address } from '../../src/registry/storage/s3/s3-address.ts';
 import { S3Connection } from '../../src/registry/storage/s3/s3-connection.ts';
+import { SignatureV2 } from '../../src/registry/storage/s3/signature-v2.ts';
 import { SignatureV4 } from '../../src/registry/storage/s3/signature-v4.ts';
 import { s3Options } from '../support/s3-options.ts';
 import { cephGateway } from './ceph-gateway.ts';
@@ -15,7 +16,12 @@ export interface TestBucket {
   /** As decoded, with changes. */
   options(changes?: Readonly<Record<string, string>>): S3Options;
   /** To the bucket, past the driver. */
+  connect(changes?: Readonly<Record<string, string>>): BucketConnection;
+}
+
+interface BucketConnection {
   readonly connection: S3Connection;
+  readonly address: S3Address;
 }
 
 /** Makes a new bucket. */
@@ -34,22 +40,26 @@ export async function createBucket(): Promise<TestBucket> {
     secretkey: gateway.secretKey,
   };
   const options = (changes = {}): S3Options => s3Options({ ...config, ...changes });
-  const connection = connectionTo(options());
-  await connection.call({ method: 'PUT', key: '' });
-  return { config, options, connection };
+  const connect = (changes = {}): BucketConnection => connectionTo(options(changes));
+  await connect().connection.call({ method: 'PUT', key: '' });
+  return { config, options, connect };
 }
 
-function connectionTo(options: S3Options): S3Connection {
+function connectionTo(options: S3Options): BucketConnection {
   const { accesskey = '', secretkey = '', region = '' } = options;
   const credentials = { accessKeyId: accesskey, secretAccessKey: secretkey };
-  return new S3Connection({
+  const address = new S3Address({ ...options, region });
+  const connection = new S3Connection({
     clock: systemClock,
     environment: {},
     retryDelay: () => undefined,
-    address: new S3Address({ ...options, region }),
-    signature: new SignatureV4({ region, service: 's3' }),
+    address,
+    signature: options.v4auth
+      ? new SignatureV4({ region, service: 's3' })
+      : new SignatureV2((url) => address.resource(url)),
     credentials: new TokenKeeper(async () => ({ value: credentials, lifetime: Infinity }), systemClock),
     userAgent: 'test',
     onAnswer: () => undefined,
   });
+  return { connection, address };
 }
