@@ -20,6 +20,7 @@ export function startCollector(
   t: TestContext,
   config: string,
   options: readonly string[] = [],
+  environment: Readonly<Record<string, string>> = {},
 ): CollectorProcess {
   const args = [
     program,
@@ -30,7 +31,10 @@ export function startCollector(
     '--format=json',
     ...options,
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...environment },
+  });
   t.after(() => killProcess(child));
   const lines = new EventEmitter();
   const log: string[] = [];
