@@ -2,7 +2,7 @@ import { decodeObject, isRawObject, type ConfigProblem, type Findings } from './
 import type { Decoded, ObjectField } from './config/fields.ts';
 import { parseYaml } from './config/yaml.ts';
 
-/** The file that `stevedore.auth.access` names: who may do what. docs/decisions/0008-access-rules.md. */
+/** The file that `stevedore.auth.access` names: who may do what. docs/reference/access-rules.md. */
 const accessFile = {
   type: 'object',
   description: 'Who may do what.',

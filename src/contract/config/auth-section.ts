@@ -113,7 +113,7 @@ export const accessSection = {
       format: 'file',
       optional: true,
       description:
-        'YAML file with rules for repositories, groups of users and `anonymous: pull`, read again when it changes: `docs/access-rules.md`. Not with `auth.token`, where tokens decide.',
+        'YAML file with rules for repositories, groups of users and `anonymous: pull`, read again when it changes: [access rules](access-rules.md). Not with `auth.token`, where tokens decide.',
     },
     clientcertificates: {
       type: 'boolean',

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { everythingForUsers, parseAccessRules } from '../../../src/contract/access-rules.ts';
 
@@ -102,4 +104,14 @@ test('every mistake is told with its path, one in a name included', () => {
   ];
   for (const [mistake, message] of cases)
     assert.throws(() => parseAccessRules(mistake), { message }, mistake);
+});
+
+test('the example of the reference page does what the page says', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/reference/access-rules.md'), 'utf8');
+  const rules = parseAccessRules(/```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '');
+  assert.equal(rules.permits(undefined, 'any/thing', 'pull'), true);
+  assert.equal(rules.permits('ann', 'team/app', 'push'), true);
+  assert.equal(rules.permits('ann', 'team', 'push'), false);
+  assert.equal(rules.permits('ci', 'team/app', 'push'), false);
+  assert.equal(rules.permits('admin', 'team', 'delete'), true);
 });
