@@ -47,15 +47,13 @@ export class S3Address implements BucketAddress {
   readonly isPathStyle: boolean;
   readonly isSecure: boolean;
 
-  /** @throws Error when the options do not fit together. */
   constructor(options: S3AddressOptions) {
     const { bucket, regionendpoint, forcepathstyle } = options;
     const endpoint = new URL(withScheme(regionendpoint ?? amazonHost(options), options.secure));
     this.#bucket = bucket;
     this.isSecure = endpoint.protocol === 'https:';
-    this.isPathStyle = options.accelerate
-      ? false
-      : (forcepathstyle ?? regionendpoint !== undefined) || !isHostLabel(bucket, this.isSecure);
+    this.isPathStyle =
+      (forcepathstyle ?? regionendpoint !== undefined) || !isHostLabel(bucket, this.isSecure);
     if (!this.isPathStyle) endpoint.hostname = `${bucket}.${endpoint.hostname}`;
     const folder = endpoint.pathname.replace(/\/+$/, '');
     this.#base = `${endpoint.origin}${folder}${this.isPathStyle ? `/${bucket}` : ''}/`;
@@ -85,13 +83,7 @@ export function encodeKey(key: string): string {
 function amazonHost(options: S3AddressOptions): string {
   const { region, usedualstack, accelerate, usefipsendpoint } = options;
   const domain = amazonDomain(region);
-  if (accelerate) {
-    if (usefipsendpoint) throw new Error('accelerate cannot be had together with usefipsendpoint');
-    if (!isHostLabel(options.bucket, true) || options.forcepathstyle) {
-      throw new Error('accelerate needs a bucket without dots in its name, and no forcepathstyle');
-    }
-    return `s3-accelerate.${usedualstack ? 'dualstack.' : ''}${domain}`;
-  }
+  if (accelerate) return `s3-accelerate.${usedualstack ? 'dualstack.' : ''}${domain}`;
   return `${usefipsendpoint ? 's3-fips' : 's3'}.${usedualstack ? 'dualstack.' : ''}${region}.${domain}`;
 }
 
