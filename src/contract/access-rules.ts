@@ -56,6 +56,7 @@ const accessFile = {
 
 type AccessFile = Decoded<typeof accessFile>;
 type Rule = AccessFile['access'][number];
+/** What may be done with a repository. `list`: to see its name and its tags, which whoever may pull may as well. */
 export type AccessAction = Rule['actions'][number];
 
 /** Who may do what. */

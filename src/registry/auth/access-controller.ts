@@ -1,14 +1,14 @@
-import { everythingForUsers, type AccessRules } from '../../contract/access-rules.ts';
+import { everythingForUsers, type AccessAction, type AccessRules } from '../../contract/access-rules.ts';
 import { RegistryError } from '../errors.ts';
 import type { FollowedFile } from './followed-file.ts';
-import { accessRecord, type Need, type RepositoryAction } from './need.ts';
+import { accessRecord, type Need } from './need.ts';
 import type { AuthProvider, Caller, Identity, TokenFailure } from './provider.ts';
 
 /** What a request that was let through may do. */
 export interface Grant {
   /** Undefined when nobody in particular asks. */
   readonly user: string | undefined;
-  permits(repository: string, action: RepositoryAction): boolean;
+  permits(repository: string, action: AccessAction): boolean;
 }
 
 /** Whoever it is may do everything: no users are configured, and no rules. */
@@ -66,7 +66,7 @@ export function createAccessController(options: {
       }
       if (provider === undefined && rules === undefined) return { user, ...everything };
       const current = rules?.current() ?? everythingForUsers;
-      const permits = (repository: string, action: RepositoryAction): boolean =>
+      const permits = (repository: string, action: AccessAction): boolean =>
         current.permits(user, repository, action);
       const allowed = needs.every((need) =>
         need.kind === 'catalog'

@@ -1,10 +1,8 @@
-/** What may be done with a repository. `list`: to see its name and its tags, which whoever may pull may as well. */
-export const repositoryActions = ['pull', 'push', 'delete', 'list'] as const;
-export type RepositoryAction = (typeof repositoryActions)[number];
+import type { AccessAction } from '../../contract/access-rules.ts';
 
 /** One thing that a request must be allowed. */
 export type Need =
-  | { readonly kind: 'repository'; readonly name: string; readonly action: RepositoryAction }
+  | { readonly kind: 'repository'; readonly name: string; readonly action: AccessAction }
   | { readonly kind: 'catalog' };
 
 /** As docker distribution spells a need in the body of a 401 and in the claims of a token. */

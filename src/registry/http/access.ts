@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { TLSSocket } from 'node:tls';
+import type { AccessAction } from '../../contract/access-rules.ts';
 import type { AccessController } from '../auth/access-controller.ts';
-import type { Need, RepositoryAction } from '../auth/need.ts';
+import type { Need } from '../auth/need.ts';
 import type { Caller } from '../auth/provider.ts';
 import type { Exchange } from './exchange.ts';
 import type { Links } from './links.ts';
@@ -50,11 +51,11 @@ function needsOf(exchange: Exchange, route: Route): readonly Need[] {
   return actionsOf(exchange.request.method ?? 'GET').map((action) => need(route.repository, action));
 }
 
-function need(name: string, action: RepositoryAction): Need {
+function need(name: string, action: AccessAction): Need {
   return { kind: 'repository', name, action };
 }
 
-function actionsOf(method: string): readonly RepositoryAction[] {
+function actionsOf(method: string): readonly AccessAction[] {
   if (method === 'GET' || method === 'HEAD') return ['pull'];
   return method === 'DELETE' ? ['delete'] : ['pull', 'push'];
 }

@@ -14,7 +14,7 @@ export interface Claims {
   readonly access: readonly AccessClaim[];
 }
 
-export interface AccessClaim {
+interface AccessClaim {
   readonly type: string;
   readonly name: string;
   readonly actions: readonly string[];
