@@ -9,7 +9,7 @@ import { signWithSharedKey } from '../../../src/registry/storage/azure/shared-ke
 import { script } from '../cluster.ts';
 
 /** The account of the emulator, which Microsoft's documentation gives. */
-export const EMULATED_ACCOUNT = {
+const EMULATED_ACCOUNT = {
   account: 'devstoreaccount1',
   key: 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==',
 };

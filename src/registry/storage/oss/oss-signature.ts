@@ -1,8 +1,8 @@
-import { createHmac, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { StoreRequest } from '../object-store/store-client.ts';
 import type { Credentials } from '../s3/credentials.ts';
 import type { RequestSignature } from '../s3/s3-connection.ts';
-import { encodeRfc3986, UNSIGNED_PAYLOAD } from '../s3/signature-v4.ts';
+import { encodeRfc3986, hmac, timeStamp, UNSIGNED_PAYLOAD } from '../s3/signature-v4.ts';
 
 const ALGORITHM = 'OSS4-HMAC-SHA256';
 
@@ -100,13 +100,4 @@ function canonicalQuery({ searchParams }: URL): string {
     .toSorted(([one], [other]) => (one < other ? -1 : Number(one > other)))
     .map(([name, value]) => (value === '' ? name : `${name}=${value}`))
     .join('&');
-}
-
-/** `20260102T030405Z`. */
-function timeStamp(date: number): string {
-  return new Date(date).toISOString().replace(/[-:]|\.\d+/g, '');
-}
-
-function hmac(key: Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest();
 }

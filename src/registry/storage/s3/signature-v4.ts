@@ -108,7 +108,7 @@ function canonicalRequest(
 }
 
 /** `20260102T030405Z`. */
-function timeStamp(date: number): string {
+export function timeStamp(date: number): string {
   return new Date(date).toISOString().replace(/[-:]|\.\d+/g, '');
 }
 
@@ -128,6 +128,6 @@ export function encodeRfc3986(text: string): string {
   );
 }
 
-function hmac(key: Buffer, text: string): Buffer {
+export function hmac(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
 }
