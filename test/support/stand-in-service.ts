@@ -29,15 +29,18 @@ export interface StandInService {
  */
 export async function standInService(
   t: TestContext,
-  answer: (request: ReceivedRequest, count: number) => PreparedAnswer | 'cut',
+  answer: (
+    request: ReceivedRequest,
+    count: number,
+  ) => PreparedAnswer | 'cut' | Promise<PreparedAnswer | 'cut'>,
 ): Promise<StandInService> {
   const received: ReceivedRequest[] = [];
   const server = createServer((request, response) => {
-    void request.toArray().then((chunks: Buffer[]) => {
+    void request.toArray().then(async (chunks: Buffer[]) => {
       const { method = '', url = '', headers } = request;
       const whole = { method, path: url, headers, body: Buffer.concat(chunks).toString() };
       received.push(whole);
-      const prepared = answer(whole, received.length);
+      const prepared = await answer(whole, received.length);
       if (prepared === 'cut') return request.socket.destroy();
       const { status = 200, headers: more = {}, body = '' } = prepared;
       response.writeHead(status, more);
