@@ -114,6 +114,8 @@ export class StoreClient {
       headers: { ...headers },
       body: body ?? null,
       dispatcher: this.#dispatcher,
+      // After a HEAD too, where undici would give the connection up for servers that send a body.
+      reset: false,
     });
     const date = Date.parse(String(answer.headers.date));
     if (!Number.isNaN(date)) this.#stamp = { date, at: clock.monotonic() };

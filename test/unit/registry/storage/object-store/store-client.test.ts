@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import {
   jitteredDelay,
@@ -117,4 +119,20 @@ test('a proxy of the environment is used, but not for what NO_PROXY names', asyn
   assert.equal(proxy.received.length, 0);
   assert.equal(await ask({ HTTP_PROXY: proxy.url }), 'by proxy');
   assert.equal(await ask({ http_proxy: proxy.url }), 'by proxy');
+});
+
+test('one connection serves one request after the other, HEAD included', async (t) => {
+  let connections = 0;
+  const server = createServer((_, response) => response.end()).on('connection', () => connections++);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo; // of a TCP listener
+  const store = client(t);
+  for (const method of ['HEAD', 'GET', 'HEAD', 'PUT'] as const) {
+    await store.fetch({ method, url: new URL(`http://127.0.0.1:${port}`) });
+  }
+  assert.equal(connections, 1);
 });
