@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -15,6 +14,7 @@ import { killProcess } from './collector-process.ts';
 import { succeed } from './command.ts';
 import { distributions, serveWithDistribution } from './distribution.ts';
 import { HttpRegistry } from './http-registry.ts';
+import { freePort } from './support/free-port.ts';
 
 const layer = Buffer.alloc(100_000, 'layer');
 const digest = digestOf(layer);
@@ -23,15 +23,6 @@ function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'redis-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
-}
-
-/** Redis takes no port 0. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo; // it listens on TCP
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Starts a server and waits until it answers. */

@@ -2,7 +2,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 
-export interface HookRequest {
+interface HookRequest {
   readonly method: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
@@ -19,7 +19,7 @@ export interface Webhook {
 }
 
 /** The parts that tests look at. */
-export interface HookEvent {
+interface HookEvent {
   readonly id: string;
   readonly action: string;
   readonly target: Readonly<Record<string, unknown>> & { readonly tag?: string };
