@@ -13,6 +13,7 @@ import { gcsProblems } from './gcs-section.ts';
 import { checkMiddleware } from './middleware-section.ts';
 import { checkNotifications } from './notifications-section.ts';
 import { s3Problems } from './s3-section.ts';
+import { connectionHeaders } from './http-section.ts';
 import { configSchema, type Config } from './schema.ts';
 import { swiftProblems } from './swift-section.ts';
 import { checkTls } from './tls-section.ts';
@@ -82,6 +83,9 @@ function checkTogether(config: Config, found: Findings): void {
       values.some((value) => /[^\t\x20-\x7e\x80-\xff]/.test(value))
     ) {
       found.errors.push({ path: `http.headers.${name}`, message: 'is not a valid HTTP header' });
+    } else if (connectionHeaders.has(name.toLowerCase())) {
+      const message = 'is left out: it is about the connection, which the server manages';
+      found.warnings.push({ path: `http.headers.${name}`, message });
     }
   }
   checkAddress('http.addr', config.http.net === 'tcp' ? config.http.addr : undefined, found);

@@ -1,6 +1,15 @@
 import type { ObjectField } from './fields.ts';
 import { tlsSection } from './tls-section.ts';
 
+/** Headers that are about the connection, which the server manages; HTTP/2 has none of them. RFC 9113 §8.2.2. */
+export const connectionHeaders: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+]);
+
 /** `http`: listeners, TLS, headers. */
 export const httpSection = {
   type: 'object',

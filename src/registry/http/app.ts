@@ -7,6 +7,7 @@ import {
   type FastifyRequest,
   type FastifyServerFactory,
 } from 'fastify';
+import { connectionHeaders } from '../../contract/config/http-section.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
 import { TOKEN_PATH, type Access } from '../auth/open-access.ts';
@@ -106,7 +107,11 @@ function createDispatcher(
   const api = `${context.links.prefix}/v2/`;
   const headers: OutgoingHttpHeaders = Object.freeze({
     'docker-distribution-api-version': 'registry/2.0',
-    ...Object.fromEntries(Object.entries(deps.headers).map(([name, values]) => [name, [...values]])),
+    ...Object.fromEntries(
+      Object.entries(deps.headers)
+        .filter(([name]) => !connectionHeaders.has(name.toLowerCase()))
+        .map(([name, values]) => [name, [...values]]),
+    ),
   });
 
   async function handle(exchange: Exchange, path: string, method: string): Promise<void> {

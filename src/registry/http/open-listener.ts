@@ -19,14 +19,22 @@ export async function openCertificates(http: HttpConfig): Promise<CertificatePai
   const files = certificateFiles(http);
   if (files === undefined) return undefined;
   const pair = await readCertificatePair(files);
-  const ciphers = cipherList(http);
-  createSecureContext({
-    cert: pair.cert,
-    key: pair.key,
-    ca: [...pair.clientCas],
-    ...(ciphers && { ciphers }),
-  });
+  createSecureContext({ cert: pair.cert, key: pair.key, ca: [...pair.clientCas] });
+  checkCiphers(http);
   return pair;
+}
+
+/** Go has suites that OpenSSL leaves out because nobody should use them. @throws Error when none is left of TLS 1.2 */
+function checkCiphers(http: HttpConfig): void {
+  const ciphers = cipherList(http);
+  if (ciphers === undefined) return;
+  try {
+    createSecureContext({ ciphers });
+  } catch (cause) {
+    throw new Error('ciphersuites names none that OpenSSL has here; name one with GCM or CHACHA20', {
+      cause,
+    });
+  }
 }
 
 /** @param pair what openCertificates gave */

@@ -30,5 +30,6 @@ export async function giveToken(exchange: Exchange, issuer: TokenIssuer, links: 
       { headers: { 'www-authenticate': 'Basic realm="token"' } },
     );
   }
-  exchange.answerJson(200, { token, access_token: token, expires_in: EXPIRES_IN });
+  const headers = { 'cache-control': 'no-store' };
+  exchange.answerJson(200, { token, access_token: token, expires_in: EXPIRES_IN }, headers);
 }

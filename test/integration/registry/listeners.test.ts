@@ -177,6 +177,21 @@ test('cipher suites by their Go names are the only ones of TLS 1.2, and those of
   young.destroy();
 });
 
+test('cipher suites that OpenSSL does not have are told at the start', async (t) => {
+  const started = startTls(t, { REGISTRY_HTTP_TLS_CIPHERSUITES: '[TLS_RSA_WITH_3DES_EDE_CBC_SHA]' });
+  await assert.rejects(started, /http\.tls ciphersuites names none that OpenSSL has here/);
+});
+
+test('a configured header about the connection is left out, over HTTP/2 too', async (t) => {
+  const registry = await startTls(t, {
+    REGISTRY_HTTP_HEADERS: '{Connection: [close], X-Content-Type-Options: [nosniff]}',
+  });
+  const session = connectHttp2(registry.url, { ca: authority.certificate });
+  t.after(() => session.destroy());
+  const { headers } = await ask(session, 'GET', '/v2/');
+  assert.deepEqual([headers[':status'], headers['x-content-type-options']], [200, 'nosniff']);
+});
+
 function unixRequest(socketPath: string, path: string): Promise<number> {
   const agent = new Agent({ connect: { socketPath } });
   return request(`http://registry${path}`, { dispatcher: agent }).then(
