@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { digestOf } from '../../src/oci/digest.ts';
-import { startServe } from '../support/serve-process.ts';
-import { Acknowledged } from './acknowledged.ts';
-import { startCollector } from './collector-process.ts';
-import { HttpRegistry, randomImage } from './http-registry.ts';
-import { testRandom } from './seeded-random.ts';
-import { startAzurite } from './support/azurite.ts';
-import { startFakeGcs } from './support/fake-gcs.ts';
-import { fill, pushImage } from './support/shared-store.ts';
+import { digestOf } from '../../../src/oci/digest.ts';
+import { startServe } from '../../support/serve-process.ts';
+import { Acknowledged } from '../acknowledged.ts';
+import { startCollector } from '../collector-process.ts';
+import { HttpRegistry, randomImage } from '../http-registry.ts';
+import { testRandom } from '../seeded-random.ts';
+import { startAzurite } from '../support/azurite.ts';
+import { startFakeGcs } from '../support/fake-gcs.ts';
+import { fill, pushImage } from '../support/shared-store.ts';
 
 /** Collects beside a server: what nothing names is gone, and the rest is served. */
 async function collectBeside(t: TestContext, storage: object, environment = {}): Promise<void> {
