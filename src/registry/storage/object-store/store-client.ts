@@ -1,5 +1,6 @@
-import { EnvHttpProxyAgent, request as send, type Dispatcher } from 'undici';
+import { request as send, type Dispatcher } from 'undici';
 import type { Clock } from '../../../process/clock.ts';
+import { createOutgoing } from '../../../process/outgoing.ts';
 import { RegistryError } from '../../errors.ts';
 
 export interface StoreRequest {
@@ -56,16 +57,8 @@ export class StoreClient {
   constructor(options: StoreClientOptions) {
     this.#options = options;
     const { environment, skipVerify } = options;
-    const variable = (name: string): string => environment[name] ?? environment[name.toUpperCase()] ?? '';
-    this.#dispatcher = new EnvHttpProxyAgent({
-      httpProxy: variable('http_proxy'),
-      httpsProxy: variable('https_proxy'),
-      noProxy: variable('no_proxy'),
-      connect: { timeout: 10_000, ...(skipVerify && { rejectUnauthorized: false }) },
-      ...(skipVerify && { requestTls: { rejectUnauthorized: false } }),
-      headersTimeout: 60_000,
-      bodyTimeout: 60_000,
-    });
+    const timeouts = { connect: 10_000, headers: 60_000, body: 60_000 };
+    this.#dispatcher = createOutgoing({ environment, timeouts, ...(skipVerify && { skipVerify }) });
   }
 
   /** Sends a request and reads the whole answer. @throws RegistryError UNAVAILABLE when none comes. */
