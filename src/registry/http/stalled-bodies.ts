@@ -52,7 +52,15 @@ export class StalledBodies {
   async #keepLooking(): Promise<void> {
     for (;;) {
       await this.#clock.sleep(this.#timeout / LOOKS, this.#stop.signal);
-      for (const [exchange, watched] of this.#watched) this.#look(exchange, watched);
+      for (const [exchange, watched] of this.#watched) {
+        try {
+          this.#look(exchange, watched);
+        } catch (error) {
+          // One that cannot be looked at must not keep the others from it.
+          this.#watched.delete(exchange);
+          this.#log.error({ requestId: exchange.requestId, error }, 'a request could not be watched');
+        }
+      }
     }
   }
 

@@ -252,3 +252,10 @@ test('rules that change count from the next request on, and wrong ones leave tho
     error: 'acess is not an option, did you mean access?',
   });
 });
+
+test('wrong rules at the start are an error of the configuration', async (t) => {
+  await assert.rejects(
+    start(t, 'access: [{repositories: [a]}]'),
+    /stevedore\.auth\.access access\.0\.actions is required/,
+  );
+});

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import * as fc from 'fast-check';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { mediaTypes } from '../../../src/oci/media-type.ts';
 import { imageManifest } from '../../support/store-fixture.ts';
-import { sendRaw } from '../../support/raw-request.ts';
+import { openRaw, sendRaw } from '../../support/raw-request.ts';
 import { startTestRegistry, type TestRegistry } from '../../support/test-registry.ts';
 
 /**
@@ -374,5 +375,44 @@ test('an absolute target names the host of a Location', async (t) => {
   assert.match(
     answer.headers.get('location') ?? '',
     /^http:\/\/public\.example:444\/v2\/a\/blobs\/uploads\//,
+  );
+});
+
+test('whatever bytes come, the server answers or closes the connection, and goes on', async (t) => {
+  const registry = await start(t);
+  const line = fc.constantFrom(...Object.values(tables).flatMap((rows) => rows.map(([text]) => text)));
+  const header = fc.oneof(
+    fc.constantFrom(
+      'Host: x',
+      'Content-Length: 5',
+      'Transfer-Encoding: chunked',
+      'Range: bytes=0-',
+      'Expect: 100-continue',
+      'Upgrade: h2c',
+    ),
+    fc.string({ unit: 'binary', maxLength: 30 }),
+  );
+  const request = fc
+    .tuple(line, fc.array(header, { maxLength: 4 }), fc.string({ unit: 'binary', maxLength: 40 }))
+    .map(([first, headers, rest]) => Buffer.from([first, ...headers, '', rest].join('\r\n'), 'latin1'));
+  const bytes = fc.oneof(
+    request,
+    fc.uint8Array({ maxLength: 100 }).map((array) => Buffer.from(array)),
+  );
+  await fc.assert(
+    fc.asyncProperty(bytes, async (sent) => {
+      const socket = await openRaw(registry.server.address);
+      socket.resume().on('error', () => undefined);
+      // The other side may close first, and what is still on its way is lost.
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      socket.end(sent);
+      await closed;
+    }),
+    { numRuns: 200 },
+  );
+  assert.equal((await send(registry, 'GET /v2/ HTTP/1.1', '')).status, 200);
+  assert.deepEqual(
+    registry.records.filter(({ level }) => level === 'error'),
+    [],
   );
 });
