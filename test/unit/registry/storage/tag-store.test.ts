@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { parseConfig } from '../../../../src/contract/config/config.ts';
 import { digestOf } from '../../../../src/oci/digest.ts';
 import { createFilesystemDriver } from '../../../../src/registry/storage/filesystem/filesystem-driver.ts';
 import {
@@ -127,9 +128,12 @@ describe('taking a tag back', () => {
 });
 
 test('as many tags are looked at together as is configured', async () => {
-  for (const lookups of [1, 4]) {
+  for (const limit of [1, 4]) {
     const driver = new MemoryDriver(() => 0);
-    const tags = new TagStore({ driver, lookups });
+    const { config } = parseConfig(
+      `{version: 0.1, http: {addr: ":0"}, storage: {filesystem: , tag: {concurrencylimit: ${limit}}}}`,
+    );
+    const tags = new TagStore({ driver, lookups: config?.storage.tag.concurrencylimit ?? 0 });
     for (let index = 0; index < 10; index++) {
       await tags.set(app, tagName(`v${index}`), index % 2 === 0 ? first : second, openPermit);
     }
@@ -145,6 +149,6 @@ test('as many tags are looked at together as is configured', async () => {
       [0, 2, 4, 6, 8].map((index) => `v${index}`),
     );
     assert.equal((await tags.list(app)).length, 10);
-    assert.equal(most, lookups);
+    assert.equal(most, limit);
   }
 });

@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { parseConfig } from '../../../../src/contract/config/config.ts';
 import type { WriteGate } from '../../../../src/registry/lease/write-gate.ts';
 import type { StorageDriver } from '../../../../src/registry/storage/driver.ts';
 import { createFilesystemDriver } from '../../../../src/registry/storage/filesystem/filesystem-driver.ts';
-import { UploadPurge, type PurgeSettings } from '../../../../src/registry/storage/upload-purge.ts';
+import { UploadPurge } from '../../../../src/registry/storage/upload-purge.ts';
 import { logSink, type LogRecord } from '../../../support/log-sink.ts';
 import { MemoryDriver } from '../../../support/memory-driver.ts';
 import { openGate, openPermit } from '../../../support/open-gate.ts';
@@ -18,7 +19,9 @@ const repositories = '/docker/registry/v2/repositories';
 const ours = '01234567-89ab-8def-8123-456789abcdef';
 const theirs = '01234567-89ab-4def-8123-456789abcdef';
 
-interface Options extends Partial<PurgeSettings> {
+interface Options {
+  /** `storage.maintenance.uploadpurging`. */
+  readonly settings?: string;
   readonly driver?: StorageDriver;
   readonly gate?: Partial<WriteGate>;
   readonly inHand?: string;
@@ -28,17 +31,19 @@ interface Options extends Partial<PurgeSettings> {
 function startPurge(t: TestContext, clock: TestClock, options: Options = {}) {
   const memory = new MemoryDriver(() => clock.now());
   const { log, records } = logSink();
-  const purge = new UploadPurge(
-    { enabled: true, age: 168 * HOUR, interval: 24 * HOUR, dryrun: false, ...options },
-    {
-      driver: options.driver ?? memory,
-      gate: { ...openGate, ...options.gate },
-      clock,
-      log,
-      random: () => options.random ?? 0,
-      isInHand: (folder) => folder === options.inHand,
-    },
+  const { config, errors } = parseConfig(
+    `{version: 0.1, http: {addr: ":0"}, storage: {filesystem: , maintenance: {uploadpurging: ${options.settings ?? '{}'}}}}`,
   );
+  assert.deepEqual(errors, []);
+  assert.ok(config);
+  const purge = new UploadPurge(config.storage.maintenance.uploadpurging, {
+    driver: options.driver ?? memory,
+    gate: { ...openGate, ...options.gate },
+    clock,
+    log,
+    random: () => options.random ?? 0,
+    isInHand: (folder) => folder === options.inHand,
+  });
   t.after(() => purge.stop());
   return { memory, records, purge };
 }
@@ -72,7 +77,7 @@ test('an upload goes once nothing was written to it for the age, ours and those 
 
 test('an upload that began long ago and is still written to stays', async (t) => {
   const clock = new TestClock();
-  const { memory, purge } = startPurge(t, clock, { interval: HOUR });
+  const { memory, purge } = startPurge(t, clock, { settings: '{interval: 1h}' });
   const folder = `${repositories}/a/_uploads/${ours}`;
   await putUpload(memory, folder, clock);
   purge.start();
@@ -86,7 +91,7 @@ test('an upload that began long ago and is still written to stays', async (t) =>
 
 test('age and interval are what is configured', async (t) => {
   const clock = new TestClock();
-  const { memory, purge } = startPurge(t, clock, { age: 2 * HOUR, interval: 5 * HOUR });
+  const { memory, purge } = startPurge(t, clock, { settings: '{age: 2h, interval: 5h}' });
   await putUpload(memory, `${repositories}/a/_uploads/${ours}`, clock);
   purge.start();
   await clock.advance(5 * HOUR - 1);
@@ -108,23 +113,23 @@ test('replicas that start together purge at different times within the first hou
 });
 
 test('nothing is removed when it is disabled, and in a dry run it is only told', async (t) => {
-  for (const options of [{ enabled: false }, { dryrun: true }]) {
+  for (const settings of ['{enabled: false}', '{dryrun: true}']) {
     const clock = new TestClock();
     const gate = { tryBegin: () => assert.fail('no permit is needed') };
-    const { memory, purge, records } = startPurge(t, clock, { ...options, gate });
+    const { memory, purge, records } = startPurge(t, clock, { settings, gate });
     await putUpload(memory, `${repositories}/a/_uploads/${ours}`, clock);
     purge.start();
     await clock.advance(400 * HOUR);
     assert.equal(memory.files.size, 2);
     const told = records.some(({ dryrun, path }) => dryrun === true && String(path).endsWith(ours));
-    assert.equal(told, options.dryrun ?? false);
+    assert.equal(told, settings.includes('dryrun'));
   }
 });
 
 test('what this process has in hand, and what is no upload, stays', async (t) => {
   const clock = new TestClock();
   const inHand = `${repositories}/a/_uploads/${ours}`;
-  const { memory, purge } = startPurge(t, clock, { inHand, age: 0 });
+  const { memory, purge } = startPurge(t, clock, { inHand, settings: '{age: 0s}' });
   await putUpload(memory, inHand, clock);
   await memory.putContent(`${repositories}/a/_uploads/README`, Buffer.from('x'));
   await memory.putContent(`${repositories}/a/_manifests/_uploads/${theirs}`, Buffer.from('x'));
@@ -135,7 +140,7 @@ test('what this process has in hand, and what is no upload, stays', async (t) =>
 
 test('what was touched a moment ago stays, even with an age of nothing', async (t) => {
   const clock = new TestClock();
-  const { memory, purge } = startPurge(t, clock, { age: 0, interval: 1000 });
+  const { memory, purge } = startPurge(t, clock, { settings: '{age: 0s, interval: 1s}' });
   purge.start();
   await clock.advance(1);
   await putUpload(memory, `${repositories}/a/_uploads/${ours}`, clock);
@@ -149,7 +154,7 @@ test('while a collection holds writes a purge waits, and looks again before it r
   const clock = new TestClock();
   let held = true;
   const gate = { tryBegin: async () => (held ? undefined : openPermit) };
-  const { memory, purge } = startPurge(t, clock, { gate, interval: 1000 * HOUR });
+  const { memory, purge } = startPurge(t, clock, { gate, settings: '{interval: 1000h}' });
   const [one, other] = [`${repositories}/a/_uploads/${ours}`, `${repositories}/b/_uploads/${theirs}`];
   await putUpload(memory, one, clock);
   await putUpload(memory, other, clock);
