@@ -57,10 +57,14 @@ export const garbageCollect: Command = {
 };
 
 async function run(invocation: Invocation): Promise<ExitCode> {
-  const options = parseOptions(invocation);
   const loaded = await readConfig(invocation);
   if (loaded === undefined) return 2;
   const { config } = loaded;
+  const purging = config.storage.maintenance.uploadpurging;
+  const options: CollectOptions = {
+    ...parseOptions(invocation),
+    ...(!purging.enabled && { uploadAge: purging.age }),
+  };
   const log = openLog(loaded, invocation.stderr, { command: 'garbage-collect' });
   const report = await collect(options, {
     driver: await openStorage(config, { clock: systemClock, log, environment: invocation.environment }),
@@ -106,6 +110,9 @@ function textReport(report: CollectionReport): string {
       'scanned',
       `${report.repositoriesScanned} repositories, ${report.manifestsScanned} manifests, ${report.blobsScanned} blobs`,
     ],
+    ['repositories', String(report.repositoriesDeleted)],
+    ['uploads', String(report.uploadsDeleted)],
+    ['tags', String(report.tagsDeleted)],
     ['manifests', String(report.manifestsDeleted)],
     ['blobs', String(report.blobsDeleted)],
     ['links', String(report.linksDeleted)],

@@ -15,7 +15,11 @@ export interface CollectionReport {
   readonly repositoriesScanned: number;
   readonly manifestsScanned: number;
   readonly blobsScanned: number;
-  /** In a dry run: what would be deleted. */
+  /** In a dry run: what would be deleted, here and below. Repositories in which nothing was left. */
+  readonly repositoriesDeleted: number;
+  /** Uploads that nobody ended, where no server removes them. A dry run does not look for them. */
+  readonly uploadsDeleted: number;
+  readonly tagsDeleted: number;
   readonly manifestsDeleted: number;
   readonly blobsDeleted: number;
   readonly linksDeleted: number;

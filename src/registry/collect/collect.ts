@@ -1,3 +1,4 @@
+import type { RepositoryName } from '../../oci/repository-name.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
 import type { CollectionReport, CollectionResult } from '../../contract/collection-report.ts';
@@ -12,7 +13,10 @@ import { leaseParameters, type LeaseParameters } from '../lease/parameters.ts';
 import { afterRunStep, type RunOutcome, type RunStep } from '../lease/run-steps.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { trashPath } from '../storage/paths.ts';
+import type { WriteGate } from '../lease/write-gate.ts';
+import { UploadPurge } from '../storage/upload-purge.ts';
 import { DigestList } from './digest-list.ts';
+import { removeEmptyRepository } from './empty-folders.ts';
 import {
   isExpired,
   mark,
@@ -38,6 +42,11 @@ export interface CollectOptions {
   readonly drainTimeout: number;
   /** Nothing else writes to the storage: no server needs to answer. */
   readonly offline: boolean;
+  /**
+   * Milliseconds after which an upload that nobody goes on with is removed, where no server does that. Without it they
+   * stay.
+   */
+  readonly uploadAge?: number;
 }
 
 export interface CollectDependencies {
@@ -86,7 +95,15 @@ interface Counts extends Removed {
   bytesInTrash: number;
 }
 
-const NOTHING: Counts = { manifests: 0, links: 0, blobs: 0, bytes: 0, bytesReclaimed: 0, bytesInTrash: 0 };
+const nothingRemoved = (): Removed => ({ manifests: 0, tags: 0, links: 0, blobs: 0, bytes: 0 });
+
+const NO_GATE: Pick<WriteGate, 'tryBegin'> = {
+  tryBegin: async () => ({
+    check: async () => {},
+    validate: async () => 'unchanged',
+    [Symbol.dispose]() {},
+  }),
+};
 
 class Collection {
   readonly #options: CollectOptions;
@@ -95,7 +112,9 @@ class Collection {
   readonly #references = new ReferenceCache();
   readonly #startTime: number;
   #scanned: Scanned = { repositories: 0, manifests: 0, blobs: 0 };
-  #counts: Counts = NOTHING;
+  #counts: Counts = { ...nothingRemoved(), bytesReclaimed: 0, bytesInTrash: 0 };
+  #repositories = 0;
+  #uploads = 0;
   /** Monotonic milliseconds while writes were held. */
   #held = 0;
 
@@ -109,10 +128,11 @@ class Collection {
   async execute(): Promise<void> {
     const { driver, log, signal, clock } = this.#deps;
     // What it found is forgotten before the second look takes as much memory.
-    const planned = await this.#plan(await this.#markNow(clock.now()), clock.now());
+    const { planned, emptied } = await this.#look(clock.now());
     log.info({ ...planned }, 'what a first look found to delete');
     if (this.#options.dryRun || isNothing(planned)) {
       this.#counts = planned;
+      await this.#endRepositories(emptied);
       return;
     }
     if (!driver.movesAtomically && driver.deleteWithin === undefined) {
@@ -122,10 +142,42 @@ class Collection {
       );
     }
     signal.throwIfAborted();
-    await this.#underLease();
+    await this.#endRepositories(await this.#underLease());
   }
 
-  async #underLease(): Promise<void> {
+  /** What a run would do, without the lease. */
+  async #look(
+    now: number,
+  ): Promise<{ readonly planned: Counts; readonly emptied: readonly RepositoryName[] }> {
+    const marked = await this.#markNow(now);
+    return { planned: await this.#plan(marked, now), emptied: marked.emptied };
+  }
+
+  /** Takes the folders of repositories in which nothing is left: they would stay in the catalog. */
+  async #endRepositories(emptied: readonly RepositoryName[]): Promise<void> {
+    const { driver, signal } = this.#deps;
+    if (this.#options.dryRun) {
+      this.#repositories = emptied.length;
+      return;
+    }
+    await this.#purgeUploads();
+    for (const repository of emptied) {
+      signal.throwIfAborted();
+      if (await removeEmptyRepository(driver, repository)) this.#repositories++;
+    }
+  }
+
+  /** No collection looks at an upload that nobody goes on with, so that no lease is needed. */
+  async #purgeUploads(): Promise<void> {
+    const { uploadAge: age } = this.#options;
+    if (age === undefined) return;
+    const settings = { enabled: true, dryrun: false, age, interval: 0 };
+    const purge = new UploadPurge(settings, { ...this.#deps, gate: NO_GATE, isInHand: () => false });
+    this.#uploads = await purge.once();
+  }
+
+  /** @returns repositories in which nothing is left. */
+  async #underLease(): Promise<readonly RepositoryName[]> {
     const { clock, log, signal } = this.#deps;
     const lease = new CollectorLease({ ...this.#deps, parameters: this.#parameters });
     await lease.acquire(signal);
@@ -162,13 +214,14 @@ class Collection {
     this.#held = clock.monotonic() - heldSince;
     log.info({ heldMilliseconds: Math.round(this.#held) }, 'the lease is released');
     if (failure) throw failure.error;
+    return found?.marked.emptied ?? [];
   }
 
   async #sweep(lease: CollectorLease, { marked, trash, now }: Found): Promise<void> {
     const { driver, run, signal } = this.#deps;
     const remove = removerOf(driver, lease);
     const trashSweep = new TrashSweep({ driver, lease, remove, run, signal });
-    const removed: Removed = { manifests: 0, links: 0, blobs: 0, bytes: 0 };
+    const removed = nothingRemoved();
     const moved = new PathSet();
     const purgesAtOnce = this.#options.trashGrace === 0 && driver.movesAtomically;
     const sweeping: SweepDependencies = {
@@ -201,9 +254,9 @@ class Collection {
     purgeMoved: () => Promise<void>,
   ): Promise<void> {
     for (let round = 1; round <= ROUNDS; round++) {
-      const again: Removed = { manifests: 0, links: 0, blobs: 0, bytes: 0 };
+      const again = nothingRemoved();
       await sweep({ ...marked, unreferenced: new DigestList() }, sweeping, again);
-      if (again.manifests + again.links === 0) return;
+      if (again.manifests + again.tags + again.links === 0) return;
       await purgeMoved();
     }
   }
@@ -222,7 +275,8 @@ class Collection {
       marked.garbage.reduce((sum, garbage) => sum + of(garbage), 0);
     return {
       manifests: count(({ manifests }) => manifests.length),
-      links: count(({ deadManifests, tags, layers }) => deadManifests.length + tags.length + layers.length),
+      tags: count(({ tags }) => tags.length),
+      links: count(({ deadManifests, layers }) => deadManifests.length + layers.length),
       blobs: marked.unreferenced.length,
       bytes: marked.unreferencedBytes,
       bytesReclaimed: expired + (atOnce ? marked.unreferencedBytes : 0),
@@ -239,9 +293,10 @@ class Collection {
   }
 
   summary(): string {
-    const { manifests, links, blobs, bytesReclaimed, bytesInTrash } = this.#counts;
-    if (manifests + links + blobs + bytesReclaimed === 0) return 'nothing to delete';
-    const what = `${manifests} manifests, ${blobs} blobs and ${links} links`;
+    const { manifests, tags, links, blobs, bytesReclaimed, bytesInTrash } = this.#counts;
+    const others = this.#repositories + this.#uploads;
+    if (isNothing(this.#counts) && others === 0) return 'nothing to delete';
+    const what = `${tags} tags, ${manifests} manifests, ${blobs} blobs and ${links} links`;
     return this.#options.dryRun
       ? `would delete ${what}; ${bytesReclaimed} bytes would come back, ${bytesInTrash} bytes would be in the trash`
       : `deleted ${what}; ${bytesReclaimed} bytes came back, ${bytesInTrash} bytes are in the trash`;
@@ -258,6 +313,9 @@ class Collection {
       repositoriesScanned: this.#scanned.repositories,
       manifestsScanned: this.#scanned.manifests,
       blobsScanned: this.#scanned.blobs,
+      repositoriesDeleted: this.#repositories,
+      uploadsDeleted: this.#uploads,
+      tagsDeleted: this.#counts.tags,
       manifestsDeleted: this.#counts.manifests,
       blobsDeleted: this.#counts.blobs,
       linksDeleted: this.#counts.links,
@@ -275,6 +333,6 @@ interface Found {
   readonly now: number;
 }
 
-function isNothing({ manifests, links, blobs, bytesReclaimed }: Counts): boolean {
-  return manifests + links + blobs + bytesReclaimed === 0;
+function isNothing({ manifests, tags, links, blobs, bytesReclaimed }: Counts): boolean {
+  return manifests + tags + links + blobs + bytesReclaimed === 0;
 }

@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
+import type { Tag } from '../../oci/tag.ts';
 import { parseDigest } from '../../oci/digest.ts';
 import { forEachAtOnce } from '../../process/at-once.ts';
 import { walkRepositories } from '../storage/catalog.ts';
@@ -42,6 +43,8 @@ export interface Mark {
   readonly needed: PathSet;
   /** Of repositories that have some. */
   readonly garbage: readonly RepositoryGarbage[];
+  /** Repositories in which nothing is left when their garbage is gone. */
+  readonly emptied: readonly RepositoryName[];
   /** sha256 digests of data that nothing needs. */
   readonly unreferenced: DigestList;
   /** Of their data. */
@@ -62,16 +65,19 @@ export interface RepositoryGarbage {
   readonly manifests: DigestList;
   /** Links to manifests that are gone. */
   readonly deadManifests: DigestList;
-  /** Tags that lead to nothing. */
+  /** Tags that lead to nothing, with all that they once said. */
   readonly tags: readonly DeadTag[];
   /** Links to blobs that no manifest of the repository needs. */
   readonly layers: DigestList;
 }
 
-/** The link of a tag, and when it was written by the store's clock: by then it may say something else. */
 export interface DeadTag {
-  readonly path: string;
-  readonly seenAt: number;
+  readonly tag: Tag;
+  /**
+   * When its link was written, by the store's clock: by the time it goes it may say something else. Undefined when there
+   * is no link any more.
+   */
+  readonly seenAt: number | undefined;
 }
 
 /** Repositories that are read at once: what a bucket is asked takes its time to travel. */
@@ -111,6 +117,7 @@ class Marking {
   readonly #cache: ReferenceCache;
   readonly #needed = new PathSet();
   readonly #garbage: RepositoryGarbage[] = [];
+  readonly #emptied: RepositoryName[] = [];
   readonly #unreferenced = new DigestList();
   #unreferencedBytes = 0;
   #repositories = 0;
@@ -138,11 +145,17 @@ class Marking {
     for (const digest of scan.dead) {
       if (await this.#isDead(revisionLinkPath(repository, digest))) deadManifests.push(digest);
     }
-    const tags = await this.#danglingTags(scan);
+    const tags = await this.#deadTags(scan);
     const layers = new DigestList();
     await forEachAtOnce(scan.layers, LOOKS_AT_ONCE, async (digest) => {
       if (await this.#isGarbage(repository, digest)) layers.push(digest);
     });
+    const left =
+      keep.size +
+      (scan.dead.length - deadManifests.length) +
+      (scan.tags.size + scan.silentTags.length - tags.length) +
+      (scan.layers.length - layers.length);
+    if (left === 0) this.#emptied.push(repository);
     if (manifests.length + deadManifests.length + tags.length + layers.length === 0) return;
     this.#garbage.push({ repository, manifests, deadManifests, tags, layers });
   }
@@ -173,6 +186,7 @@ class Marking {
       scanned: { repositories: this.#repositories, manifests: this.#manifests, blobs: this.#blobs },
       needed: this.#needed,
       garbage: this.#garbage,
+      emptied: this.#emptied,
       unreferenced: this.#unreferenced,
       unreferencedBytes: this.#unreferencedBytes,
     };
@@ -200,16 +214,15 @@ class Marking {
     return young;
   }
 
-  /** A tag whose manifest is gone, as a refused push may leave it: nobody can pull it. */
-  async #danglingTags({ repository, revisions, tags }: RepositoryScan): Promise<readonly DeadTag[]> {
-    const dangling: DeadTag[] = [];
-    for (const [tag, digest] of tags) {
-      if (revisions.has(digest)) continue;
-      const path = tagCurrentLinkPath(repository, tag);
-      const stat = await statIfThere(this.#driver, path);
-      if (stat && this.#isOld(stat.modifiedAt)) dangling.push({ path, seenAt: stat.modifiedAt });
+  /** Tags whose manifest is gone, as a refused push may leave one, or that say nothing: nobody can pull them. */
+  async #deadTags({ repository, revisions, tags, silentTags }: RepositoryScan): Promise<readonly DeadTag[]> {
+    const dead: DeadTag[] = [];
+    const dangling = [...tags].filter(([, digest]) => !revisions.has(digest)).map(([tag]) => tag);
+    for (const tag of [...dangling, ...silentTags]) {
+      const seenAt = (await statIfThere(this.#driver, tagCurrentLinkPath(repository, tag)))?.modifiedAt;
+      if (seenAt === undefined || this.#isOld(seenAt)) dead.push({ tag, seenAt });
     }
-    return dangling;
+    return dead;
   }
 
   /** A young link that nothing needs yet may be of a push in progress: it keeps what it leads to. */

@@ -18,6 +18,7 @@ import {
 import { restoreFromTrash } from '../storage/trash.ts';
 import type { ReferenceCache } from './reference-cache.ts';
 import { referencesOf, type References } from './references.ts';
+import { tagHistory } from './tag-history.ts';
 
 /** A manifest of a repository. */
 interface Revision {
@@ -32,6 +33,8 @@ export interface RepositoryScan {
   readonly repository: RepositoryName;
   readonly revisions: ReadonlyMap<Digest, Revision>;
   readonly tags: ReadonlyMap<Tag, Digest>;
+  /** Tags that say nothing any more, as a crash leaves them: their link is damaged, or it is gone and their history is not. */
+  readonly silentTags: readonly Tag[];
   /**
    * Manifests whose link leads to no bytes and that no tag or index names: nobody can have them. A power cut in a push that
    * was not acknowledged may leave such a link.
@@ -68,7 +71,7 @@ export async function scanRepository(
   repository: RepositoryName,
   cache: ReferenceCache,
 ): Promise<RepositoryScan> {
-  const tags = await readTags(driver, repository);
+  const { tags, silentTags } = await readTags(driver, repository);
   const revisions = new Map<Digest, Revision>();
   const withoutBytes = new Map<Digest, UnreadableManifestError>();
   await forEachAtOnce(
@@ -96,7 +99,7 @@ export async function scanRepository(
     }
   }
   const layers = await listDigests(driver, layersFolder(repository));
-  return { repository, revisions, tags, dead: [...withoutBytes.keys()], layers };
+  return { repository, revisions, tags, silentTags, dead: [...withoutBytes.keys()], layers };
 }
 
 /** The digest under which a blob's bytes lie: its own for sha256, what its link says otherwise. */
@@ -170,15 +173,26 @@ async function findManifest(driver: StorageDriver, path: string): Promise<Uint8A
   return (await restoreFromTrash(driver, path)) ? driver.getContent(path) : undefined;
 }
 
-async function readTags(driver: StorageDriver, repository: RepositoryName): Promise<Map<Tag, Digest>> {
+async function readTags(
+  driver: StorageDriver,
+  repository: RepositoryName,
+): Promise<Pick<RepositoryScan, 'tags' | 'silentTags'>> {
   const tags = new Map<Tag, Digest>();
+  const silentTags: Tag[] = [];
   await forEachAtOnce(await listIfThere(driver, tagsFolder(repository)), LOOKS_AT_ONCE, async (name) => {
     const tag = parseTag(name);
     if (tag === undefined) return;
     const digest = await readTagLink(driver, tagCurrentLinkPath(repository, tag));
     if (digest) tags.set(tag, digest);
+    else if (await isSilent(driver, repository, tag)) silentTags.push(tag);
   });
-  return tags;
+  return { tags, silentTags };
+}
+
+async function isSilent(driver: StorageDriver, repository: RepositoryName, tag: Tag): Promise<boolean> {
+  if (await statIfThere(driver, tagCurrentLinkPath(repository, tag))) return true;
+  for await (const _entry of tagHistory(driver, repository, tag)) return true;
+  return false;
 }
 
 /** Digests that have a folder `<algorithm>/<hex>` below `folder`. */

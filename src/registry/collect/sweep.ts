@@ -1,4 +1,4 @@
-import { parseDigest, digestAlgorithm, type Digest } from '../../oci/digest.ts';
+import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag } from '../../oci/tag.ts';
 import { forEachAtOnce } from '../../process/at-once.ts';
@@ -8,18 +8,21 @@ import {
   blobDataPath,
   layerLinkPath,
   revisionLinkPath,
+  tagCurrentLinkPath,
   tagFolder,
-  tagIndexLinkPath,
   tagsFolder,
 } from '../storage/paths.ts';
 import { tagTrashName } from '../storage/trash.ts';
 import { DigestList } from './digest-list.ts';
-import type { Mark, RepositoryGarbage } from './mark.ts';
+import { removeEmptyFolders } from './empty-folders.ts';
+import type { DeadTag, Mark, RepositoryGarbage } from './mark.ts';
 import type { Remove } from './remove.ts';
+import { tagHistory } from './tag-history.ts';
 
 /** What was taken away. */
 export interface Removed {
   manifests: number;
+  tags: number;
   links: number;
   blobs: number;
   /** Of the blobs' data. */
@@ -59,18 +62,27 @@ class Sweeping {
   async repository({ repository, manifests, deadManifests, tags, layers }: RepositoryGarbage): Promise<void> {
     // A step of its own for each link: a manifest may have been under a thousand tags. Its own link goes last.
     await this.#each(this.#historyOf(repository, manifests), async (path) => void (await this.#take(path)));
+    for (const dead of tags) await this.#tag(repository, dead);
     await this.#each(manifests, async (digest) => {
       if (await this.#take(revisionLinkPath(repository, digest))) this.#removed.manifests++;
     });
     await this.#each(deadManifests, async (digest) => {
       if (await this.#take(revisionLinkPath(repository, digest))) this.#removed.links++;
     });
-    await this.#each(tags, async ({ path, seenAt }) => {
-      if (await this.#take(path, tagTrashName(this.#deps.run, seenAt))) this.#removed.links++;
-    });
     await this.#each(layers, async (digest) => {
       if (await this.#take(layerLinkPath(repository, digest))) this.#removed.links++;
     });
+  }
+
+  /** What the tag says goes first: from then on nobody sees it. */
+  async #tag(repository: RepositoryName, { tag, seenAt }: DeadTag): Promise<void> {
+    const { driver, run } = this.#deps;
+    if (seenAt !== undefined) {
+      const path = tagCurrentLinkPath(repository, tag);
+      if (await this.#take(path, tagTrashName(run, seenAt))) this.#removed.tags++;
+    }
+    await this.#each(tagHistory(driver, repository, tag), async (path) => void (await this.#take(path)));
+    await removeEmptyFolders(driver, tagFolder(repository, tag));
   }
 
   async blobs(unreferenced: DigestList): Promise<void> {
@@ -86,19 +98,10 @@ class Sweeping {
   /** The entries of these manifests in the histories of tags. */
   async *#historyOf(repository: RepositoryName, manifests: DigestList): AsyncIterable<string> {
     if (manifests.length === 0) return;
-    const { driver } = this.#deps;
     const going = new Set<Digest>(manifests);
-    const algorithms = new Set([...going].map(digestAlgorithm));
-    for (const name of await listIfThere(driver, tagsFolder(repository))) {
+    for (const name of await listIfThere(this.#deps.driver, tagsFolder(repository))) {
       const tag = parseTag(name);
-      if (tag === undefined) continue;
-      for (const algorithm of algorithms) {
-        const folder = `${tagFolder(repository, tag)}/index/${algorithm}`;
-        for (const hex of await listIfThere(driver, folder)) {
-          const digest = parseDigest(`${algorithm}:${hex}`);
-          if (digest !== undefined && going.has(digest)) yield tagIndexLinkPath(repository, tag, digest);
-        }
-      }
+      if (tag !== undefined) yield* tagHistory(this.#deps.driver, repository, tag, going);
     }
   }
 

@@ -32,7 +32,7 @@ const LEAF = /\/(?:[0-9a-f]{64,}\/(?:data|link)|current\/link)$/;
 
 export interface PurgeDependencies {
   readonly driver: StorageDriver;
-  readonly gate: WriteGate;
+  readonly gate: Pick<WriteGate, 'tryBegin'>;
   readonly clock: Clock;
   readonly log: Logger;
   /** From 0 to 1. */
@@ -75,7 +75,7 @@ export class UploadPurge {
       try {
         await clock.sleep(pause, signal);
         pause = this.#settings.interval;
-        await this.#purge();
+        await this.once();
       } catch (error) {
         if (!signal.aborted)
           log.warn({ error }, 'abandoned uploads could not be removed; trying again later');
@@ -83,7 +83,8 @@ export class UploadPurge {
     }
   }
 
-  async #purge(): Promise<void> {
+  /** One walk through the store. @returns how many uploads were abandoned. */
+  async once(): Promise<number> {
     const { driver, log } = this.#deps;
     const { dryrun } = this.#settings;
     const walk = new Walk(driver);
@@ -96,6 +97,7 @@ export class UploadPurge {
       if (await this.#remove(path, 'a file of a process that was killed was removed')) files++;
     }
     if (uploads + files > 0) log.info({ uploads, files, dryrun }, 'abandoned uploads were removed');
+    return uploads;
   }
 
   /** @returns whether it was abandoned. */
