@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -181,4 +182,59 @@ test('an event that an endpoint refuses for good becomes a dead letter that the 
   const { notifications } = (await (await fetch(`${statusUrl}/status`)).json()) as StatusDocument;
   assert.deepEqual(notifications, [{ endpoint: 'hook', pending: 0, deadLetters: 1 }]);
   assert.ok(records.some(({ message }) => /dead letter/.test(message)));
+});
+
+test('an endpoint that is disabled gets nothing, and one that is slow is given up after its timeout', async (t) => {
+  const [disabled, good] = [await startWebhook(t), await startWebhook(t)];
+  const silent = createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.after(() => silent.close());
+  const { port: silentPort } = silent.address() as AddressInfo; // it listens on TCP
+  const endpoints = [
+    { name: 'disabled', url: disabled.url, disabled: true },
+    { name: 'silent', url: `http://127.0.0.1:${silentPort}/`, timeout: '20ms', threshold: 1 },
+    { url: good.url },
+  ];
+  const { url, statusUrl } = await startTestRegistry(t, {
+    REGISTRY_NOTIFICATIONS_ENDPOINTS: JSON.stringify(endpoints),
+    REGISTRY_STEVEDORE_NOTIFICATIONS_MAXPENDING: '2',
+  });
+  const get: Call = { send: `GET /v2/team/app/blobs/${blob.digest}`, status: 200 };
+  await converse(url, [pushBlob, get, get, get]);
+  await waitFor(() => good.requests.length === 4);
+  assert.equal(disabled.requests.length, 0);
+  const metrics = async (): Promise<string> => (await fetch(`${statusUrl}/metrics`)).text();
+  await waitFor(async () => /type="Errors",endpoint="silent"\} [1-9]/.test(await metrics()));
+  const text = await metrics();
+  assert.match(text, /registry_notifications_pending_total\{endpoint="silent"\} 2/);
+  assert.match(text, /given_up_total\{reason="overflow",endpoint="silent"\} 2/);
+  assert.match(text, new RegExp(`type="Successes",endpoint="${new URL(good.url).host}"\\} 4`));
+});
+
+test('the outbox is where the configuration says, and a folder that cannot be is an error', async (t) => {
+  const away = await startWebhook(t);
+  await away.stop();
+  const { url, folder } = await startTestRegistry(t, {
+    ...endpoint(away.url),
+    REGISTRY_STEVEDORE_NOTIFICATIONS_OUTBOX: '{folder}/events',
+  });
+  await converse(url, [pushBlob]);
+  const [server = ''] = readdirSync(join(folder, 'events'));
+  assert.ok(readdirSync(join(folder, 'events', server, 'hook')).includes('0000000000000001.ndjson'));
+  const refused = startTestRegistry(t, {
+    ...endpoint(away.url),
+    REGISTRY_STEVEDORE_NOTIFICATIONS_OUTBOX: '/dev/null/outbox',
+  });
+  await assert.rejects(refused, /stevedore\.notifications\.outbox/);
+});
+
+test('events wait in memory where the storage is no folder and none is named', async (t) => {
+  const hook = await startWebhook(t);
+  const { url, records } = await startTestRegistry(t, {
+    ...endpoint(hook.url),
+    REGISTRY_STORAGE: 'inmemory',
+  });
+  await converse(url, [pushBlob]);
+  await waitFor(() => hook.requests.length === 1);
+  assert.ok(records.some(({ message }) => /set stevedore.notifications.outbox/.test(message)));
 });
