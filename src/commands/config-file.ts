@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { access, constants, readFile } from 'node:fs/promises';
+import { parseAccessRules } from '../contract/access-rules.ts';
 import { parseConfig, type Config, type ConfigFile, type ConfigProblem } from '../contract/config/config.ts';
 import { CONFIG_PATH_VARIABLE } from '../contract/config/environment.ts';
 import { UsageError, type Invocation } from './command.ts';
@@ -57,7 +58,7 @@ export async function findProblems(invocation: Invocation, options: ReadOptions)
   const { config, warnings, notices } = parsed;
   const errors = [
     ...parsed.errors,
-    ...(options.checkFiles ? await unreadableFiles(parsed.files) : []),
+    ...(options.checkFiles ? await wrongFiles(parsed.files) : []),
     ...(options.strict ? warnings : []),
   ];
   return {
@@ -90,13 +91,26 @@ function configName({ positionals, environment }: Invocation): string {
   return name;
 }
 
-async function unreadableFiles(files: readonly ConfigFile[]): Promise<readonly ConfigProblem[]> {
+/** Files that are written by hand as the configuration is: what is wrong in them is told with it. Each throws an Error. */
+const parsers: Readonly<Record<string, (text: string) => unknown>> = {
+  'stevedore.auth.access': parseAccessRules,
+};
+
+async function wrongFiles(files: readonly ConfigFile[]): Promise<readonly ConfigProblem[]> {
   const checks = files.map(async ({ path, file }): Promise<ConfigProblem[]> => {
+    const parse = parsers[path];
+    let text = '';
     try {
-      await access(file, constants.R_OK);
-      return [];
+      if (parse === undefined) await access(file, constants.R_OK);
+      else text = await readFile(file, 'utf8');
     } catch (error) {
       return [{ path, message: `names ${file}, which cannot be read: ${reasonOf(error)}` }];
+    }
+    try {
+      parse?.(text);
+      return [];
+    } catch (error) {
+      return [{ path, message: `names ${file}: ${error instanceof Error ? error.message : String(error)}` }];
     }
   });
   return (await Promise.all(checks)).flat();

@@ -104,3 +104,15 @@ test('a collection logs as the configuration says, and tells of typos', async (t
     /^time=\S+ level=warn msg=configuration a=b command=garbage-collect path=log\.x problem=/,
   );
 });
+
+test('wrong access rules are errors, with the place in their file', async (t) => {
+  const rules = configFile(t, 'access: [{repository: [a], actions: [pull]}]');
+  const text = `{version: 0.1, storage: filesystem, http: {addr: ":1"}, stevedore: {auth: {access: ${rules}}}}`;
+  const file = configFile(t, text);
+  const { code, stderr } = await runProgram(['check', file]);
+  assert.equal(code, 2);
+  assert.equal(
+    stderr,
+    `${file}: stevedore.auth.access names ${rules}: access.0.repository is not an option, did you mean repositories?\n`,
+  );
+});
