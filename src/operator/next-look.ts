@@ -10,7 +10,7 @@ const FOR_SECRETS_MS = 30_000;
 /** When to look at a Registry again although nothing of it is seen to change. */
 export function nextLook(facts: RegistryFacts, now: number): Outcome {
   if (facts.halt !== undefined) return facts.halt;
-  const { certificate, users, server, configHash } = facts;
+  const { certificate, users, servers, configHash } = facts;
   const looks: { readonly afterMs: number; readonly reason: string }[] = [];
   // A time that has passed without a renewal: at the end of the authority there is nothing to renew.
   if (certificate !== undefined && certificate.renewalTime > now) {
@@ -19,14 +19,17 @@ export function nextLook(facts: RegistryFacts, now: number): Outcome {
   if (users !== undefined && users.problems.length > 0) {
     looks.push({ afterMs: FOR_SECRETS_MS, reason: 'UsersIncomplete' });
   }
-  if (server !== undefined) {
+  if (servers.length > 0) {
     const settled =
       !facts.collecting &&
-      server.readOnly.reason !== 'Draining' &&
-      server.readOnly.reason !== 'Marking' &&
-      server.configHash === configHash &&
-      (certificate === undefined || server.certificate?.serial === certificate.serial) &&
-      (users === undefined || server.users?.hash === users.hash);
+      servers.every(
+        (server) =>
+          server.readOnly.reason !== 'Draining' &&
+          server.readOnly.reason !== 'Marking' &&
+          server.configHash === configHash &&
+          (certificate === undefined || server.certificate?.serial === certificate.serial) &&
+          (users === undefined || server.users?.hash === users.hash),
+      );
     looks.push({ afterMs: settled ? WHILE_QUIET_MS : WHILE_CHANGING_MS, reason: 'ServerStatus' });
   } else if (facts.pods.length > 0) {
     // A pod that becomes ready is seen; one whose port does not answer is not.

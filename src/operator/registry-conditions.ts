@@ -70,7 +70,7 @@ function reconcilingVerdict(
   if (facts.deployment === undefined || !rolloutOf(facts.deployment, facts.pods).complete) {
     return ready.status === 'True' ? verdict('True', 'Progressing') : { ...ready, status: 'True' };
   }
-  if (facts.server !== undefined && facts.server.configHash !== facts.configHash) {
+  if (facts.servers.some(({ configHash }) => configHash !== facts.configHash)) {
     return verdict('True', 'ConfigRollout');
   }
   const onItsWay = particular.find(({ reason }) => reason === 'Propagating' || reason === 'Resizing');
@@ -83,7 +83,7 @@ function stalledVerdict(facts: RegistryFacts): Verdict | undefined {
 
 function certificateVerdict(registry: Registry, facts: RegistryFacts, now: number): Verdict | undefined {
   if (registry.spec.tls.mode === 'Disabled') return undefined;
-  const { certificate, server } = facts;
+  const { certificate, servers } = facts;
   if (certificate === undefined) {
     return facts.halt?.reason === 'AuthorityUnusable'
       ? haltVerdict(facts, 'False')
@@ -93,12 +93,12 @@ function certificateVerdict(registry: Registry, facts: RegistryFacts, now: numbe
   if (certificate.authorityProblem !== undefined) {
     return verdict('False', 'AuthorityExpiring', certificate.authorityProblem);
   }
-  if (server === undefined) return verdict('Unknown', 'StatusUnknown');
-  if (server.certificate?.serial !== certificate.serial) {
+  if (servers.length === 0) return verdict('Unknown', 'StatusUnknown');
+  if (servers.some((server) => server.certificate?.serial !== certificate.serial)) {
     return verdict(
       'False',
       'Propagating',
-      `The server does not serve the certificate ${certificate.serial} yet.`,
+      `A server does not serve the certificate ${certificate.serial} yet.`,
     );
   }
   return verdict('True', 'Serving', `Serves the certificate ${certificate.serial}.`);
@@ -114,7 +114,7 @@ function expiryMessage({ certificate }: RegistryFacts): string {
 
 function usersVerdict(registry: Registry, facts: RegistryFacts): Verdict | undefined {
   if (registry.spec.auth === undefined) return undefined;
-  const { users, server } = facts;
+  const { users, servers } = facts;
   if (users === undefined) return verdict('Unknown', 'UsersPending');
   const [first] = users.problems;
   if (first !== undefined) {
@@ -124,15 +124,16 @@ function usersVerdict(registry: Registry, facts: RegistryFacts): Verdict | undef
       users.problems.map(({ name, message }) => `${name}: ${message}`).join(' '),
     );
   }
+  const [server] = servers;
   if (server === undefined) return verdict('Unknown', 'StatusUnknown');
-  if (server.users?.hash !== users.hash) {
-    return verdict('False', 'Propagating', 'The server has not read the new users yet.');
+  if (servers.some((other) => other.users?.hash !== users.hash)) {
+    return verdict('False', 'Propagating', 'A server has not read the new users yet.');
   }
-  const [refused] = server.users.errors;
+  const [refused] = server.users?.errors ?? [];
   if (refused !== undefined) {
     return verdict('False', 'EntriesRefused', `Line ${refused.line} of htpasswd: ${refused.reason}`);
   }
-  return verdict('True', 'InForce', `Users that can log in: ${server.users.count}.`);
+  return verdict('True', 'InForce', `Users that can log in: ${server.users?.count ?? 0}.`);
 }
 
 function storageVerdict(facts: RegistryFacts): Verdict {
@@ -160,8 +161,10 @@ function storageVerdict(facts: RegistryFacts): Verdict {
 
 const STORAGE_HALTS: ReadonlySet<string> = new Set<Reason>(['ClaimNotFound', 'ClaimMismatch', 'ClaimLost']);
 
-function readOnlyVerdict({ server }: RegistryFacts): Verdict {
-  if (server === undefined) return verdict('Unknown', 'StatusUnknown');
-  if (!server.readOnly.active) return verdict('False', 'Writable');
-  return verdict('True', server.readOnly.reason ?? 'Configured');
+function readOnlyVerdict({ servers }: RegistryFacts): Verdict {
+  if (servers.length === 0) return verdict('Unknown', 'StatusUnknown');
+  const holding = servers.find(({ readOnly }) => readOnly.active);
+  return holding === undefined
+    ? verdict('False', 'Writable')
+    : verdict('True', holding.readOnly.reason ?? 'Configured');
 }

@@ -14,8 +14,8 @@ export interface RegistryFacts {
   readonly configHash?: string;
   readonly deployment?: Deployment;
   readonly pods: readonly Pod[];
-  /** What the server says of itself; absent when it could not be asked. */
-  readonly server?: StatusDocument;
+  /** What the servers say of themselves, the newest first; without those that could not be asked. */
+  readonly servers: readonly StatusDocument[];
   /** A garbage collection of this Registry goes on. */
   readonly collecting: boolean;
 }

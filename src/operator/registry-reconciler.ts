@@ -9,7 +9,7 @@ import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { registryStatus } from './registry-status.ts';
 import { registrySteps } from './registry-steps.ts';
 import { readOrLog, readRegistry, registries } from './resource-types.ts';
-import { serverAddress } from './rollout.ts';
+import { serverAddresses } from './rollout.ts';
 import type { ReadServerStatus } from './server-status.ts';
 import { transitionEvents } from './transitions.ts';
 import { writeStatus } from './write-status.ts';
@@ -52,6 +52,7 @@ async function lookAt(options: RegistryReconcilerOptions, registry: Stored<Regis
   const look: RegistryLook = {
     registry,
     facts: {
+      servers: [],
       pods: world.pods.byIndex('registry', key).filter(isServer),
       collecting: world.jobs.byIndex('registry', key).some((job) => jobState(job) === 'active'),
     },
@@ -68,8 +69,7 @@ async function lookAt(options: RegistryReconcilerOptions, registry: Stored<Regis
     facts.deployment ?? world.deployments.get({ namespace, name: childNames(name).deployment });
   if (deployment !== undefined) facts.deployment = deployment;
   // After all writes to children: they must not wait for a server that does not answer.
-  const address = serverAddress(facts.pods);
-  const server = address === undefined ? undefined : await readServerStatus(address);
-  if (server !== undefined) facts.server = server;
+  const answers = await Promise.all(serverAddresses(facts.pods).map(readServerStatus));
+  facts.servers = answers.filter((answer) => answer !== undefined);
   return look;
 }

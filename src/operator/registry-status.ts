@@ -29,31 +29,32 @@ export function registryStatus(registry: Registry, facts: RegistryFacts, now: nu
 }
 
 function certificateStatus(
-  { certificate, server }: RegistryFacts,
+  { certificate, servers }: RegistryFacts,
   previous: RegistryStatus | undefined,
 ): Pick<RegistryStatus, 'certificate'> {
   if (certificate === undefined) return {};
   const { serial, notAfter, renewalTime } = certificate;
   const before = previous?.certificate;
   const serving =
-    server === undefined
+    servers.length === 0
       ? before?.serial === serial && before.serving
-      : server.certificate?.serial === serial;
+      : servers.every((server) => server.certificate?.serial === serial);
   return {
     certificate: { serial, notAfter: timestamp(notAfter), renewalTime: timestamp(renewalTime), serving },
   };
 }
 
 function usersStatus(
-  { users, server }: RegistryFacts,
+  { users, servers }: RegistryFacts,
   previous: RegistryStatus | undefined,
 ): Pick<RegistryStatus, 'users'> {
   if (users === undefined) return {};
-  const count = server?.users?.count ?? previous?.users?.count ?? 0;
+  const count = servers[0]?.users?.count ?? previous?.users?.count ?? 0;
   return { users: { count, ...(users.problems.length > 0 && { errors: users.problems }) } };
 }
 
-function readOnlyStatus({ server }: RegistryFacts): Pick<RegistryStatus, 'readOnly'> {
+function readOnlyStatus({ servers }: RegistryFacts): Pick<RegistryStatus, 'readOnly'> {
+  const server = servers.find(({ readOnly }) => readOnly.active) ?? servers[0];
   if (server === undefined) return {};
   const { active, reason, since } = server.readOnly;
   return {

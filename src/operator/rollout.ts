@@ -57,8 +57,8 @@ function firstOf<T, R>(items: readonly T[], find: (item: T) => R | undefined): R
   return undefined;
 }
 
-/** Where the server can be asked for its status: the address of the newest pod that is up and stays. */
-export function serverAddress(pods: readonly Pod[]): string | undefined {
+/** Where servers can be asked for their status: the addresses of the pods that are up and stay, the newest first. */
+export function serverAddresses(pods: readonly Pod[]): readonly string[] {
   return pods
     .filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && status?.phase === 'Running')
     .filter(({ status }) =>
@@ -67,5 +67,5 @@ export function serverAddress(pods: readonly Pod[]): string | undefined {
     .toSorted((a, b) =>
       (b.metadata.creationTimestamp ?? '').localeCompare(a.metadata.creationTimestamp ?? ''),
     )
-    .find(({ status }) => status?.podIP !== undefined)?.status?.podIP;
+    .flatMap(({ status }) => status?.podIP ?? []);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toConditions, type Finding } from '../../../src/operator/conditions.ts';
 import { conditionsPage, conditionTypes, reasons } from '../../../src/operator/reasons.ts';
-import { podProblem, rolloutOf, serverAddress } from '../../../src/operator/rollout.ts';
+import { podProblem, rolloutOf, serverAddresses } from '../../../src/operator/rollout.ts';
 import { parseStatusDocument, textUpTo } from '../../../src/operator/server-status.ts';
 import { deployment, pod, readyDeployment, readyPod } from './resource-builders.ts';
 
@@ -91,12 +91,12 @@ test('what keeps a pod from coming up is told in the words of who knows', () => 
   assert.match(rolloutOf(refused, []).problem ?? '', /No pod can be made: exceeded quota/);
 });
 
-test('the newest pod that is ready and stays is asked for its status', () => {
+test('the pods that are ready and stay are asked for their status, the newest first', () => {
   const at = (podIP: string, metadata: object, status: object = {}) =>
     pod({ ...readyPod.status, podIP, ...status }, metadata);
-  assert.equal(serverAddress([]), undefined);
-  assert.equal(
-    serverAddress([
+  assert.deepEqual(serverAddresses([]), []);
+  assert.deepEqual(
+    serverAddresses([
       at('10.0.0.1', { creationTimestamp: '2026-01-01T00:00:00Z' }),
       at('10.0.0.2', { creationTimestamp: '2026-01-02T00:00:00Z' }),
       at('10.0.0.3', {
@@ -109,7 +109,7 @@ test('the newest pod that is ready and stays is asked for its status', () => {
         { conditions: [{ type: 'Ready', status: 'False' }] },
       ),
     ]),
-    '10.0.0.2',
+    ['10.0.0.2', '10.0.0.1'],
   );
 });
 
