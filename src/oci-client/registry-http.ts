@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { request as send, type Dispatcher } from 'undici';
+import { parseRetryAfter } from '../process/retry-after.ts';
 import type { Authorization } from './authorization.ts';
-import { parseRetryAfter, TransientError, withRetries, type RetryOptions } from './retry.ts';
+import { TransientError, withRetries, type RetryOptions } from './retry.ts';
 
 export interface ClientRequest {
   readonly method: 'DELETE' | 'GET' | 'HEAD' | 'PATCH' | 'POST' | 'PUT';

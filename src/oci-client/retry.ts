@@ -17,13 +17,10 @@ const LONGEST_RETRY_AFTER = 5 * 60_000;
 /** Something that may go well the next time. `retryAfter`: milliseconds that were asked for. */
 export class TransientError extends Error {
   override readonly name = 'TransientError';
-  readonly retryAfter: number | undefined;
-  constructor(
-    message: string,
-    options: { readonly cause?: unknown; readonly retryAfter?: number | undefined } = {},
-  ) {
+  readonly retryAfter: number;
+  constructor(message: string, options: { readonly cause?: unknown; readonly retryAfter?: number } = {}) {
     super(message, { cause: options.cause });
-    this.retryAfter = options.retryAfter;
+    this.retryAfter = options.retryAfter ?? 0;
   }
 }
 
@@ -45,16 +42,8 @@ export async function withRetries<T>(
 export async function pause(
   { clock, random, signal }: RetryOptions,
   number: number,
-  retryAfter = 0,
+  retryAfter: number,
 ): Promise<void> {
   const own = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** number) * (0.5 + random() / 2);
   await clock.sleep(Math.max(own, Math.min(retryAfter, LONGEST_RETRY_AFTER)), signal);
-}
-
-/** RFC 9110 §10.2.3: seconds or a date. @returns milliseconds from now. */
-export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
-  if (header === undefined) return undefined;
-  if (/^\d+$/.test(header.trim())) return Number(header) * 1000;
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }

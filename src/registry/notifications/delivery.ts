@@ -125,7 +125,7 @@ export class Delivery {
 
   async #pause(outcome: Outcome): Promise<void> {
     const { threshold, backoff, clock, random } = this.#options;
-    const asked = outcome.kind === 'unavailable' ? (outcome.retryAfter ?? 0) : 0;
+    const asked = outcome.kind === 'unavailable' ? outcome.retryAfter : 0;
     const longest = Math.max(backoff, LONGEST_PAUSE);
     const own =
       this.#failures < threshold ? 0 : Math.min(longest, backoff * 2 ** (this.#failures - threshold));

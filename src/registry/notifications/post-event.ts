@@ -1,5 +1,6 @@
 import type { EndpointConfig } from '../../contract/config/notifications-section.ts';
 import type { Clock } from '../../process/clock.ts';
+import { parseRetryAfter } from '../../process/retry-after.ts';
 import { EVENTS_MEDIA_TYPE } from './event.ts';
 import { signatureHeaders } from './signature.ts';
 
@@ -13,7 +14,7 @@ export type Outcome =
       readonly kind: 'unavailable';
       readonly status?: number;
       readonly reason: string;
-      readonly retryAfter?: number;
+      readonly retryAfter: number;
     };
 
 /** Statuses that say nothing about the event. */
@@ -69,27 +70,14 @@ export async function postEvent(
     const { status } = answer;
     if (status >= 200 && status < 400) return { kind: 'accepted', status };
     if (!BUSY.has(status)) return { kind: 'refused', status };
-    const retryAfter = parseRetryAfter(answer.headers.get('retry-after'), clock.now());
-    return {
-      kind: 'unavailable',
-      status,
-      reason: `status ${status}`,
-      ...(retryAfter !== undefined && { retryAfter }),
-    };
+    const retryAfter = parseRetryAfter(answer.headers.get('retry-after') ?? undefined, clock.now());
+    return { kind: 'unavailable', status, reason: `status ${status}`, retryAfter };
   } catch (error) {
-    return { kind: 'unavailable', reason: reasonOf(error) };
+    return { kind: 'unavailable', reason: reasonOf(error), retryAfter: 0 };
   } finally {
     ended.abort();
     await late;
   }
-}
-
-/** RFC 9110 §10.2.3: seconds or a date. @returns milliseconds from now. */
-export function parseRetryAfter(header: string | null, now: number): number | undefined {
-  if (header === null) return undefined;
-  if (/^\d+$/.test(header.trim())) return Number(header) * 1000;
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
 /** `fetch` says no more than that it failed; why is in the cause. */

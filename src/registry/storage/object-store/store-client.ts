@@ -1,6 +1,7 @@
 import { request as send, type Dispatcher } from 'undici';
 import type { Clock } from '../../../process/clock.ts';
 import { createOutgoing } from '../../../process/outgoing.ts';
+import { parseRetryAfter } from '../../../process/retry-after.ts';
 import { RegistryError } from '../../errors.ts';
 
 export interface StoreRequest {
@@ -129,7 +130,10 @@ export class StoreClient {
       const outcome = await settle(attempt(retry > 1));
       if ('answer' in outcome && !this.#mayPass(outcome.answer, request)) return outcome.answer;
       const delay = retryDelay(retry);
-      const asked = 'answer' in outcome ? retryAfter(outcome.answer, clock.now()) : 0;
+      const asked =
+        'answer' in outcome
+          ? parseRetryAfter(outcome.answer.headers['retry-after']?.toString(), clock.now())
+          : 0;
       if (delay === undefined || asked > LONGEST_WAIT_MS) {
         if ('answer' in outcome) return outcome.answer;
         throw noAnswer(request, outcome.error);
@@ -160,14 +164,6 @@ export function jitteredDelay(random: () => number): (retry: number) => number |
 /** A failure that may pass by itself. */
 function isPassing(status: number): boolean {
   return status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505);
-}
-
-/** Milliseconds that a store asks to wait: `Retry-After` in seconds or as a date, or 0. RFC 9110 section 10.2.3. */
-function retryAfter({ headers }: OpenAnswer | StoreAnswer, now: number): number {
-  const text = String(headers['retry-after'] ?? '');
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
-  const date = Date.parse(text);
-  return Number.isNaN(date) ? 0 : Math.max(0, date - now);
 }
 
 function noAnswer(request: StoreRequest, error: unknown): RegistryError {
