@@ -29,6 +29,8 @@ export async function moveToTrash(driver: StorageDriver, path: string, name: str
  * @returns whether something is at `path` now because of it.
  */
 export async function restoreFromTrash(driver: StorageDriver, path: string): Promise<boolean> {
+  // A bucket has no trash, and each look costs a request.
+  if (!driver.movesAtomically) return false;
   const folder = `${TRASH_ROOT}${path}`;
   const runs = await listIfThere(driver, folder);
   for (const run of runs) {
@@ -66,7 +68,7 @@ export async function restoreNewerTag(driver: StorageDriver, path: string): Prom
 
 /** Destroys what collectors took from `path`, so that a link which a user deletes does not come back. */
 export async function forgetTrash(driver: StorageDriver, path: string): Promise<void> {
-  await deleteIfThere(driver, `${TRASH_ROOT}${path}`);
+  if (driver.movesAtomically) await deleteIfThere(driver, `${TRASH_ROOT}${path}`);
 }
 
 /** All that lies in the trash. */
