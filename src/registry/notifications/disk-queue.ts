@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { EventQueue } from './event-queue.ts';
+import { givenUpAtOnce, type EventQueue } from './event-queue.ts';
 
 /** A segment that has this many bytes gets no more events. */
 const SEGMENT_BYTES = 1024 * 1024;
@@ -181,8 +181,9 @@ export class DiskQueue implements EventQueue {
       this.#nextSegment();
       return count;
     }
-    this.shift();
-    return 1;
+    const count = Math.min(givenUpAtOnce(this.#limit), this.#head.length);
+    for (let index = 0; index < count; index++) this.shift();
+    return count;
   }
 
   #writeCursor(): void {

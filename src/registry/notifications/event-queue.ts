@@ -3,7 +3,7 @@ export interface EventQueue {
   readonly size: number;
   /** Events that were given up because the endpoint refused them, and that are still kept. */
   readonly deadLetters: number;
-  /** Adds an event at the end; at the limit the oldest make room. @returns how many were given up for it. */
+  /** Adds an event at the end; past the limit the oldest make room. @returns how many were given up for it. */
   push(event: string): number;
   /** The first event, undefined when none waits. */
   peek(): string | undefined;
@@ -14,6 +14,11 @@ export interface EventQueue {
   /** What was pushed survives a power cut once this resolves. */
   sync(): Promise<void>;
   close(): void;
+}
+
+/** Of a queue that is full a part makes room, so that this is told now and then and not with each event. */
+export function givenUpAtOnce(limit: number): number {
+  return Math.ceil(limit / 10);
 }
 
 /** Keeps events in this process alone. */
@@ -39,8 +44,9 @@ export class MemoryQueue implements EventQueue {
   push(event: string): number {
     this.#events.push(event);
     if (this.size <= this.#limit) return 0;
-    this.shift();
-    return 1;
+    const count = givenUpAtOnce(this.#limit);
+    for (let index = 0; index < count; index++) this.shift();
+    return count;
   }
 
   peek(): string | undefined {

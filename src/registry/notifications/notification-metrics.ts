@@ -9,8 +9,8 @@ export interface EndpointMetrics {
   answer(status: number, accepted: boolean): void;
   /** The endpoint could not be asked. */
   error(): void;
-  /** Events were given up: as a dead letter, or because too many waited. */
-  givenUp(why: 'refused' | 'overflow', count: number): void;
+  /** Events were given up: as a dead letter, because too many waited, or because the disk is full. */
+  givenUp(why: 'refused' | 'overflow' | 'lost', count: number): void;
 }
 
 interface Waiting {

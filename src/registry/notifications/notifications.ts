@@ -39,6 +39,8 @@ interface Endpoint {
   readonly metrics: EndpointMetrics;
   readonly ignoredMediaTypes: ReadonlySet<string>;
   readonly ignoredActions: ReadonlySet<string>;
+  /** The last event could not be kept; the log tells of the first. */
+  isFull: boolean;
 }
 
 /** Webhooks: events go into a queue for each endpoint, and from there to the endpoint. */
@@ -120,23 +122,27 @@ export class Notifications {
       metrics,
       ignoredMediaTypes: new Set([...endpoint.ignoredmediatypes, ...endpoint.ignore.mediatypes]),
       ignoredActions: new Set(endpoint.ignore.actions),
+      isFull: false,
     };
   }
 
   /** A full disk must not fail the push that the event is about. */
-  #push({ name, queue, delivery, metrics }: Endpoint, line: string): void {
+  #push(endpoint: Endpoint, line: string): void {
+    const { name, queue, delivery, metrics } = endpoint;
     const { log } = this.#deps;
+    metrics.event();
     try {
-      metrics.event();
       const givenUp = queue.push(line);
+      endpoint.isFull = false;
       if (givenUp > 0) {
         metrics.givenUp('overflow', givenUp);
         log.error({ endpoint: name, events: givenUp }, 'too many events wait: the oldest were given up');
       }
       delivery.wake();
     } catch (error) {
-      metrics.givenUp('overflow', 1);
-      log.error({ endpoint: name, error }, 'an event could not be kept and is lost');
+      metrics.givenUp('lost', 1);
+      if (!endpoint.isFull) log.error({ endpoint: name, error }, 'events cannot be kept and are lost');
+      endpoint.isFull = true;
     }
   }
 

@@ -32,7 +32,7 @@ export type Send = (
 ) => Promise<{
   readonly status: number;
   readonly headers: { get(name: string): string | null };
-  readonly body: { cancel(): Promise<void> } | null;
+  arrayBuffer(): Promise<unknown>;
 }>;
 
 /** Posts one event, following redirects. Never throws. */
@@ -66,7 +66,8 @@ export async function postEvent(
       body: event.body,
       signal: ended.signal,
     });
-    await answer.body?.cancel();
+    // Read to its end, the connection can be used again; what it says does not count.
+    await answer.arrayBuffer().catch(() => undefined);
     const { status } = answer;
     if (status >= 200 && status < 400) return { kind: 'accepted', status };
     if (!BUSY.has(status)) return { kind: 'refused', status };
