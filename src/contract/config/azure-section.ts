@@ -24,7 +24,7 @@ export const azureSection = {
       type: 'string',
       default: 'core.windows.net',
       description:
-        "End of the service's host name: `core.chinacloudapi.cn`, `core.usgovcloudapi.net` for other clouds.",
+        "End of the service's host name: `core.chinacloudapi.cn`, `core.usgovcloudapi.net` for other clouds, whose identities need AZURE_AUTHORITY_HOST as well.",
     },
     serviceurl: {
       type: 'string',
