@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { CollectionReport } from '../contract/collection-report.ts';
 import { parseDuration } from '../contract/duration.ts';
+import { parseRetentionRules } from '../contract/retention-rules.ts';
 import { systemClock } from '../process/clock.ts';
 import { collect, type CollectOptions } from '../registry/collect/collect.ts';
 import { openStorage } from '../registry/storage/open-storage.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 import { readConfig } from './config-file.ts';
 import { openLog } from './config-log.ts';
+import { listVerdicts, printVerdicts } from './tag-verdicts.ts';
 
 export const garbageCollect: Command = {
   summary: 'Delete what no manifest needs, beside running servers: they hold writes for a moment.',
@@ -37,6 +39,11 @@ export const garbageCollect: Command = {
       default: '5m',
       description: 'Wait this long for uploads in progress, then give up (default 5m).',
     },
+    retention: {
+      type: 'string',
+      value: 'FILE',
+      description: 'Delete tags that no rule of this file keeps. A dry run says what becomes of each tag.',
+    },
     offline: {
       type: 'boolean',
       description: 'Nothing else writes to the storage: do not ask for a running server.',
@@ -57,14 +64,19 @@ export const garbageCollect: Command = {
 };
 
 async function run(invocation: Invocation): Promise<ExitCode> {
+  const given = parseOptions(invocation);
+  const retention = await readRetention(invocation);
+  const json = invocation.values['format'] === 'json';
   const loaded = await readConfig(invocation);
   if (loaded === undefined) return 2;
   const { config } = loaded;
   const purging = config.storage.maintenance.uploadpurging;
   const options: CollectOptions = {
-    ...parseOptions(invocation),
+    ...given,
+    ...retention,
     ...(!purging.enabled && { uploadAge: purging.age }),
   };
+  const verdicts = json ? listVerdicts() : printVerdicts(invocation.stdout);
   const log = openLog(loaded, invocation.stderr, { command: 'garbage-collect' });
   const report = await collect(options, {
     driver: await openStorage(config, { clock: systemClock, log, environment: invocation.environment }),
@@ -73,11 +85,12 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     run: randomBytes(16).toString('hex'),
     random: Math.random,
     signal: invocation.signal,
+    judged: verdicts.take,
   });
-  const json = `${JSON.stringify(report)}\n`;
   const file = invocation.values['report-file'];
-  if (typeof file === 'string') await writeFile(file, json);
-  invocation.stdout.write(invocation.values['format'] === 'json' ? json : textReport(report));
+  if (typeof file === 'string') await writeFile(file, `${JSON.stringify(report)}\n`);
+  const page = options.retention && options.dryRun ? { ...report, ...verdicts.list() } : report;
+  invocation.stdout.write(json ? `${JSON.stringify(page)}\n` : textReport(report));
   return report.result === 'Succeeded' ? 0 : 1;
 }
 
@@ -100,6 +113,17 @@ function parseOptions({ values }: Invocation): CollectOptions {
     trashGrace: duration('trash-grace'),
     drainTimeout: duration('drain-timeout'),
   };
+}
+
+/** @throws UsageError for rules that are wrong */
+async function readRetention({ values }: Invocation): Promise<Pick<CollectOptions, 'retention'>> {
+  const file = values['retention'];
+  if (typeof file !== 'string') return {};
+  try {
+    return { retention: parseRetentionRules(await readFile(file, 'utf8')) };
+  } catch (error) {
+    throw new UsageError(`--retention ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function textReport(report: CollectionReport): string {

@@ -1,6 +1,7 @@
 import { decodeObject, isRawObject, type ConfigProblem, type Findings } from './config/decode.ts';
 import type { Decoded, ObjectField } from './config/fields.ts';
 import { parseYaml } from './config/yaml.ts';
+import { namePattern } from './name-pattern.ts';
 
 /** The file that `stevedore.auth.access` names: who may do what. docs/reference/access-rules.md. */
 const accessFile = {
@@ -154,14 +155,8 @@ function compileRule(rule: Rule, groups: AccessFile['groups']): CompiledRule {
   const actions = new Set(rule.actions);
   if (actions.has('pull')) actions.add('list');
   return {
-    repositories: new RegExp(`^(?:${rule.repositories.map(patternSource).join('|')})$`),
+    repositories: namePattern(rule.repositories),
     users: forAll ? undefined : new Set([...rule.users, ...members]),
     actions,
   };
-}
-
-function patternSource(pattern: string): string {
-  return pattern.replace(/\*\*|[*.]/g, (part) =>
-    part === '**' ? '.*' : part === '*' ? '[^/]*' : `\\${part}`,
-  );
 }

@@ -26,6 +26,7 @@ import { ServerLease } from './lease/server-lease.ts';
 import type { WriteGate } from './lease/write-gate.ts';
 import type { Notifications } from './notifications/notifications.ts';
 import { openEventSink, openNotifications } from './notifications/open-notifications.ts';
+import { PullRecorder, recordingPulls } from './pulls/pull-recorder.ts';
 import { BlobStore } from './storage/blob-store.ts';
 import type { StorageDriver } from './storage/driver.ts';
 import { createManifestRules } from './storage/manifest-rules.ts';
@@ -81,7 +82,8 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   started.defer(() => middleware.stop());
 
   const readOnly = config.storage.maintenance.readonly.enabled;
-  const lease = new ServerLease({ driver, clock, log, serverId: randomUUID(), readOnly });
+  const serverId = randomUUID();
+  const lease = new ServerLease({ driver, clock, log, serverId, readOnly });
   await lease.start();
   started.defer(() => lease.stop());
 
@@ -107,7 +109,14 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   const blobs = new BlobStore({ driver, clock, log, sizes, redirect: middleware.redirect });
   const notifications = openWebhooks(deps);
   if (notifications) started.defer(() => notifications.stop());
-  const events = openEventSink(config, { links, clock, take: (event) => notifications?.take(event) });
+  const told = openEventSink(config, { links, clock, take: (event) => notifications?.take(event) });
+  const pulls = new PullRecorder({ driver, clock, log, serverId });
+  const recordsPulls = config.stevedore.pulls.record && !readOnly;
+  if (recordsPulls) {
+    pulls.start();
+    started.defer(() => pulls.stop());
+  }
+  const events = recordsPulls ? recordingPulls(told, pulls) : told;
   const bodies = new StalledBodies({ timeout: config.stevedore.limits.idletimeout, clock, log });
   started.defer(() => bodies.stop());
   // A bucket may be served by several.

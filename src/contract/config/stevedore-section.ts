@@ -40,6 +40,18 @@ export const stevedoreSection = {
         },
       },
     },
+    pulls: {
+      type: 'object',
+      description: 'When what was pulled last, for rules of retention with `pulledWithin`.',
+      fields: {
+        record: {
+          type: 'boolean',
+          default: true,
+          description:
+            'Remembers it in memory and writes a small file into the storage every five minutes, when something was pulled, and at the end.',
+        },
+      },
+    },
     notifications: outboxSection,
     status: {
       type: 'object',

@@ -15,6 +15,9 @@ import type { StorageDriver } from '../storage/driver.ts';
 import { trashPath } from '../storage/paths.ts';
 import type { WriteGate } from '../lease/write-gate.ts';
 import { UploadPurge } from '../storage/upload-purge.ts';
+import { compactPulls, readLastPulls } from '../pulls/last-pulls.ts';
+import type { RetentionRule } from '../../contract/retention-rules.ts';
+import type { TagVerdict } from './retention.ts';
 import { DigestList } from './digest-list.ts';
 import { removeEmptyRepository } from './empty-folders.ts';
 import {
@@ -47,6 +50,8 @@ export interface CollectOptions {
    * stay.
    */
   readonly uploadAge?: number;
+  /** Which tags stay; without rules all of them. */
+  readonly retention?: readonly RetentionRule[];
 }
 
 export interface CollectDependencies {
@@ -58,6 +63,8 @@ export interface CollectDependencies {
   readonly random: () => number;
   readonly signal: AbortSignal;
   readonly parameters?: LeaseParameters;
+  /** Told in a dry run with rules of retention what becomes of each tag. */
+  readonly judged?: (verdict: TagVerdict) => void;
 }
 
 /**
@@ -132,7 +139,7 @@ class Collection {
     log.info({ ...planned }, 'what a first look found to delete');
     if (this.#options.dryRun || isNothing(planned)) {
       this.#counts = planned;
-      await this.#endRepositories(emptied);
+      await this.#tidy(emptied);
       return;
     }
     if (!driver.movesAtomically && driver.deleteWithin === undefined) {
@@ -142,7 +149,7 @@ class Collection {
       );
     }
     signal.throwIfAborted();
-    await this.#endRepositories(await this.#underLease());
+    await this.#tidy(await this.#underLease());
   }
 
   /** What a run would do, without the lease. */
@@ -153,14 +160,15 @@ class Collection {
     return { planned: await this.#plan(marked, now), emptied: marked.emptied };
   }
 
-  /** Takes the folders of repositories in which nothing is left: they would stay in the catalog. */
-  async #endRepositories(emptied: readonly RepositoryName[]): Promise<void> {
+  /** What needs no lease. The folders of repositories in which nothing is left would keep them in the catalog. */
+  async #tidy(emptied: readonly RepositoryName[]): Promise<void> {
     const { driver, signal } = this.#deps;
     if (this.#options.dryRun) {
       this.#repositories = emptied.length;
       return;
     }
     await this.#purgeUploads();
+    await compactPulls(driver, { name: `merged.${this.#deps.run}`, now: this.#startTime });
     for (const repository of emptied) {
       signal.throwIfAborted();
       if (await removeEmptyRepository(driver, repository)) this.#repositories++;
@@ -285,8 +293,16 @@ class Collection {
   }
 
   async #markNow(now: number): Promise<Mark> {
-    const { driver, signal } = this.#deps;
-    const options: MarkOptions = { ...this.#options, now, refuseForeignUploads: !this.#options.offline };
+    const { driver, signal, judged } = this.#deps;
+    const { retention: rules, dryRun, offline, ...others } = this.#options;
+    const options: MarkOptions = {
+      ...others,
+      now,
+      refuseForeignUploads: !offline,
+      ...(rules && {
+        retention: { rules, pulls: await readLastPulls(driver), ...(dryRun && judged && { judged }) },
+      }),
+    };
     const marked = await mark(driver, options, this.#references, signal);
     this.#scanned = marked.scanned;
     return marked;

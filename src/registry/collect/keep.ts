@@ -8,8 +8,13 @@ import type { RepositoryScan } from './repository-scan.ts';
  * @param isYoung whether an untagged manifest is younger than the minimum age, and may be a push in progress.
  */
 export function manifestsToKeep(
-  scan: RepositoryScan,
-  options: { readonly deleteUntagged: boolean; readonly isYoung: (digest: Digest) => boolean },
+  scan: Pick<RepositoryScan, 'revisions' | 'tags'>,
+  options: {
+    readonly deleteUntagged: boolean;
+    readonly isYoung: (digest: Digest) => boolean;
+    /** Manifests that stay as long as another does, by the other: what clients tag after its digest. */
+    readonly followers?: ReadonlyMap<Digest, readonly Digest[]>;
+  },
 ): ReadonlySet<Digest> {
   if (!options.deleteUntagged) return new Set(scan.revisions.keys());
   const referrers = new Map<Digest, Digest[]>();
@@ -27,6 +32,7 @@ export function manifestsToKeep(
     if (revision === undefined || keep.has(digest)) continue;
     keep.add(digest);
     waiting.push(...revision.references.manifests, ...(referrers.get(digest) ?? []));
+    waiting.push(...(options.followers?.get(digest) ?? []));
     waiting.push(...(names.get(revision.canonical) ?? []));
   }
   return keep;

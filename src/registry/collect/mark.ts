@@ -2,6 +2,8 @@ import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import type { Tag } from '../../oci/tag.ts';
 import { parseDigest } from '../../oci/digest.ts';
+import type { RetentionRule } from '../../contract/retention-rules.ts';
+import type { LastPulls } from '../pulls/last-pulls.ts';
 import { forEachAtOnce } from '../../process/at-once.ts';
 import { walkRepositories } from '../storage/catalog.ts';
 import type { StorageDriver } from '../storage/driver.ts';
@@ -19,6 +21,8 @@ import { assertNoForeignUpload } from './foreign-upload.ts';
 import { manifestsToKeep } from './keep.ts';
 import { PathSet } from './path-set.ts';
 import type { ReferenceCache } from './reference-cache.ts';
+import { allStay, judgeRepository, type JudgedTags } from './judged-tags.ts';
+import type { TagTimes, TagVerdict } from './retention.ts';
 import {
   LOOKS_AT_ONCE,
   canonicalBlobDigest,
@@ -34,6 +38,15 @@ export interface MarkOptions {
   readonly now: number;
   /** False when nothing else writes to the storage: then uploads of other servers do not matter. */
   readonly refuseForeignUploads: boolean;
+  /** Without rules all tags stay. */
+  readonly retention?: Retention;
+}
+
+export interface Retention {
+  readonly rules: readonly RetentionRule[];
+  readonly pulls: LastPulls;
+  /** Told of each tag of a manifest. */
+  readonly judged?: (verdict: TagVerdict) => void;
 }
 
 /** What a mark found: what must stay, and what may go. */
@@ -65,7 +78,7 @@ export interface RepositoryGarbage {
   readonly manifests: DigestList;
   /** Links to manifests that are gone. */
   readonly deadManifests: DigestList;
-  /** Tags that lead to nothing, with all that they once said. */
+  /** Tags that lead to nothing or that no rule keeps, with all that they once said. */
   readonly tags: readonly DeadTag[];
   /** Links to blobs that no manifest of the repository needs. */
   readonly layers: DigestList;
@@ -137,7 +150,11 @@ class Marking {
     this.#repositories++;
     this.#manifests += scan.revisions.size;
     const young = await this.#youngRevisions(scan);
-    const keep = manifestsToKeep(scan, { deleteUntagged, isYoung: (digest) => young.has(digest) });
+    const tags = await this.#judgeTags(scan);
+    const keep = manifestsToKeep(
+      { revisions: scan.revisions, tags: tags.roots },
+      { deleteUntagged, isYoung: (digest) => young.has(digest), followers: tags.followers },
+    );
     await forEachAtOnce(keep, LOOKS_AT_ONCE, (digest) => this.#keepManifest(scan, digest));
     const manifests = new DigestList();
     for (const digest of scan.revisions.keys()) if (!keep.has(digest)) manifests.push(digest);
@@ -145,7 +162,7 @@ class Marking {
     for (const digest of scan.dead) {
       if (await this.#isDead(revisionLinkPath(repository, digest))) deadManifests.push(digest);
     }
-    const tags = await this.#deadTags(scan);
+    const dead = [...(await this.#deadTags(scan)), ...tags.goingWith(keep)];
     const layers = new DigestList();
     await forEachAtOnce(scan.layers, LOOKS_AT_ONCE, async (digest) => {
       if (await this.#isGarbage(repository, digest)) layers.push(digest);
@@ -153,11 +170,11 @@ class Marking {
     const left =
       keep.size +
       (scan.dead.length - deadManifests.length) +
-      (scan.tags.size + scan.silentTags.length - tags.length) +
+      (scan.tags.size + scan.silentTags.length - dead.length) +
       (scan.layers.length - layers.length);
     if (left === 0) this.#emptied.push(repository);
-    if (manifests.length + deadManifests.length + tags.length + layers.length === 0) return;
-    this.#garbage.push({ repository, manifests, deadManifests, tags, layers });
+    if (manifests.length + deadManifests.length + dead.length + layers.length === 0) return;
+    this.#garbage.push({ repository, manifests, deadManifests, tags: dead, layers });
   }
 
   async unreferencedBlobs(signal: AbortSignal): Promise<void> {
@@ -212,6 +229,20 @@ class Marking {
       if (stat === undefined || !this.#isOld(stat.modifiedAt)) young.add(digest);
     });
     return young;
+  }
+
+  /** What the rules say of the tags of a repository. */
+  async #judgeTags(scan: RepositoryScan): Promise<JudgedTags> {
+    const { retention, now, minimumAge } = this.#options;
+    if (retention === undefined) return allStay(scan);
+    const times = new Map<Tag, TagTimes>();
+    for (const [tag, digest] of scan.tags) {
+      const stat = await statIfThere(this.#driver, tagCurrentLinkPath(scan.repository, tag));
+      if (stat === undefined || !scan.revisions.has(digest)) continue;
+      const pulledAt = retention.pulls.of(scan.repository, tag, digest);
+      times.set(tag, { tag, pushedAt: stat.modifiedAt, pulledAt });
+    }
+    return judgeRepository(scan, times, { ...retention, now, minimumAge });
   }
 
   /** Tags whose manifest is gone, as a refused push may leave one, or that say nothing: nobody can pull them. */

@@ -18,6 +18,7 @@ import type { Tag } from '../../oci/tag.ts';
  *       runs/<run>                                    one file per collector run
  *       servers/<server>                              one announcement per server
  *       trash/<original path>/<run>                   what a collector took away
+ *       pulls/<server>.<number>                       when what was pulled last
  *
  * A blob is stored once, under its sha256; a link under another algorithm holds the sha256 digest.
  */
@@ -26,6 +27,7 @@ export const BLOBS_ROOT = `${REGISTRY_ROOT}/v2/blobs`;
 export const REPOSITORIES_ROOT = `${REGISTRY_ROOT}/v2/repositories`;
 export const RUNS_ROOT = `${REGISTRY_ROOT}/stevedore/runs`;
 export const SERVERS_ROOT = `${REGISTRY_ROOT}/stevedore/servers`;
+export const PULLS_ROOT = `${REGISTRY_ROOT}/stevedore/pulls`;
 export const TRASH_ROOT = `${REGISTRY_ROOT}/stevedore/trash`;
 
 const split = (digest: Digest): string => `${digestAlgorithm(digest)}/${digestHex(digest)}`;

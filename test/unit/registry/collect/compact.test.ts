@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { digestOf } from '../../../../src/oci/digest.ts';
 import { DigestList } from '../../../../src/registry/collect/digest-list.ts';
 import { PathSet } from '../../../../src/registry/collect/path-set.ts';
