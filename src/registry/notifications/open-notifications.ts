@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Registry } from 'prom-client';
-import { fetch } from 'undici';
+import { interceptors, request } from 'undici';
 import { parseAddress, type Config } from '../../contract/config/config.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
@@ -13,6 +13,9 @@ import { Notifications } from './notifications.ts';
 
 /** Where events wait when storage is a folder: beside what collectors and servers keep there. */
 const OUTBOX = '/docker/registry/stevedore/outbox';
+
+/** As many as Go follows. */
+const MOST_REDIRECTS = 10;
 
 interface Dependencies {
   readonly clock: Clock;
@@ -28,7 +31,8 @@ interface Dependencies {
 export function openNotifications(config: Config, deps: Dependencies): Notifications | undefined {
   if (!notifies(config)) return undefined;
   const { clock, log, metrics } = deps;
-  const dispatcher = createOutgoing({ environment: deps.environment });
+  const outgoing = createOutgoing({ environment: deps.environment });
+  const dispatcher = outgoing.compose(interceptors.redirect({ maxRedirections: MOST_REDIRECTS }));
   const settings = config.stevedore.notifications;
   const open = (outbox: string | undefined): Notifications =>
     new Notifications({
@@ -40,7 +44,7 @@ export function openNotifications(config: Config, deps: Dependencies): Notificat
       log,
       metrics,
       random: Math.random,
-      send: (url, request) => fetch(url, { ...request, dispatcher }),
+      send: (url, options) => request(url, { ...options, dispatcher }),
     });
   const { rootdirectory } = config.storage.filesystem ?? {};
   if (settings.outbox !== undefined || rootdirectory === undefined) return open(settings.outbox);

@@ -20,19 +20,19 @@ export type Outcome =
 /** Statuses that say nothing about the event. */
 const BUSY: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504]);
 
-/** What is needed of `fetch`. */
+/** What is needed of undici's `request`, which follows redirects. `fetch` would refuse some ports. */
 export type Send = (
   url: string,
   request: {
     readonly method: 'POST';
-    readonly headers: [string, string][];
+    readonly headers: Record<string, string | string[]>;
     readonly body: string;
     readonly signal: AbortSignal;
   },
 ) => Promise<{
-  readonly status: number;
-  readonly headers: { get(name: string): string | null };
-  arrayBuffer(): Promise<unknown>;
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: { dump(): Promise<void> };
 }>;
 
 /** Posts one event, following redirects. Never throws. */
@@ -56,22 +56,20 @@ export async function postEvent(
   try {
     const answer = await deps.send(url, {
       method: 'POST',
-      headers: [
-        ['content-type', EVENTS_MEDIA_TYPE],
-        ...Object.entries(headers).flatMap(([name, values]) =>
-          values.map((value): [string, string] => [name, value]),
-        ),
-        ...Object.entries(signature),
-      ],
+      headers: {
+        'content-type': EVENTS_MEDIA_TYPE,
+        ...Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [...values]])),
+        ...signature,
+      },
       body: event.body,
       signal: ended.signal,
     });
     // Read to its end, the connection can be used again; what it says does not count.
-    await answer.arrayBuffer().catch(() => undefined);
-    const { status } = answer;
+    await answer.body.dump().catch(() => undefined);
+    const { statusCode: status } = answer;
     if (status >= 200 && status < 400) return { kind: 'accepted', status };
     if (!BUSY.has(status)) return { kind: 'refused', status };
-    const retryAfter = parseRetryAfter(answer.headers.get('retry-after') ?? undefined, clock.now());
+    const retryAfter = parseRetryAfter(answer.headers['retry-after']?.toString(), clock.now());
     return { kind: 'unavailable', status, reason: `status ${status}`, retryAfter };
   } catch (error) {
     return { kind: 'unavailable', reason: reasonOf(error), retryAfter: 0 };
@@ -81,10 +79,7 @@ export async function postEvent(
   }
 }
 
-/** `fetch` says no more than that it failed; why is in the cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { cause } = error;
-  if (!(cause instanceof Error)) return error.message;
-  return 'code' in cause ? String(cause.code) : cause.message;
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -186,7 +187,7 @@ test('an event that an endpoint refuses for good becomes a dead letter that the 
 
 test('an endpoint that is disabled gets nothing, and one that is slow is given up after its timeout', async (t) => {
   const [disabled, good] = [await startWebhook(t), await startWebhook(t)];
-  const silent = createServer().listen(0, '127.0.0.1');
+  const silent = createTcpServer().listen(0, '127.0.0.1');
   await once(silent, 'listening');
   t.after(() => silent.close());
   const { port: silentPort } = silent.address() as AddressInfo; // it listens on TCP
@@ -209,6 +210,19 @@ test('an endpoint that is disabled gets nothing, and one that is slow is given u
   assert.match(text, /registry_notifications_pending_total\{endpoint="silent"\} 2/);
   assert.match(text, /given_up_total\{reason="overflow",endpoint="silent"\} 2/);
   assert.match(text, new RegExp(`type="Successes",endpoint="${new URL(good.url).host}"\\} 4`));
+});
+
+test('an endpoint that has moved is followed, with the event', async (t) => {
+  const hook = await startWebhook(t);
+  const moved = createServer((_request, response) => response.writeHead(308, { location: hook.url }).end());
+  await once(moved.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => moved.close());
+  const { port } = moved.address() as AddressInfo; // it listens on TCP
+  const { url } = await startTestRegistry(t, endpoint(`http://127.0.0.1:${port}/`));
+  await converse(url, [pushBlob]);
+  await waitFor(() => hook.requests.length === 1);
+  assert.equal(hook.requests[0]?.method, 'POST');
+  assert.equal(hook.events()[0]?.action, 'push');
 });
 
 test('the outbox is where the configuration says, and a folder that cannot be is an error', async (t) => {

@@ -140,6 +140,10 @@ test('stop does not wait for a pause', async () => {
   assert.equal(queue.size, 1);
 });
 
+function answered(statusCode: number, headers = {}): Awaited<ReturnType<Send>> {
+  return { statusCode, headers, body: { dump: () => Promise.resolve() } };
+}
+
 test('a request carries the configured headers and a signature that Standard Webhooks knows', async () => {
   const sent: Parameters<Send>[1][] = [];
   const outcome = await postEvent(
@@ -149,16 +153,16 @@ test('a request carries the configured headers and a signature that Standard Web
       clock: new TestClock(1_614_265_330_000),
       send: async (_url, init) => {
         sent.push(init);
-        return new Response(null, { status: 204 });
+        return answered(204);
       },
     },
   );
   assert.deepEqual(outcome, { kind: 'accepted', status: 204 });
-  const headers = new Headers(sent[0]?.headers);
-  assert.equal(headers.get('content-type'), 'application/vnd.docker.distribution.events.v2+json');
-  assert.equal(headers.get('x-token'), 'one, two');
-  assert.equal(headers.get('webhook-timestamp'), '1614265330');
-  assert.match(headers.get('webhook-signature') ?? '', /^v1,/);
+  const headers = sent[0]?.headers;
+  assert.equal(headers?.['content-type'], 'application/vnd.docker.distribution.events.v2+json');
+  assert.deepEqual(headers['X-Token'], ['one', 'two']);
+  assert.equal(headers['webhook-timestamp'], '1614265330');
+  assert.match(String(headers['webhook-signature']), /^v1,/);
 });
 
 test('the signature is that of the example in the specification', () => {
@@ -172,14 +176,13 @@ test('the signature is that of the example in the specification', () => {
 
 test('what an answer means', async () => {
   const clock = new TestClock(0);
-  const ask = (response: () => Promise<Response>): Promise<Outcome> =>
+  const ask = (response: Send): Promise<Outcome> =>
     postEvent(
       { url: 'http://hook/', headers: {}, timeout: 1000, secret: undefined },
       { id: 'id', body: '{}' },
       { clock, send: response },
     );
-  const status = (code: number, headers = {}): Promise<Outcome> =>
-    ask(async () => new Response(null, { status: code, headers }));
+  const status = (code: number, headers = {}): Promise<Outcome> => ask(async () => answered(code, headers));
   assert.deepEqual(await status(302), { kind: 'accepted', status: 302 });
   assert.deepEqual(await status(400), { kind: 'refused', status: 400 });
   assert.deepEqual(await status(500), { kind: 'refused', status: 500 });
@@ -190,8 +193,8 @@ test('what an answer means', async () => {
     retryAfter: 3000,
   });
   assert.equal((await status(503)).kind, 'unavailable');
-  const cause = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
-  assert.deepEqual(await ask(() => Promise.reject(new TypeError('fetch failed', { cause }))), {
+  const refusal = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' });
+  assert.deepEqual(await ask(() => Promise.reject(refusal)), {
     kind: 'unavailable',
     reason: 'ECONNREFUSED',
     retryAfter: 0,
