@@ -3,7 +3,7 @@ import type { LoadedConfig } from './config-file.ts';
 
 /** The log that a configuration asks for, with what is noteworthy about the configuration itself as its first lines. */
 export function openLog(
-  { config, warnings, notices }: LoadedConfig,
+  { config, warnings, notices }: Pick<LoadedConfig, 'config' | 'warnings' | 'notices'>,
   stderr: NodeJS.WritableStream,
   more: Readonly<Record<string, string>> = {},
 ): Logger {

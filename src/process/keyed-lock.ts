@@ -1,5 +1,10 @@
-/** Lets one action at a time run for each key, in the order in which they come. */
-export class KeyedLock {
+/** Lets one action at a time run for each key. */
+export interface Lock {
+  run<T>(key: string, action: () => Promise<T>): Promise<T>;
+}
+
+/** A lock within this process. Actions run in the order in which they come. */
+export class KeyedLock implements Lock {
   /** The last action that was asked for, by key. */
   readonly #last = new Map<string, Promise<void>>();
 

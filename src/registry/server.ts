@@ -37,6 +37,7 @@ import { openStorage, storageKind } from './storage/open-storage.ts';
 import { TagStore } from './storage/tag-store.ts';
 import { UploadPurge } from './storage/upload-purge.ts';
 import { UploadStore } from './storage/upload-store.ts';
+import type { Peers } from './workers/peers.ts';
 
 export interface ServerDependencies {
   readonly config: Config;
@@ -49,6 +50,8 @@ export interface ServerDependencies {
   /** Where a log of requests goes that is text. */
   readonly stdout: { write(text: string): unknown };
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** This process is one of several that share the port. */
+  readonly peers?: Peers;
 }
 
 /** A registry that takes requests. Addresses are what was bound, so that port 0 can be asked for. */
@@ -75,7 +78,7 @@ export class ServerConfigError extends Error {
  * @throws ServerConfigError when certificate, users or storage cannot be used; ListenError when an address is taken
  */
 export async function startRegistryServer(deps: ServerDependencies): Promise<RegistryServer> {
-  const { config, clock, log } = deps;
+  const { config, clock, log, peers } = deps;
   const { pair, access, driver, sizes, middleware } = await openParts(deps);
   await using started = new AsyncDisposableStack();
   started.defer(() => sizes.close());
@@ -107,9 +110,10 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   });
   const tags = new TagStore({ driver, lookups: config.storage.tag.concurrencylimit });
   const blobs = new BlobStore({ driver, clock, log, sizes, redirect: middleware.redirect });
-  const notifications = openWebhooks(deps);
+  const notifications = peers === undefined ? openWebhooks(deps) : undefined;
   if (notifications) started.defer(() => notifications.stop());
-  const told = openEventSink(config, { links, clock, take: (event) => notifications?.take(event) });
+  const take = peers?.take ?? ((event) => notifications?.take(event));
+  const told = openEventSink(config, { links, clock, take });
   const pulls = new PullRecorder({ driver, clock, log, serverId });
   const recordsPulls = config.stevedore.pulls.record && !readOnly;
   if (recordsPulls) {
@@ -121,8 +125,17 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   started.defer(() => bodies.stop());
   // A bucket may be served by several.
   const isShared = !driver.movesAtomically;
-  const uploads = new UploadStore({ driver, clock, log, activity: lease, isShared });
-  if (!readOnly) started.defer(startPurge(deps, { driver, gate: lease, uploads }));
+  const uploads = new UploadStore({
+    driver,
+    clock,
+    log,
+    activity: lease,
+    isShared,
+    ...(peers && { peers: peers.uploads }),
+  });
+  // One process of a server is enough for that.
+  if (!readOnly && (peers?.worker ?? 1) === 1)
+    started.defer(startPurge(deps, { driver, gate: lease, uploads }));
   const app = buildApp({
     context: {
       driver,
@@ -134,6 +147,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
         tags,
         rules: createManifestRules(config),
         fallbackTags: config.stevedore.compatibility.fallbackTags,
+        ...(peers && { tagLock: peers.tagLock }),
         log,
       }),
       tags,
@@ -178,35 +192,32 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
     metrics: () => deps.metrics.metrics(),
   };
   const draining = new AbortController();
-  const internal = await startInternalListeners(config, facts, {
-    log,
-    draining: () => draining.signal.aborted,
-  });
-  started.use(internal);
+  // The primary answers for all its workers, and holds what they listen on.
+  const internal =
+    peers === undefined
+      ? started.use(
+          await startInternalListeners(config, facts, { log, draining: () => draining.signal.aborted }),
+        )
+      : undefined;
 
   await app.ready();
-  if (config.http.net === 'unix') await removeStaleSocket(config.http.addr);
+  if (config.http.net === 'unix' && peers === undefined) await removeStaleSocket(config.http.addr);
   await listen(app.server, 'http.addr', config.http.addr, config.http.net);
   started.defer(() => drain(app.server, config.http.draintimeout, { listener, clock, log }));
   const parts = started.move();
   const server: RegistryServer = {
     address: addressOf(app.server),
-    statusAddress: internal.statusAddress,
-    debugAddress: internal.debugAddress,
+    statusAddress: internal?.statusAddress,
+    debugAddress: internal?.debugAddress,
     async stop() {
       draining.abort();
       await parts.disposeAsync();
     },
   };
-  log.info(
-    {
-      address: server.address,
-      tls: pair !== undefined,
-      status: server.statusAddress,
-      debug: server.debugAddress,
-    },
-    'listening',
-  );
+  const { address, statusAddress, debugAddress } = server;
+  if (peers) await peers.serve({ facts, uploads, metrics: deps.metrics, address });
+  else
+    log.info({ address, tls: pair !== undefined, status: statusAddress, debug: debugAddress }, 'listening');
   return server;
 }
 
@@ -230,7 +241,9 @@ async function openParts(deps: ServerDependencies): Promise<{
   };
   const pair = await open('http.tls', () => openCertificates(config.http));
   const access = await openAccess({ config, clock, log, open });
-  const opened = await open(`storage.${storageKind(config)}`, () => openStorage(config, deps));
+  const opened = await open(`storage.${storageKind(config)}`, () =>
+    openStorage(config, { ...deps, hasPeers: deps.peers !== undefined }),
+  );
   const driver =
     opened && showsMetrics(config) ? measureDriver(opened, { registry: deps.metrics, clock }) : opened;
   const sizes = await open('redis', () => openCache(config, deps));
@@ -241,7 +254,9 @@ async function openParts(deps: ServerDependencies): Promise<{
 }
 
 /** @throws ServerConfigError when the outbox cannot be used. */
-function openWebhooks(deps: ServerDependencies): Notifications | undefined {
+export function openWebhooks(
+  deps: Pick<ServerDependencies, 'config' | 'clock' | 'log' | 'metrics' | 'environment'>,
+): Notifications | undefined {
   try {
     return openNotifications(deps.config, deps);
   } catch (error) {

@@ -97,7 +97,11 @@ function checkTogether(config: Config, found: Findings): void {
 }
 
 /** Exactly one driver. */
-function checkDriver({ storage }: Config, found: Findings): void {
+function checkDriver({ storage, stevedore }: Config, found: Findings): void {
+  if (storage.inmemory !== undefined && stevedore.workers > 1) {
+    const message = 'each process would have a storage of its own in memory';
+    found.errors.push({ path: 'stevedore.workers', message });
+  }
   const drivers = Object.entries(storage).filter(
     ([name, options]) => options !== undefined && !notDrivers.has(name),
   );

@@ -68,5 +68,13 @@ export const stevedoreSection = {
         },
       },
     },
+    workers: {
+      type: 'integer',
+      default: 1,
+      minimum: 1,
+      maximum: 255,
+      description:
+        'Processes that share the port, for machines with many cores. Limits and caches are those of each process.',
+    },
   },
 } as const satisfies ObjectField;

@@ -10,7 +10,7 @@ import { isManifestMediaType } from '../../oci/media-type.ts';
 import { isNonDistributable } from '../../oci/non-distributable.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
-import { KeyedLock } from '../../process/keyed-lock.ts';
+import { KeyedLock, type Lock } from '../../process/keyed-lock.ts';
 import type { Logger } from '../../process/logger.ts';
 import { RegistryError, type ErrorItem } from '../errors.ts';
 import type { WritePermit } from '../lease/write-gate.ts';
@@ -59,7 +59,7 @@ export class ManifestStore {
   readonly #contents: ManifestContents;
   readonly #referrers: Referrers;
   readonly #fallbackTags: FallbackTags | undefined;
-  readonly #tagWrites = new KeyedLock();
+  readonly #tagWrites: Lock;
 
   constructor(deps: {
     readonly driver: StorageDriver;
@@ -69,6 +69,8 @@ export class ManifestStore {
     readonly log: Logger;
     /** Lists referrers under fallback tags too, for docker distribution. */
     readonly fallbackTags?: boolean;
+    /** For writes of a tag; without it one of this process. */
+    readonly tagLock?: Lock;
     /** Bytes of manifests that are kept in memory. */
     readonly cacheBytes?: number;
   }) {
@@ -76,6 +78,7 @@ export class ManifestStore {
     this.#blobs = deps.blobs;
     this.#tags = deps.tags;
     this.#rules = deps.rules;
+    this.#tagWrites = deps.tagLock ?? new KeyedLock();
     this.#contents = new ManifestContents(deps);
     this.#referrers = new Referrers({ driver: deps.driver, contents: this.#contents, tags: deps.tags });
     this.#fallbackTags = deps.fallbackTags

@@ -43,6 +43,8 @@ export type HandOver =
 
 /** The other processes of this server: an upload is in the hands of one at a time, and the requests may go to any. */
 export interface UploadPeers {
+  /** Makes an id tell which process began the upload. */
+  mark(id: string): string;
   /** Asks whoever has the upload to hand it over. */
   ask(folder: string, id: string): Promise<HandOver>;
   /** This process has no more to do with an upload. */
@@ -74,7 +76,8 @@ export class UploadStore {
     permit: WritePermit,
   ): Promise<Upload> {
     await permit.check();
-    const id = this.#randomId();
+    const random = this.#randomId();
+    const id = this.#deps.peers?.mark(random) ?? random;
     const content = UploadContent.empty(this.#contentOptions(repository, id), options.algorithm ?? 'sha256');
     const upload = this.#remember(repository, id, content);
     // The client comes back soon: that is activity which a collector should wait for.

@@ -1,13 +1,10 @@
 import { KeyedLock } from '../../process/keyed-lock.ts';
 import type { HandOver } from '../storage/upload-store.ts';
 
-/** The last byte of an upload's id is the number of the worker that began it, so that usually nobody needs to be asked. */
+/** The last byte of an upload's id is the number of the worker that began it, so that usually nobody needs to be asked: 255 can be told apart. */
 export function uploadIdOfWorker(id: string, worker: number): string {
   return id.slice(0, -2) + worker.toString(16).padStart(2, '0');
 }
-
-/** The most workers that ids can tell apart. */
-export const MOST_WORKERS = 255;
 
 /**
  * Knows which worker has an upload in hand: the one that its id names, unless it was handed over since. Of two workers

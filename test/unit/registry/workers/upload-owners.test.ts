@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { digestOf } from '../../../../src/oci/digest.ts';
 import { RegistryError } from '../../../../src/registry/errors.ts';
@@ -36,8 +35,8 @@ function workers(count: number): {
         peers: {
           ask: (folder, id) => owners.claim({ folder, id }, number),
           leave: (folder) => owners.leave(folder, number),
+          mark: (id) => uploadIdOfWorker(id, number),
         },
-        randomId: () => uploadIdOfWorker(randomUUID().replace(/-4/, '-8'), number),
       }),
     );
   }
