@@ -2,6 +2,8 @@ import { request, type Dispatcher } from 'undici';
 import type { Clock } from '../process/clock.ts';
 import { parseChallenge, type Challenge } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
+import { PASSING_STATUSES, RegistryRefusal } from './refusal.ts';
+import { TransientError } from './retry.ts';
 
 /** Tokens are taken for this much shorter-lived than they say, in milliseconds. */
 const MARGIN = 10_000;
@@ -15,34 +17,48 @@ interface Token {
   readonly expiresAt: number;
 }
 
+/** What a token server answers. */
+interface TokenDocument {
+  readonly token?: string;
+  readonly access_token?: string;
+  readonly expires_in?: number;
+}
+
+export interface AuthorizationDependencies {
+  readonly credentials: Credentials | undefined;
+  /** The registry speaks TLS: then nobody else gets the credentials without. */
+  readonly isSecure: boolean;
+  readonly dispatcher: Dispatcher;
+  readonly clock: Clock;
+}
+
 /** The login to one registry, as it asks for it: nothing, a password with each request, or tokens by scope. */
 export class Authorization {
-  readonly #deps: {
-    readonly credentials: Credentials | undefined;
-    readonly dispatcher: Dispatcher;
-    readonly clock: Clock;
-  };
+  readonly #deps: AuthorizationDependencies;
   #challenge: Challenge | undefined;
-  readonly #tokens = new Map<string, Token>();
+  /** By scopes; on their way until they are there. */
+  readonly #tokens = new Map<string, Promise<Token>>();
 
-  constructor(deps: {
-    readonly credentials: Credentials | undefined;
-    readonly dispatcher: Dispatcher;
-    readonly clock: Clock;
-  }) {
+  constructor(deps: AuthorizationDependencies) {
     this.#deps = deps;
   }
 
-  /** The header for a request that needs `scopes`, as far as it is known by now. */
+  /**
+   * The header for a request that needs `scopes`, as far as it is known by now.
+   * @throws RegistryRefusal, TransientError when no token can be had.
+   */
   async header(scopes: readonly string[]): Promise<string | undefined> {
     if (this.#challenge?.scheme === 'basic') return this.#basic();
     if (this.#challenge?.scheme !== 'bearer') return undefined;
     const key = scopes.join(' ');
-    const known = this.#tokens.get(key);
-    if (known !== undefined && this.#deps.clock.monotonic() < known.expiresAt) return known.header;
-    const token = await this.#fetchToken(this.#challenge, scopes);
+    const asked = this.#tokens.get(key);
+    if (asked !== undefined) {
+      const known = await asked.catch(() => undefined);
+      if (known !== undefined && this.#deps.clock.monotonic() < known.expiresAt) return known.header;
+    }
+    const token = this.#fetchToken(this.#challenge, scopes);
     this.#tokens.set(key, token);
-    return token.header;
+    return (await token).header;
   }
 
   /**
@@ -70,49 +86,61 @@ export class Authorization {
 
   /** "Docker Registry v2 authentication via central service", and its OAuth2 form for an identity token. */
   async #fetchToken({ parameters }: Challenge, scopes: readonly string[]): Promise<Token> {
-    const { credentials, dispatcher, clock } = this.#deps;
-    const url = new URL(parameters['realm'] ?? '');
-    const service = parameters['service'] ?? '';
+    const { credentials, isSecure, clock } = this.#deps;
+    const realm = new URL(parameters['realm'] ?? '');
+    if (isSecure && realm.protocol !== 'https:' && credentials !== undefined) {
+      throw new RegistryRefusal(`${realm.host} asks for the credentials over plain HTTP`, 401);
+    }
     const began = clock.monotonic();
-    const identity = credentials && 'identityToken' in credentials ? credentials.identityToken : undefined;
-    const basic = this.#basic();
-    const fields: [string, string][] = [
-      ['service', service],
-      ...scopes.map((scope): [string, string] => ['scope', scope]),
-    ];
-    let answer: Dispatcher.ResponseData;
-    if (identity === undefined) {
-      for (const [name, value] of fields) url.searchParams.append(name, value);
-      answer = await request(url, {
-        dispatcher,
-        headers: basic === undefined ? {} : { authorization: basic },
-      });
-    } else {
-      const form = new URLSearchParams({
-        grant_type: 'refresh_token',
-        refresh_token: identity,
-        client_id: 'stevedore',
-        service,
-        scope: scopes.join(' '),
-      });
-      const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-      answer = await request(url, { dispatcher, method: 'POST', headers, body: form.toString() });
-    }
-    const text = await answer.body.text();
-    if (answer.statusCode !== 200) {
-      throw new Error(
-        `${url.origin}${url.pathname} gave no token: ${answer.statusCode} ${text.slice(0, 200)}`,
-      );
-    }
-    const document = JSON.parse(text) as {
-      readonly token?: string;
-      readonly access_token?: string;
-      readonly expires_in?: number;
-    }; // the format of that specification
+    const document = await this.#ask(realm, parameters['service'] ?? '', scopes);
     const life = Math.max(document.expires_in ?? 0, SHORTEST_LIFE_SECONDS) * 1000;
     return {
       header: `Bearer ${document.token ?? document.access_token ?? ''}`,
       expiresAt: began + life - MARGIN,
     };
+  }
+
+  /** @throws RegistryRefusal; TransientError when the server is away or busy. */
+  async #ask(realm: URL, service: string, scopes: readonly string[]): Promise<TokenDocument> {
+    const { dispatcher } = this.#deps;
+    const name = `${realm.host}${realm.pathname}`;
+    try {
+      const answer = await request(...this.#tokenRequest(realm, service, scopes, dispatcher));
+      const text = await answer.body.text();
+      if (answer.statusCode === 200) return JSON.parse(text) as TokenDocument; // the format of that specification
+      const message = `${name} gave no token: ${answer.statusCode} ${text.slice(0, 200)}`;
+      if (!PASSING_STATUSES.has(answer.statusCode)) throw new RegistryRefusal(message, answer.statusCode);
+      throw new TransientError(message);
+    } catch (cause) {
+      if (cause instanceof RegistryRefusal || cause instanceof TransientError) throw cause;
+      throw new TransientError(`${name}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  #tokenRequest(
+    realm: URL,
+    service: string,
+    scopes: readonly string[],
+    dispatcher: Dispatcher,
+  ): Parameters<typeof request> {
+    const { credentials } = this.#deps;
+    if (credentials === undefined || !('identityToken' in credentials)) {
+      const url = new URL(realm);
+      url.searchParams.append('service', service);
+      for (const scope of scopes) url.searchParams.append('scope', scope);
+      const basic = this.#basic();
+      return [url, { dispatcher, headers: basic === undefined ? {} : { authorization: basic } }];
+    }
+    const form = new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: credentials.identityToken,
+      client_id: 'stevedore',
+      service,
+      scope: scopes.join(' '),
+    });
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    return [realm, { dispatcher, method: 'POST', headers, body: form.toString() }];
   }
 }

@@ -44,7 +44,7 @@ export async function connectRegistry(options: RegistryConnection): Promise<Regi
   const scheme = options.scheme ?? (!insecure || (await speaksTls()) ? 'https' : 'http');
   const http = new RegistryHttp(new URL(`${scheme}://${host}`), {
     dispatcher,
-    authorization: new Authorization({ credentials, dispatcher, clock }),
+    authorization: new Authorization({ credentials, isSecure: scheme === 'https', dispatcher, clock }),
     retry: {
       retries: options.retries,
       clock,

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import { push } from './registry-client.ts';
-import { RegistryRefusal, type ClientAnswer, type RegistryHttp } from './registry-http.ts';
+import { RegistryRefusal } from './refusal.ts';
+import type { ClientAnswer, RegistryHttp } from './registry-http.ts';
 import { pause, TransientError } from './retry.ts';
 
 /** A blob that is sent in one request holds at most this many bytes, which are in memory meanwhile. */

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { request as send, type Dispatcher } from 'undici';
 import { parseRetryAfter } from '../process/retry-after.ts';
 import type { Authorization } from './authorization.ts';
+import { PASSING_STATUSES, RegistryRefusal } from './refusal.ts';
 import { TransientError, withRetries, type RetryOptions } from './retry.ts';
 
 export interface ClientRequest {
@@ -23,17 +24,6 @@ export interface ClientAnswer {
   readonly body: Dispatcher.ResponseData['body'];
 }
 
-/** A registry refused a request. */
-export class RegistryRefusal extends Error {
-  override readonly name = 'RegistryRefusal';
-  readonly status: number;
-  constructor(message: string, status: number) {
-    super(message);
-    this.status = status;
-  }
-}
-
-const BUSY: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504]);
 const MOST_REDIRECTS = 5;
 const LONGEST_ERROR = 64 * 1024;
 
@@ -71,28 +61,20 @@ export class RegistryHttp {
   /** For a body that cannot be sent twice. @throws RegistryRefusal; TransientError when it may go well another time. */
   async sendOnce(request: ClientRequest): Promise<ClientAnswer> {
     const { authorization } = this.#deps;
-    let header = await this.#header(request);
+    let header = await authorization.header(request.scopes);
     let answer = await this.#follow(request, header);
     if (answer.status === 401) {
       await answer.body.dump();
       if (!authorization.learn(answer.headers['www-authenticate'], request.scopes, header)) {
         throw new RegistryRefusal(`${this.#name(request)}: 401, the credentials are missing or wrong`, 401);
       }
-      header = await this.#header(request);
+      header = await authorization.header(request.scopes);
       // What was sent of a stream is gone.
       if (isStream(request.body)) throw new TransientError(`${this.#name(request)}: 401`);
       answer = await this.#follow(request, header);
     }
     if (request.expect.includes(answer.status)) return answer;
     throw await this.#refusal(request, answer);
-  }
-
-  async #header({ scopes }: ClientRequest): Promise<string | undefined> {
-    try {
-      return await this.#deps.authorization.header(scopes);
-    } catch (error) {
-      throw new TransientError(messageOf(error), { cause: error });
-    }
   }
 
   async #follow(request: ClientRequest, authorization: string | undefined): Promise<ClientAnswer> {
@@ -137,7 +119,7 @@ export class RegistryHttp {
   async #refusal(request: ClientRequest, { status, headers, body }: ClientAnswer): Promise<Error> {
     const text = (await body.text().catch(() => '')).slice(0, LONGEST_ERROR);
     const message = `${this.#name(request)}: ${status}${reasonOf(text)}`;
-    if (!BUSY.has(status)) return new RegistryRefusal(message, status);
+    if (!PASSING_STATUSES.has(status)) return new RegistryRefusal(message, status);
     const retryAfter = parseRetryAfter(headers['retry-after'], this.#deps.retry.clock.now());
     return new TransientError(message, { retryAfter });
   }
