@@ -7,6 +7,7 @@ import { runPlan } from '../copy/run-plan.ts';
 import { connectRegistry } from '../oci-client/connect-registry.ts';
 import { dockerCredentials, parseCredentials, type Credentials } from '../oci-client/credentials.ts';
 import { systemClock } from '../process/clock.ts';
+import { showStatus } from './status-line.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 
 export const copy: Command = {
@@ -74,9 +75,6 @@ interface Settings {
   readonly retries: number;
 }
 
-/** How often a terminal is told; milliseconds. */
-const STATUS_EVERY = 250;
-
 async function run(invocation: Invocation): Promise<ExitCode> {
   const settings = parseSettings(invocation);
   const { from, to, extent } = settings;
@@ -91,10 +89,10 @@ async function run(invocation: Invocation): Promise<ExitCode> {
 }
 
 async function carryOut(plan: Plan, settings: Settings, invocation: Invocation): Promise<number> {
-  const { stdout, values, signal } = invocation;
+  const { stdout, stderr, values, signal } = invocation;
   const json = values['format'] === 'json';
   const tally = new CopyTally(systemClock);
-  const status = showStatus(invocation, () => statusLine(tally.summary(), plan.jobs.length));
+  const status = showStatus([stderr, stdout], () => statusLine(tally.summary(), plan.jobs.length));
   const failed = await runPlan(plan, {
     platform: settings.platform,
     ownPlatform: ownPlatform(process.arch),
@@ -115,21 +113,6 @@ async function carryOut(plan: Plan, settings: Settings, invocation: Invocation):
   const summary = tally.summary();
   stdout.write(`${json ? JSON.stringify({ summary }) : summaryLine(summary)}\n`);
   return failed;
-}
-
-/** A line at the bottom of a terminal that is written anew all the time; nothing elsewhere. */
-function showStatus({ stderr, stdout }: Invocation, line: () => string): { clear(): void; stop(): void } {
-  const shown = [stderr, stdout].every((stream) => 'isTTY' in stream && stream.isTTY === true);
-  if (!shown) return { clear: () => undefined, stop: () => undefined };
-  const clear = (): void => void stderr.write('\r\u001B[K');
-  const timer = setInterval(() => stderr.write(`\r\u001B[K${line()}`), STATUS_EVERY);
-  return {
-    clear,
-    stop() {
-      clearInterval(timer);
-      clear();
-    },
-  };
 }
 
 /** Connects with the options of either side. */

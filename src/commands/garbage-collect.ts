@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
-import type { CollectionReport } from '../contract/collection-report.ts';
+import { encodeReport, type CollectionReport } from '../contract/collection-report.ts';
 import { parseDuration } from '../contract/duration.ts';
 import { parseRetentionRules } from '../contract/retention-rules.ts';
 import { systemClock } from '../process/clock.ts';
 import { collect, type CollectOptions } from '../registry/collect/collect.ts';
+import { Progress } from '../registry/collect/progress.ts';
 import { openStorage } from '../registry/storage/open-storage.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 import { readConfig } from './config-file.ts';
 import { openLog } from './config-log.ts';
+import { showProgress } from './collection-progress.ts';
+import { aboveStatus } from './status-line.ts';
 import { listVerdicts, printVerdicts } from './tag-verdicts.ts';
 
 export const garbageCollect: Command = {
@@ -77,7 +80,9 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     ...(!purging.enabled && { uploadAge: purging.age }),
   };
   const verdicts = json ? listVerdicts() : printVerdicts(invocation.stdout);
-  const log = openLog(loaded, invocation.stderr, { command: 'garbage-collect' });
+  const log = openLog(loaded, aboveStatus(invocation.stderr), { command: 'garbage-collect' });
+  const progress = new Progress(systemClock);
+  const status = showProgress(progress, { stderr: invocation.stderr, log, clock: systemClock });
   const report = await collect(options, {
     driver: await openStorage(config, { clock: systemClock, log, environment: invocation.environment }),
     clock: systemClock,
@@ -85,10 +90,14 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     run: randomBytes(16).toString('hex'),
     random: Math.random,
     signal: invocation.signal,
-    judged: verdicts.take,
-  });
+    progress,
+    judged(verdict) {
+      status.clear();
+      verdicts.take(verdict);
+    },
+  }).finally(() => status.stop());
   const file = invocation.values['report-file'];
-  if (typeof file === 'string') await writeFile(file, `${JSON.stringify(report)}\n`);
+  if (typeof file === 'string') await writeFile(file, encodeReport(report));
   const page = options.retention && options.dryRun ? { ...report, ...verdicts.list() } : report;
   invocation.stdout.write(json ? `${JSON.stringify(page)}\n` : textReport(report));
   return report.result === 'Succeeded' ? 0 : 1;
@@ -127,6 +136,7 @@ async function readRetention({ values }: Invocation): Promise<Pick<CollectOption
 }
 
 function textReport(report: CollectionReport): string {
+  const phases = Object.entries(report.phaseSeconds);
   const rows: readonly (readonly [string, string])[] = [
     ['result', report.result + (report.dryRun ? ' (dry run)' : '')],
     ['message', report.message],
@@ -143,6 +153,7 @@ function textReport(report: CollectionReport): string {
     ['reclaimed', `${report.bytesReclaimed} bytes`],
     ['in the trash', `${report.bytesInTrash} bytes`],
     ['writes held', `${report.readOnlySeconds} s`],
+    ['took', phases.map(([phase, seconds]) => `${phase} ${seconds} s`).join(', ')],
   ];
   return `${rows.map(([name, value]) => `${name.padEnd(14)}${value}`).join('\n')}\n`;
 }

@@ -1,6 +1,6 @@
 /**
  * What a garbage collection did. `garbage-collect --format json` prints it, and in a pod it is the container's
- * termination message, which Kubernetes cuts at 4096 bytes: keep it far below.
+ * termination message.
  */
 export interface CollectionReport {
   readonly result: CollectionResult;
@@ -27,10 +27,31 @@ export interface CollectionReport {
   readonly bytesReclaimed: number;
   /** Bytes that lie in the trash after this run and come back when their grace is over. */
   readonly bytesInTrash: number;
+  /** Seconds that each phase took, of those that were gone through. */
+  readonly phaseSeconds: Readonly<Partial<Record<CollectionPhase, number>>>;
 }
+
+/**
+ * `look`: the whole store is read while servers write. `verify`: all that is needed is read and checked. `drain`: servers
+ * hold new writes and end what is in progress. `mark`: the store is read once more. `sweep`: what nothing needs goes.
+ * `tidy`: empty folders and abandoned uploads, while servers write again.
+ */
+export const COLLECTION_PHASES = ['look', 'verify', 'drain', 'mark', 'sweep', 'tidy'] as const;
+export type CollectionPhase = (typeof COLLECTION_PHASES)[number];
 
 /**
  * `DrainTimeout`: uploads did not end in time, nothing was deleted. `LeaseLost`: the run could not renew in time and
  * stopped. `Conflict`: another collector runs. Both leave the registry consistent and writable.
  */
 export type CollectionResult = 'Succeeded' | 'Failed' | 'DrainTimeout' | 'LeaseLost' | 'Conflict';
+
+/** Kubernetes cuts a container's termination message there. */
+const MOST_BYTES = 4096;
+
+/** The report as JSON in one line, with as much of the message as there is room for. */
+export function encodeReport(report: CollectionReport): string {
+  for (let length = report.message.length; ; length = Math.floor(length / 2)) {
+    const text = `${JSON.stringify({ ...report, message: report.message.slice(0, length) })}\n`;
+    if (length === 0 || Buffer.byteLength(text) <= MOST_BYTES) return text;
+  }
+}

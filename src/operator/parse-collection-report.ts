@@ -1,4 +1,8 @@
-import type { CollectionReport, CollectionResult } from '../contract/collection-report.ts';
+import {
+  COLLECTION_PHASES,
+  type CollectionReport,
+  type CollectionResult,
+} from '../contract/collection-report.ts';
 
 const RESULTS: readonly CollectionResult[] = ['Succeeded', 'Failed', 'DrainTimeout', 'LeaseLost', 'Conflict'];
 const LONGEST_MESSAGE = 1024;
@@ -39,7 +43,19 @@ export function parseCollectionReport(text: string): CollectionReport | undefine
     linksDeleted: count('linksDeleted'),
     bytesReclaimed: count('bytesReclaimed'),
     bytesInTrash: count('bytesInTrash'),
+    phaseSeconds: phaseSecondsOf(fields.get('phaseSeconds')),
   };
+}
+
+function phaseSecondsOf(value: unknown): CollectionReport['phaseSeconds'] {
+  if (typeof value !== 'object' || value === null) return {};
+  const seconds = new Map<string, unknown>(Object.entries(value));
+  return Object.fromEntries(
+    COLLECTION_PHASES.flatMap((phase) => {
+      const took = seconds.get(phase);
+      return typeof took === 'number' && took >= 0 ? [[phase, took]] : [];
+    }),
+  );
 }
 
 function timeOf(value: unknown): string | undefined {

@@ -17,22 +17,17 @@ import type { WriteGate } from '../lease/write-gate.ts';
 import { UploadPurge } from '../storage/upload-purge.ts';
 import { compactPulls, readLastPulls } from '../pulls/last-pulls.ts';
 import type { RetentionRule } from '../../contract/retention-rules.ts';
+import { isNothing, nothingRemoved, plannedCounts, type Counts } from './counts.ts';
+import { Progress } from './progress.ts';
 import type { TagVerdict } from './retention.ts';
 import { DigestList } from './digest-list.ts';
 import { removeEmptyRepository } from './empty-folders.ts';
-import {
-  isExpired,
-  mark,
-  type Mark,
-  type MarkOptions,
-  type RepositoryGarbage,
-  type Scanned,
-} from './mark.ts';
+import { mark, type Mark, type MarkOptions, type Scanned } from './mark.ts';
 import { PathSet } from './path-set.ts';
 import { ReferenceCache } from './reference-cache.ts';
 import { removerOf } from './remove.ts';
-import { sweep, type Removed, type SweepDependencies } from './sweep.ts';
-import { TrashSweep, dataBytes, listedTrash, trashOf, type ListedTrash } from './trash-sweep.ts';
+import { sweep, type SweepDependencies } from './sweep.ts';
+import { TrashSweep, listedTrash, type ListedTrash } from './trash-sweep.ts';
 
 export interface CollectOptions {
   readonly dryRun: boolean;
@@ -63,6 +58,8 @@ export interface CollectDependencies {
   readonly random: () => number;
   readonly signal: AbortSignal;
   readonly parameters?: LeaseParameters;
+  /** Is told how far the run is. */
+  readonly progress?: Progress;
   /** Told in a dry run with rules of retention what becomes of each tag. */
   readonly judged?: (verdict: TagVerdict) => void;
 }
@@ -96,14 +93,6 @@ const ROUNDS = 3;
 const DISK_AT_ONCE = 16;
 const BUCKET_AT_ONCE = 32;
 
-/** What a run did, or would do. */
-interface Counts extends Removed {
-  bytesReclaimed: number;
-  bytesInTrash: number;
-}
-
-const nothingRemoved = (): Removed => ({ manifests: 0, tags: 0, links: 0, blobs: 0, bytes: 0 });
-
 const NO_GATE: Pick<WriteGate, 'tryBegin'> = {
   tryBegin: async () => ({
     check: async () => {},
@@ -118,6 +107,7 @@ class Collection {
   readonly #parameters: LeaseParameters;
   readonly #references = new ReferenceCache();
   readonly #startTime: number;
+  readonly #progress: Progress;
   #scanned: Scanned = { repositories: 0, manifests: 0, blobs: 0 };
   #counts: Counts = { ...nothingRemoved(), bytesReclaimed: 0, bytesInTrash: 0 };
   #repositories = 0;
@@ -130,6 +120,7 @@ class Collection {
     this.#deps = deps;
     this.#parameters = deps.parameters ?? leaseParameters;
     this.#startTime = deps.clock.now();
+    this.#progress = deps.progress ?? new Progress(deps.clock);
   }
 
   async execute(): Promise<void> {
@@ -149,7 +140,9 @@ class Collection {
       );
     }
     signal.throwIfAborted();
-    await this.#tidy(await this.#underLease());
+    const swept = await this.#underLease();
+    this.#progress.begin('tidy');
+    await this.#tidy(swept);
   }
 
   /** What a run would do, without the lease. */
@@ -157,7 +150,10 @@ class Collection {
     now: number,
   ): Promise<{ readonly planned: Counts; readonly emptied: readonly RepositoryName[] }> {
     const marked = await this.#markNow(now);
-    return { planned: await this.#plan(marked, now), emptied: marked.emptied };
+    return {
+      planned: await plannedCounts(this.#deps.driver, marked, { ...this.#options, now }),
+      emptied: marked.emptied,
+    };
   }
 
   /** What needs no lease. The folders of repositories in which nothing is left would keep them in the catalog. */
@@ -193,10 +189,14 @@ class Collection {
     log.info({ run: this.#deps.run }, 'the lease is taken; servers hold new writes');
     let found: Found | undefined;
     const perform: Readonly<Partial<Record<RunStep, () => Promise<void>>>> = {
-      drain: () => lease.drain({ ...this.#options, signal }),
+      drain: async () => {
+        this.#progress.begin('drain');
+        await lease.drain({ ...this.#options, signal });
+      },
       'declare-marking': () => lease.declareMarking(),
       mark: async () => {
         log.info({}, 'the servers have drained; marking');
+        this.#progress.begin('mark');
         // Only what is in the trash before the mark reads its roots may be purged by what this mark found.
         const trash = await listedTrash(this.#deps.driver);
         const now = await lease.storeNow();
@@ -230,6 +230,7 @@ class Collection {
     const remove = removerOf(driver, lease);
     const trashSweep = new TrashSweep({ driver, lease, remove, run, signal });
     const removed = nothingRemoved();
+    this.#progress.begin('sweep', objectsIn(marked));
     const moved = new PathSet();
     const purgesAtOnce = this.#options.trashGrace === 0 && driver.movesAtomically;
     const sweeping: SweepDependencies = {
@@ -238,7 +239,10 @@ class Collection {
       run,
       signal,
       atOnce: driver.movesAtomically ? DISK_AT_ONCE : BUCKET_AT_ONCE,
-      ...(purgesAtOnce && { taken: (path, trashName) => moved.add(trashPath(path, trashName)) }),
+      taken: (path, trashName) => {
+        this.#progress.advance();
+        if (purgesAtOnce) moved.add(trashPath(path, trashName));
+      },
     };
     try {
       await trashSweep.restore(marked);
@@ -269,36 +273,17 @@ class Collection {
     }
   }
 
-  /** What a run would do, by what a mark found and what is in the trash. */
-  async #plan(marked: Mark, now: number): Promise<Counts> {
-    const { trashGrace } = this.#options;
-    let inTrash = 0;
-    let expired = 0;
-    for await (const entry of trashOf(this.#deps.driver)) {
-      inTrash += dataBytes(entry);
-      if (isExpired(entry, marked, { trashGrace, now })) expired += dataBytes(entry);
-    }
-    const atOnce = trashGrace === 0 || !this.#deps.driver.movesAtomically;
-    const count = (of: (garbage: RepositoryGarbage) => number): number =>
-      marked.garbage.reduce((sum, garbage) => sum + of(garbage), 0);
-    return {
-      manifests: count(({ manifests }) => manifests.length),
-      tags: count(({ tags }) => tags.length),
-      links: count(({ deadManifests, layers }) => deadManifests.length + layers.length),
-      blobs: marked.unreferenced.length,
-      bytes: marked.unreferencedBytes,
-      bytesReclaimed: expired + (atOnce ? marked.unreferencedBytes : 0),
-      bytesInTrash: inTrash - expired + (atOnce ? 0 : marked.unreferencedBytes),
-    };
-  }
-
   async #markNow(now: number): Promise<Mark> {
     const { driver, signal, judged } = this.#deps;
     const { retention: rules, dryRun, offline, ...others } = this.#options;
+    // What a first look saw tells how much the second has to do.
+    const seen = this.#scanned.manifests + this.#scanned.blobs || undefined;
     const options: MarkOptions = {
       ...others,
       now,
       refuseForeignUploads: !offline,
+      progress: ({ manifests, blobs }, share) =>
+        this.#progress.set(manifests + blobs, share === undefined ? seen : manifests + blobs / share),
       ...(rules && {
         retention: { rules, pulls: await readLastPulls(driver), ...(dryRun && judged && { judged }) },
       }),
@@ -337,8 +322,17 @@ class Collection {
       linksDeleted: this.#counts.links,
       bytesReclaimed: this.#counts.bytesReclaimed,
       bytesInTrash: this.#counts.bytesInTrash,
+      phaseSeconds: this.#progress.seconds(),
     };
   }
+}
+
+function objectsIn({ garbage, unreferenced }: Mark): number {
+  return garbage.reduce(
+    (sum, { manifests, deadManifests, tags, layers }) =>
+      sum + manifests.length + deadManifests.length + tags.length + layers.length,
+    unreferenced.length,
+  );
 }
 
 /** What a mark under the lease found. */
@@ -347,8 +341,4 @@ interface Found {
   readonly trash: ListedTrash;
   /** The store's clock, milliseconds. */
   readonly now: number;
-}
-
-function isNothing({ manifests, tags, links, blobs, bytesReclaimed }: Counts): boolean {
-  return manifests + tags + links + blobs + bytesReclaimed === 0;
 }

@@ -38,6 +38,10 @@ export interface MarkOptions {
   readonly now: number;
   /** False when nothing else writes to the storage: then uploads of other servers do not matter. */
   readonly refuseForeignUploads: boolean;
+  /**
+   * Told how much was looked at now and then, with the share of all blobs that this is once they are looked at, above 0.
+   */
+  readonly progress?: (scanned: Scanned, shareOfBlobs: number | undefined) => void;
   /** Without rules all tags stay. */
   readonly retention?: Retention;
 }
@@ -149,6 +153,7 @@ class Marking {
     const scan = await scanRepository(this.#driver, repository, this.#cache);
     this.#repositories++;
     this.#manifests += scan.revisions.size;
+    this.#options.progress?.(this.#scanned(), undefined);
     const young = await this.#youngRevisions(scan);
     const tags = await this.#judgeTags(scan);
     const keep = manifestsToKeep(
@@ -179,10 +184,12 @@ class Marking {
 
   async unreferencedBlobs(signal: AbortSignal): Promise<void> {
     const root = `${BLOBS_ROOT}/sha256`;
-    for (const prefix of await listIfThere(this.#driver, root)) {
+    const prefixes = await listIfThere(this.#driver, root);
+    for (const [index, prefix] of prefixes.entries()) {
       signal.throwIfAborted();
       const names = await listIfThere(this.#driver, `${root}/${prefix}`);
       await forEachAtOnce(names, LOOKS_AT_ONCE, (hex) => this.#blob(hex));
+      this.#options.progress?.(this.#scanned(), (index + 1) / prefixes.length);
     }
   }
 
@@ -198,9 +205,13 @@ class Marking {
     this.#unreferencedBytes += stat.size;
   }
 
+  #scanned(): Scanned {
+    return { repositories: this.#repositories, manifests: this.#manifests, blobs: this.#blobs };
+  }
+
   result(): Mark {
     return {
-      scanned: { repositories: this.#repositories, manifests: this.#manifests, blobs: this.#blobs },
+      scanned: this.#scanned(),
       needed: this.#needed,
       garbage: this.#garbage,
       emptied: this.#emptied,

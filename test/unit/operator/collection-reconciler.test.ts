@@ -32,6 +32,7 @@ const report: CollectionReport = {
   linksDeleted: 3,
   bytesReclaimed: 4096,
   bytesInTrash: 0,
+  phaseSeconds: { look: 1.5 },
 };
 
 function harness() {
