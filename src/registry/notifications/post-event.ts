@@ -35,18 +35,18 @@ export type Send = (
   readonly body: { dump(): Promise<void> };
 }>;
 
+type Recipient = Pick<EndpointConfig, 'url' | 'headers' | 'timeout'> & {
+  readonly secret: string | undefined;
+};
+
 /** Posts one event, following redirects. Never throws. */
 export async function postEvent(
-  {
-    url = '',
-    headers,
-    timeout,
-    secret,
-  }: Pick<EndpointConfig, 'url' | 'headers' | 'timeout'> & { readonly secret: string | undefined },
+  endpoint: Recipient,
   event: { readonly id: string; readonly body: string },
   deps: { readonly clock: Clock; readonly send: Send },
 ): Promise<Outcome> {
   const { clock } = deps;
+  const { timeout, secret } = endpoint;
   const ended = new AbortController();
   const late = clock.sleep(timeout, ended.signal).then(
     () => ended.abort(new Error(`no answer within ${timeout} ms`)),
@@ -54,13 +54,10 @@ export async function postEvent(
   );
   const signature = secret === undefined ? {} : signatureHeaders(secret, { ...event, time: clock.now() });
   try {
+    const { url, headers } = addressed(endpoint);
     const answer = await deps.send(url, {
       method: 'POST',
-      headers: {
-        'content-type': EVENTS_MEDIA_TYPE,
-        ...Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [...values]])),
-        ...signature,
-      },
+      headers: { 'content-type': EVENTS_MEDIA_TYPE, ...headers, ...signature },
       body: event.body,
       signal: ended.signal,
     });
@@ -77,6 +74,23 @@ export async function postEvent(
     ended.abort();
     await late;
   }
+}
+
+/** Credentials that stand in the URL are sent as Basic authentication, as Go does. */
+function addressed({ url = '', headers }: Recipient): {
+  url: string;
+  headers: Record<string, string | string[]>;
+} {
+  const own = Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, [...values]]));
+  const target = new URL(url);
+  const { username, password } = target;
+  if (username === '' && password === '') return { url, headers: own };
+  target.username = '';
+  target.password = '';
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const authorization = `Basic ${Buffer.from(credentials).toString('base64')}`;
+  const isSet = Object.keys(own).some((name) => name.toLowerCase() === 'authorization');
+  return { url: target.href, headers: isSet ? own : { ...own, authorization } };
 }
 
 function reasonOf(error: unknown): string {

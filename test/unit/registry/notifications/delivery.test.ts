@@ -165,6 +165,23 @@ test('a request carries the configured headers and a signature that Standard Web
   assert.match(String(headers['webhook-signature']), /^v1,/);
 });
 
+test('credentials in the URL are sent as a header, unless there is one', async () => {
+  const post = async (headers: Readonly<Record<string, readonly string[]>>) => {
+    const sent: Parameters<Send>[] = [];
+    await postEvent(
+      { url: 'http://alice:a%3Ab@hook/x', headers, timeout: 1000, secret: undefined },
+      { id: 'msg', body: '{}' },
+      { clock: new TestClock(), send: async (...request) => (sent.push(request), answered(204)) },
+    );
+    return sent[0];
+  };
+  const [url, request] = (await post({})) ?? [];
+  assert.equal(url, 'http://hook/x');
+  assert.equal(request?.headers['authorization'], `Basic ${btoa('alice:a:b')}`);
+  const [, own] = (await post({ Authorization: ['Bearer x'] })) ?? [];
+  assert.equal(own?.headers['authorization'], undefined);
+});
+
 test('the signature is that of the example in the specification', () => {
   const headers = signatureHeaders('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', {
     id: 'msg_p5jXN8AQM9LWM0D4loKWxJek',
