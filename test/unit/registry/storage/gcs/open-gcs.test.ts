@@ -97,3 +97,21 @@ test('a key file signs what clients are sent to, and one that cannot be read is 
     );
   });
 });
+
+test('credentials in the configuration sign as a key file does', async (t) => {
+  const emulator = await standInService(t, () => ({ body: {} }));
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const private_key = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  const driver = await open(emulator.url, { credentials: { client_email: 'c@d', private_key } });
+  const url = new URL((await driver.redirectUrl?.('/x', 'GET')) ?? '');
+  assert.match(url.searchParams.get('X-Goog-Credential') ?? '', /^c@d\//);
+});
+
+test('the names of all objects begin with the root directory', async (t) => {
+  const emulator = await standInService(t, () => ({ status: 404 }));
+  const driver = await open(emulator.url, { rootdirectory: '/images/' }).catch(() => undefined);
+  assert.equal(driver, undefined, 'a bucket that is not there is told at the start');
+  const full = await standInService(t, () => ({ body: { size: '1', updated: '2026-01-01T00:00:00Z' } }));
+  await (await open(full.url, { rootdirectory: '/images/' })).stat('/a');
+  assert.match(full.received.at(-1)?.path ?? '', /\/o\/images%2Fa/);
+});

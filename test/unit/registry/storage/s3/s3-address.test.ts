@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { S3Address, type S3AddressOptions } from '../../../../../src/registry/storage/s3/s3-address.ts';
+import { s3Options } from '../../../../support/s3-options.ts';
 
 const plain: S3AddressOptions = {
   bucket: 'images',
@@ -47,4 +48,12 @@ test('keys are escaped, in URLs and as the source of a copy', () => {
   const address = new S3Address(plain);
   assert.equal(address.url("a b/+ü'(%").pathname, '/a%20b/%2B%C3%BC%27%28%25');
   assert.equal(address.copySource('a b/c'), 'images/a%20b/c');
+});
+
+test('what a configuration says of the address counts', () => {
+  const urlOf = (options: object): string =>
+    new S3Address(s3Options({ bucket: 'images', region: 'eu-central-1', ...options })).url('a').href;
+  assert.equal(urlOf({ secure: false }), 'http://images.s3.eu-central-1.amazonaws.com/a');
+  assert.equal(urlOf({ forcepathstyle: true }), 'https://s3.eu-central-1.amazonaws.com/images/a');
+  assert.equal(urlOf({ usedualstack: true }), 'https://images.s3.dualstack.eu-central-1.amazonaws.com/a');
 });
