@@ -23,12 +23,12 @@ export function showProgress(
   };
   // Ends when it is stopped, by no other error.
   tell().catch(() => undefined);
-  return { clear: () => undefined, stop: () => stop.abort(new Error('the run is over')) };
+  return { clear: () => undefined, [Symbol.dispose]: () => stop.abort(new Error('the run is over')) };
 }
 
 const words: Readonly<Record<CollectionPhase, string>> = {
   look: 'looking for what nothing needs',
-  verify: 'verifying what is needed',
+  verify: 'verifying content',
   drain: 'waiting for uploads in progress',
   mark: 'looking once more, writes are held',
   sweep: 'deleting, writes are held',

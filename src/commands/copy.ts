@@ -92,7 +92,7 @@ async function carryOut(plan: Plan, settings: Settings, invocation: Invocation):
   const { stdout, stderr, values, signal } = invocation;
   const json = values['format'] === 'json';
   const tally = new CopyTally(systemClock);
-  const status = showStatus([stderr, stdout], () => statusLine(tally.summary(), plan.jobs.length));
+  using status = showStatus([stderr, stdout], () => statusLine(tally.summary(), plan.jobs.length));
   const failed = await runPlan(plan, {
     platform: settings.platform,
     ownPlatform: ownPlatform(process.arch),
@@ -109,7 +109,7 @@ async function carryOut(plan: Plan, settings: Settings, invocation: Invocation):
       },
     },
   });
-  status.stop();
+  status.clear();
   const summary = tally.summary();
   stdout.write(`${json ? JSON.stringify({ summary }) : summaryLine(summary)}\n`);
   return failed;

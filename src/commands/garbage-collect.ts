@@ -6,11 +6,13 @@ import { parseRetentionRules } from '../contract/retention-rules.ts';
 import { systemClock } from '../process/clock.ts';
 import { collect, type CollectOptions } from '../registry/collect/collect.ts';
 import { Progress } from '../registry/collect/progress.ts';
+import { createManifestRules } from '../registry/storage/manifest-rules.ts';
 import { openStorage } from '../registry/storage/open-storage.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 import { readConfig } from './config-file.ts';
 import { openLog } from './config-log.ts';
 import { showProgress } from './collection-progress.ts';
+import { parseRate, rateOption } from './rate-option.ts';
 import { aboveStatus } from './status-line.ts';
 import { listVerdicts, printVerdicts } from './tag-verdicts.ts';
 
@@ -42,6 +44,12 @@ export const garbageCollect: Command = {
       default: '5m',
       description: 'Wait this long for uploads in progress, then give up (default 5m).',
     },
+    verify: {
+      type: 'boolean',
+      description:
+        'Read everything that stays first, and delete nothing if some of it is damaged or missing.',
+    },
+    rate: rateOption,
     retention: {
       type: 'string',
       value: 'FILE',
@@ -68,6 +76,7 @@ export const garbageCollect: Command = {
 
 async function run(invocation: Invocation): Promise<ExitCode> {
   const given = parseOptions(invocation);
+  const rate = parseRate(invocation);
   const retention = await readRetention(invocation);
   const json = invocation.values['format'] === 'json';
   const loaded = await readConfig(invocation);
@@ -77,12 +86,15 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   const options: CollectOptions = {
     ...given,
     ...retention,
+    ...(invocation.values['verify'] === true && {
+      verify: { bytesPerSecond: rate, rules: createManifestRules(config) },
+    }),
     ...(!purging.enabled && { uploadAge: purging.age }),
   };
   const verdicts = json ? listVerdicts() : printVerdicts(invocation.stdout);
   const log = openLog(loaded, aboveStatus(invocation.stderr), { command: 'garbage-collect' });
   const progress = new Progress(systemClock);
-  const status = showProgress(progress, { stderr: invocation.stderr, log, clock: systemClock });
+  using status = showProgress(progress, { stderr: invocation.stderr, log, clock: systemClock });
   const report = await collect(options, {
     driver: await openStorage(config, { clock: systemClock, log, environment: invocation.environment }),
     clock: systemClock,
@@ -95,7 +107,8 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       status.clear();
       verdicts.take(verdict);
     },
-  }).finally(() => status.stop());
+  });
+  status.clear();
   const file = invocation.values['report-file'];
   if (typeof file === 'string') await writeFile(file, encodeReport(report));
   const page = options.retention && options.dryRun ? { ...report, ...verdicts.list() } : report;

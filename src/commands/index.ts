@@ -4,6 +4,7 @@ import type { Command } from './command.ts';
 export const commands = {
   serve: () => import('./serve.ts').then((module): Command => module.serve),
   'garbage-collect': () => import('./garbage-collect.ts').then((module): Command => module.garbageCollect),
+  scrub: () => import('./scrub.ts').then((module): Command => module.scrub),
   copy: () => import('./copy.ts').then((module): Command => module.copy),
   check: () => import('./check.ts').then((module): Command => module.check),
   operator: () => import('./operator.ts').then((module): Command => module.operator),

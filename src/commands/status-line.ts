@@ -5,10 +5,11 @@ const STATUS_EVERY = 250;
 
 const CLEAR = '\r\u001B[K';
 
-export interface StatusLine {
+export interface StatusLine extends Disposable {
   /** Before something else is written. */
   clear(): void;
-  stop(): void;
+  /** The end of it. */
+  [Symbol.dispose](): void;
 }
 
 /**
@@ -19,13 +20,13 @@ export function showStatus(
   streams: readonly [NodeJS.WritableStream, ...NodeJS.WritableStream[]],
   line: () => string,
 ): StatusLine {
-  if (!streams.every(isTerminal)) return { clear: () => undefined, stop: () => undefined };
+  if (!streams.every(isTerminal)) return { clear: () => undefined, [Symbol.dispose]: () => undefined };
   const [stream] = streams;
   const clear = (): void => void stream.write(CLEAR);
   const timer = setInterval(() => stream.write(`${CLEAR}${line()}`), STATUS_EVERY);
   return {
     clear,
-    stop() {
+    [Symbol.dispose]() {
       clearInterval(timer);
       clear();
     },

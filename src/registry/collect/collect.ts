@@ -27,6 +27,7 @@ import { PathSet } from './path-set.ts';
 import { ReferenceCache } from './reference-cache.ts';
 import { removerOf } from './remove.ts';
 import { sweep, type SweepDependencies } from './sweep.ts';
+import { verifyNeeded, type VerifyOptions } from './verify.ts';
 import { TrashSweep, listedTrash, type ListedTrash } from './trash-sweep.ts';
 
 export interface CollectOptions {
@@ -45,6 +46,8 @@ export interface CollectOptions {
    * stay.
    */
   readonly uploadAge?: number;
+  /** Checks everything that stays before anything goes. */
+  readonly verify?: VerifyOptions;
   /** Which tags stay; without rules all of them. */
   readonly retention?: readonly RetentionRule[];
 }
@@ -140,9 +143,7 @@ class Collection {
       );
     }
     signal.throwIfAborted();
-    const swept = await this.#underLease();
-    this.#progress.begin('tidy');
-    await this.#tidy(swept);
+    await this.#tidy(await this.#underLease());
   }
 
   /** What a run would do, without the lease. */
@@ -150,6 +151,10 @@ class Collection {
     now: number,
   ): Promise<{ readonly planned: Counts; readonly emptied: readonly RepositoryName[] }> {
     const marked = await this.#markNow(now);
+    if (this.#options.verify) {
+      this.#progress.begin('verify');
+      await verifyNeeded(marked, this.#options.verify, { ...this.#deps, progress: this.#progress });
+    }
     return {
       planned: await plannedCounts(this.#deps.driver, marked, { ...this.#options, now }),
       emptied: marked.emptied,
@@ -163,6 +168,7 @@ class Collection {
       this.#repositories = emptied.length;
       return;
     }
+    this.#progress.begin('tidy');
     await this.#purgeUploads();
     await compactPulls(driver, { name: `merged.${this.#deps.run}`, now: this.#startTime });
     for (const repository of emptied) {

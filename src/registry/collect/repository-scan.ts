@@ -196,7 +196,7 @@ async function isSilent(driver: StorageDriver, repository: RepositoryName, tag: 
 }
 
 /** Digests that have a folder `<algorithm>/<hex>` below `folder`. */
-async function listDigests(driver: StorageDriver, folder: string): Promise<Digest[]> {
+export async function listDigests(driver: StorageDriver, folder: string): Promise<Digest[]> {
   const digests: Digest[] = [];
   for (const algorithm of await listIfThere(driver, folder)) {
     for (const hex of await listIfThere(driver, `${folder}/${algorithm}`)) {

@@ -162,6 +162,11 @@ export class ManifestStore {
     return this.#referrers.of(repository, subject);
   }
 
+  /** Brings the list of a subject's referrers up to date, where fallback tags are written at all. */
+  async updateFallbackTag(repository: RepositoryName, subject: Digest, permit: WritePermit): Promise<void> {
+    await this.#fallbackTags?.update(repository, subject, permit);
+  }
+
   /** Goes through the steps of `write-steps.ts`. @throws what the step threw that refused the write. */
   async #makeVisible(write: NewWrite): Promise<void> {
     let refusal: unknown;

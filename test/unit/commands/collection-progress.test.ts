@@ -36,7 +36,7 @@ test('a log is told every ten seconds how far a run is', async () => {
       { phase: 'look', done: 5, total: 10 },
     ],
   );
-  status.stop();
+  status[Symbol.dispose]();
   await clock.advance(60_000);
   assert.equal(records.length, 2);
   assert.equal(stderr.text, '');
@@ -53,6 +53,6 @@ test('a terminal has one line that is written anew, below the log', async () => 
   assert.ok(stderr.text.startsWith('\r\u001B[Klooking for what nothing needs: 5 of 10, about 5s left'));
   aboveStatus(stderr).write('a line of the log\n');
   await waitFor(() => stderr.text.includes('\r\u001B[Ka line of the log\n'));
-  status.stop();
+  status[Symbol.dispose]();
   assert.ok(stderr.text.endsWith('\r\u001B[K'));
 });
