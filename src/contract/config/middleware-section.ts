@@ -15,12 +15,14 @@ const storageMiddleware = {
 const name = { type: 'string', description: 'Which one.' } as const;
 const disabled = { type: 'boolean', default: false, description: 'Leaves it out.' } as const;
 
+const options = { type: 'obsolete', description: 'there are no plug-ins that it could concern' } as const;
+
 /** Plug-ins of Go programs, of which there are none here. */
 const foreign = (what: string) =>
   ({
     type: 'list',
     description: `Plug-ins that docker distribution may be built with to change ${what}. There are none here.`,
-    of: { type: 'object', description: 'A plug-in.', fields: { name, disabled } },
+    of: { type: 'object', description: 'A plug-in.', fields: { name, disabled, options } },
   }) as const;
 
 /** `middleware`: what changes the URLs that clients are sent to. */

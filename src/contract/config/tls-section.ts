@@ -108,7 +108,7 @@ export function checkTls(tls: Decoded<typeof tlsSection> | undefined, found: Fin
     if (tls[name] === undefined && !failed) found.errors.push({ path, message: 'is required with TLS' });
   }
   if (tls.minimumtls === 'tls1.0' || tls.minimumtls === 'tls1.1') {
-    found.warnings.push({ path: 'http.tls.minimumtls', message: `${tls.minimumtls} is raised to tls1.2` });
+    found.notices.push({ path: 'http.tls.minimumtls', message: `${tls.minimumtls} is raised to tls1.2` });
   }
   if (found.errors.some(({ path }) => path.startsWith('http.tls.ciphersuites'))) return;
   const suites = tls.ciphersuites.filter((name) => !cipherSuites[name].startsWith('TLS_'));

@@ -12,7 +12,11 @@ function problems(middleware: object): string[] {
 test('plug-ins that are not here are errors, as in distribution, unless they are disabled', () => {
   const nobody = { name: 'nobody' };
   assert.deepEqual(
-    problems({ registry: [nobody], repository: [nobody, { ...nobody, disabled: true }], storage: [nobody] }),
+    problems({
+      registry: [nobody, { ...nobody, disabled: true, options: { a: 'b' } }],
+      repository: [nobody, { ...nobody, disabled: true }],
+      storage: [nobody],
+    }),
     [
       'middleware.storage.0.name must be redirect, rewrite, cloudfront, alicdn, not "nobody"',
       'middleware.registry.0.name names a plug-in that is not here: nobody',

@@ -101,7 +101,7 @@ test('a key file signs what clients are sent to, and one that cannot be read is 
 test('credentials in the configuration sign as a key file does', async (t) => {
   const emulator = await standInService(t, () => ({ body: {} }));
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const private_key = String(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  const private_key = privateKey.export({ type: 'pkcs8', format: 'pem' });
   const driver = await open(emulator.url, { credentials: { client_email: 'c@d', private_key } });
   const url = new URL((await driver.redirectUrl?.('/x', 'GET')) ?? '');
   assert.match(url.searchParams.get('X-Goog-Credential') ?? '', /^c@d\//);

@@ -10,8 +10,10 @@ import { parseSigningKey, signedUrl } from '../../../../../src/registry/storage/
 import { openRedirect } from '../../../../../src/registry/storage/middleware/open-redirect.ts';
 import { MemoryDriver } from '../../../../support/memory-driver.ts';
 import { logSink } from '../../../../support/log-sink.ts';
+import { standInService } from '../../../../support/stand-in-service.ts';
 import { withTemporaryFolder } from '../../../../support/temporary-folder.ts';
 import { TestClock } from '../../../../support/test-clock.ts';
+import { waitFor } from '../../../../support/wait-for.ts';
 
 const path = '/docker/registry/v2/blobs/sha256/ab/abcd/data';
 const reader = { method: 'GET', address: '192.0.2.1' } as const;
@@ -202,5 +204,40 @@ test('clients in AWS go to S3 itself', async (t) => {
     assert.equal(await send({ ipfilteredby: 'awsregion', awsregion: 'eu-west-1' }), 'https://cdn/');
     assert.equal(await send({ ipfilteredby: 'none' }), 'https://cdn/');
     assert.equal(await send({}), 'https://cdn/');
+  });
+});
+
+test('the addresses of AWS are fetched again as often as is configured', async (t) => {
+  await withTemporaryFolder(async (folder) => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 });
+    const privatekey = join(folder, 'key.pem');
+    writeFileSync(privatekey, privateKey.export({ type: 'pkcs1', format: 'pem' }));
+    const aws = await standInService(t, () => ({ body: ranges }));
+    const options = {
+      baseurl: 'https://cdn',
+      privatekey,
+      keypairid: 'K',
+      ipfilteredby: 'aws',
+      iprangesurl: aws.url,
+      updatefrequency: '2h',
+    };
+    const storage = { s3: { region: 'us-east-1', bucket: 'b', accesskey: 'a', secretkey: 's' } };
+    const { config } = parseConfig(
+      JSON.stringify({
+        version: '0.1',
+        storage,
+        http: { addr: ':0' },
+        middleware: { storage: [{ name: 'cloudfront', options }] },
+      }),
+    );
+    assert.ok(config);
+    const clock = new TestClock();
+    const driver = new MemoryDriver(() => clock.now());
+    const opened = await openRedirect(config, driver, { clock, log: logSink().log, environment: {} });
+    await clock.advance(2 * 3600_000 - 1);
+    assert.equal(aws.received.length, 1);
+    await clock.advance(1);
+    await waitFor(() => aws.received.length === 2);
+    await opened.stop();
   });
 });

@@ -30,8 +30,12 @@ const list = '<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>';
 async function open(
   t: TestContext,
   changes: object = {},
-): Promise<{ readonly driver: StorageDriver; readonly oss: StandInService; puts(): ReceivedRequest[] }> {
-  const oss = await standInService(t, ({ method, path }) => {
+): Promise<{
+  readonly driver: StorageDriver;
+  readonly oss: StandInService;
+  readonly puts: () => ReceivedRequest[];
+}> {
+  const oss = await standInService(t, ({ method }) => {
     if (method === 'POST') {
       return {
         body: '<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>',
