@@ -34,6 +34,7 @@ import { ManifestStore } from './storage/manifest-store.ts';
 import { measureDriver } from './storage/measured-driver.ts';
 import { openRedirect, type OpenRedirect } from './storage/middleware/open-redirect.ts';
 import { openStorage, storageKind } from './storage/open-storage.ts';
+import { makeReserve } from './storage/reserve.ts';
 import { TagStore } from './storage/tag-store.ts';
 import { UploadPurge } from './storage/upload-purge.ts';
 import { UploadStore } from './storage/upload-store.ts';
@@ -89,6 +90,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   const lease = new ServerLease({ driver, clock, log, serverId, readOnly });
   await lease.start();
   started.defer(() => lease.stop());
+  if (!readOnly) await makeReserve(driver);
 
   const health = new HealthMonitor({
     checks: configuredChecks(config.health, {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import {
+  appendFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -15,7 +17,7 @@ import { test, type TestContext } from 'node:test';
 import { digestOf } from '../../src/oci/digest.ts';
 import { startServe } from '../support/serve-process.ts';
 import { Acknowledged } from './acknowledged.ts';
-import { succeed } from './command.ts';
+import { run, succeed } from './command.ts';
 import { HttpRegistry, UnexpectedAnswer, randomImage, randomWay } from './http-registry.ts';
 import { testRandom, type SeededRandom } from './seeded-random.ts';
 
@@ -100,5 +102,60 @@ test('a disk that fills up costs pushes a clear answer and nothing that was ackn
   const { blobs, manifest } = randomImage(random);
   for (const blob of blobs) await registry.pushBlob('team/afterwards', blob);
   ledger.tagged('team/afterwards', 'v1', await registry.pushManifest('team/afterwards', 'v1', manifest));
+  await ledger.verify(registry);
+});
+
+/** Takes the last block, so that not even a small file has room. */
+function fill(disk: string): void {
+  const ballast = join(disk, 'ballast');
+  for (let bytes = 1024 * 1024; bytes >= 512; bytes /= 2) {
+    try {
+      for (;;) appendFileSync(ballast, Buffer.alloc(bytes, 1));
+    } catch (error) {
+      assert.match(String(error), /ENOSPC/);
+    }
+  }
+}
+
+test('a disk without a free block is writable again after a delete and a collection', async (t) => {
+  const random = testRandom(t);
+  const disk = await mountDisk(t);
+  const storage = join(disk, 'storage');
+  const server = await startServe(t, { storage: { filesystem: { rootdirectory: storage } } });
+  const reserve = join(storage, 'docker/registry/stevedore/reserve');
+  assert.ok(existsSync(reserve), 'made at start');
+  const registry = new HttpRegistry(server.url);
+  const ledger = new Acknowledged();
+  const push = async (repository: string): Promise<string> => {
+    const { blobs, manifest } = randomImage(random, 64 * 1024);
+    for (const blob of blobs) await registry.pushBlob(repository, blob);
+    return registry.pushManifest(repository, 'v1', manifest);
+  };
+  const [kept, gone] = ['team/kept', 'team/gone'];
+  for (let image = 0; image < 40; image++) await push(`${gone}-${image}`);
+  const { blobs, manifest } = randomImage(random, 64 * 1024);
+  for (const blob of blobs) ledger.blob(kept, await registry.pushBlob(kept, blob));
+  ledger.tagged(kept, 'v1', await registry.pushManifest(kept, 'v1', manifest));
+  fill(disk);
+  await assert.rejects(registry.pushManifest(kept, 'v2', manifest), UnexpectedAnswer);
+
+  for (let image = 0; image < 40; image++) {
+    const path = `/v2/${gone}-${image}/manifests/`;
+    const { headers } = await registry.send('HEAD', `${path}v1`, { expect: 200 });
+    await registry.send('DELETE', path + String(headers.get('docker-content-digest')), { expect: 202 });
+  }
+  fill(disk);
+  const collected = await run(process.execPath, [
+    join(import.meta.dirname, '../../src/main.ts'),
+    'garbage-collect',
+    '--minimum-age=0s',
+    '--trash-grace=0s',
+    '--format=json',
+    join(server.folder, 'config.yml'),
+  ]);
+  assert.equal(collected.code, 0, collected.stdout + collected.stderr);
+  t.diagnostic(collected.stdout);
+  assert.ok(existsSync(reserve), 'made again');
+  await push('team/afterwards');
   await ledger.verify(registry);
 });

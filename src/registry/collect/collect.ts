@@ -28,6 +28,8 @@ import { ReferenceCache } from './reference-cache.ts';
 import { removerOf } from './remove.ts';
 import { sweep, type SweepDependencies } from './sweep.ts';
 import { verifyNeeded, type VerifyOptions } from './verify.ts';
+import { isFull, makeReserve, spendReserve } from '../storage/reserve.ts';
+import { RoomMaker } from './room-maker.ts';
 import { TrashSweep, listedTrash, type ListedTrash } from './trash-sweep.ts';
 
 export interface CollectOptions {
@@ -78,7 +80,7 @@ export async function collect(options: CollectOptions, deps: CollectDependencies
     return run.report('Succeeded', run.summary());
   } catch (error) {
     deps.log.error({ error }, 'the garbage collection ended early');
-    return run.report(resultOf(error), error instanceof Error ? error.message : String(error));
+    return run.report(resultOf(error), messageOf(error));
   }
 }
 
@@ -87,6 +89,13 @@ function resultOf(error: unknown): CollectionResult {
   if (error instanceof LeaseLostError) return 'LeaseLost';
   if (error instanceof LeaseConflictError) return 'Conflict';
   return 'Failed';
+}
+
+function messageOf(error: unknown): string {
+  if (isFull(error)) {
+    return 'the volume is full, and there is no room to move anything into the trash: set the trash grace to 0s, or make the volume larger';
+  }
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** How links that readers bring back are taken once more. */
@@ -170,6 +179,7 @@ class Collection {
     }
     this.#progress.begin('tidy');
     await this.#purgeUploads();
+    await makeReserve(driver);
     await compactPulls(driver, { name: `merged.${this.#deps.run}`, now: this.#startTime });
     for (const repository of emptied) {
       signal.throwIfAborted();
@@ -239,7 +249,13 @@ class Collection {
     this.#progress.begin('sweep', objectsIn(marked));
     const moved = new PathSet();
     const purgesAtOnce = this.#options.trashGrace === 0 && driver.movesAtomically;
+    const room = new RoomMaker(async () => {
+      const before = trashSweep.purged;
+      if (purgesAtOnce) await trashSweep.purgeMoved(moved);
+      return trashSweep.purged > before || spendReserve(driver);
+    });
     const sweeping: SweepDependencies = {
+      room,
       driver,
       remove,
       run,

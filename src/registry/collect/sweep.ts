@@ -17,6 +17,7 @@ import { DigestList } from './digest-list.ts';
 import { removeEmptyFolders } from './empty-folders.ts';
 import type { DeadTag, Mark, RepositoryGarbage } from './mark.ts';
 import type { Remove } from './remove.ts';
+import type { RoomMaker } from './room-maker.ts';
 import { tagHistory } from './tag-history.ts';
 
 /** What was taken away. */
@@ -36,6 +37,8 @@ export interface SweepDependencies {
   readonly signal: AbortSignal;
   /** How many operations are under way at once. Each checks the lease for itself. */
   readonly atOnce: number;
+  /** To move something takes room: for the folders of the trash. */
+  readonly room: RoomMaker;
   /** Told of each path that was taken. */
   readonly taken?: (path: string, trashName: string, size: number) => void;
 }
@@ -106,7 +109,7 @@ class Sweeping {
   }
 
   async #take(path: string, trashName: string = this.#deps.run, size = 0): Promise<boolean> {
-    const taken = await this.#deps.remove(path, trashName);
+    const taken = await this.#deps.room.withRoom(() => this.#deps.remove(path, trashName));
     if (taken) this.#deps.taken?.(path, trashName, size);
     return taken;
   }

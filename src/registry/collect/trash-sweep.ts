@@ -50,6 +50,8 @@ export interface TrashSweepDependencies {
 export class TrashSweep {
   readonly #deps: TrashSweepDependencies;
   readonly #twins = new PathSet();
+  /** Entries, and bytes of blobs. */
+  purged = 0;
   bytesPurged = 0;
 
   constructor(deps: TrashSweepDependencies) {
@@ -97,9 +99,13 @@ export class TrashSweep {
     for (const blobs of [false, true]) {
       await this.#each(async (entry) => {
         if (entry.path.startsWith(BLOBS_ROOT) !== blobs || !isGone(entry)) return;
-        if (await lease.fenced(() => purge(driver, entry))) this.bytesPurged += dataBytes(entry);
-        // A reader was faster and brought a link back, whose data is about to go.
-        else if (!blobs) await remove(entry.path, run);
+        if (await lease.fenced(() => purge(driver, entry))) {
+          this.purged++;
+          this.bytesPurged += dataBytes(entry);
+        } else if (!blobs) {
+          // A reader was faster and brought a link back, whose data is about to go.
+          await remove(entry.path, run);
+        }
       });
     }
   }

@@ -1,6 +1,7 @@
 import type { StorageDriver } from '../storage/driver.ts';
 import { deleteIfThere } from '../storage/if-there.ts';
 import { SERVERS_ROOT } from '../storage/paths.ts';
+import { putControlFile } from '../storage/reserve.ts';
 import { encodeAnnouncement, type Announcement } from './announcement.ts';
 import { modifiedAtIfThere } from './run-files.ts';
 
@@ -27,7 +28,7 @@ export class Announcer {
       const text = encodeAnnouncement({ server: this.#server, ...facts });
       if (text.toString() === this.#written) return undefined;
       this.#written = undefined;
-      await this.#driver.putContent(this.#path, text);
+      await putControlFile(this.#driver, this.#path, text);
       this.#written = text.toString();
       return modifiedAtIfThere(this.#driver, this.#path);
     });
@@ -36,7 +37,8 @@ export class Announcer {
   /** Writes the same again, for its date. */
   refresh(): Promise<void> {
     return this.#inOrder(async () => {
-      if (this.#written !== undefined) await this.#driver.putContent(this.#path, Buffer.from(this.#written));
+      if (this.#written !== undefined)
+        await putControlFile(this.#driver, this.#path, Buffer.from(this.#written));
     });
   }
 

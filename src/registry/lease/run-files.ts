@@ -1,6 +1,7 @@
 import type { StorageDriver } from '../storage/driver.ts';
 import { listIfThere, readIfThere, statIfThere } from '../storage/if-there.ts';
 import { RUNS_ROOT } from '../storage/paths.ts';
+import { putControlFile } from '../storage/reserve.ts';
 import { leaseParameters } from './parameters.ts';
 import type { RunObserver } from './run-observer.ts';
 import { decodeRunRecord, encodeRunRecord, type RunRecord } from './run-record.ts';
@@ -10,7 +11,7 @@ export function runPath(run: string): string {
 }
 
 export async function writeRun(driver: StorageDriver, record: RunRecord): Promise<void> {
-  await driver.putContent(runPath(record.run), encodeRunRecord(record));
+  await putControlFile(driver, runPath(record.run), encodeRunRecord(record));
 }
 
 /**

@@ -19,6 +19,7 @@ import type { Tag } from '../../oci/tag.ts';
  *       servers/<server>                              one announcement per server
  *       trash/<original path>/<run>                   what a collector took away
  *       pulls/<server>.<number>                       when what was pulled last
+ *       reserve                                       room that a collection has when the volume is full
  *
  * A blob is stored once, under its sha256; a link under another algorithm holds the sha256 digest.
  */
@@ -27,6 +28,7 @@ export const BLOBS_ROOT = `${REGISTRY_ROOT}/v2/blobs`;
 export const REPOSITORIES_ROOT = `${REGISTRY_ROOT}/v2/repositories`;
 export const RUNS_ROOT = `${REGISTRY_ROOT}/stevedore/runs`;
 export const SERVERS_ROOT = `${REGISTRY_ROOT}/stevedore/servers`;
+export const RESERVE_PATH = `${REGISTRY_ROOT}/stevedore/reserve`;
 export const PULLS_ROOT = `${REGISTRY_ROOT}/stevedore/pulls`;
 export const TRASH_ROOT = `${REGISTRY_ROOT}/stevedore/trash`;
 
