@@ -205,7 +205,9 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   await app.ready();
   if (config.http.net === 'unix' && peers === undefined) await removeStaleSocket(config.http.addr);
   await listen(app.server, 'http.addr', config.http.addr, config.http.net);
-  started.defer(() => drain(app.server, config.http.draintimeout, { listener, clock, log }));
+  started.defer(() =>
+    drain(app.server, config.http.draintimeout, { listener, isShared: peers !== undefined, clock, log }),
+  );
   const parts = started.move();
   const server: RegistryServer = {
     address: addressOf(app.server),
