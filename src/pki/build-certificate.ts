@@ -1,6 +1,7 @@
 import { sign, X509Certificate } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import forge from 'node-forge';
+import { binary, fromDer, part, parts, sequence, toDer, type Asn1 } from './asn1.ts';
 import { keyIdentifier, publicKeyDer } from './key-pair.ts';
 
 /** What stands in a certificate besides its extensions. */
@@ -26,20 +27,35 @@ interface Issuer {
 }
 
 const { asn1 } = forge;
-type Asn1 = forge.asn1.Asn1;
 
-/** ecdsa-with-SHA256, RFC 5758 section 3.2. */
-const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2';
+/** How an issuer signs, by the type of its key. */
+const SIGNATURES = {
+  /** ecdsa-with-SHA256. Without parameters, where node-forge writes a NULL (RFC 5758 section 3.2: MUST omit). */
+  ec: { oid: '1.2.840.10045.4.3.2', parameters: [] },
+  /** sha256WithRSAEncryption. With a NULL (RFC 4055 section 5: MUST be present). */
+  rsa: {
+    oid: '1.2.840.113549.1.1.11',
+    parameters: [asn1.create(asn1.Class.UNIVERSAL, asn1.Type.NULL, false, '')],
+  },
+} as const;
+type SigningKeyType = keyof typeof SIGNATURES;
+
+/** Whether certificates can be signed with the key: ECDSA on any curve, or RSA. */
+export function canSign({ asymmetricKeyType }: KeyObject): boolean {
+  return asymmetricKeyType !== undefined && Object.hasOwn(SIGNATURES, asymmetricKeyType);
+}
+
 const COMMON_NAME_LIMIT = 64;
 
 /**
- * A signed X.509 v3 certificate (RFC 5280) of an ECDSA key, as PEM.
+ * A signed X.509 v3 certificate (RFC 5280), as PEM.
  *
- * node-forge knows RSA alone: it builds the structure around a placeholder key, and what depends on the kind of the
+ * node-forge signs on the main thread and knows RSA alone: it builds the structure around a placeholder key, and what depends on the kind of the
  * key (its SubjectPublicKeyInfo, the two algorithm identifiers, the signature) is put in its place here, from
  * node:crypto.
  *
  * @throws {RangeError} when the common name is too long, or the certificate would end before it begins
+ * @throws {TypeError} when the issuer's key is neither ECDSA nor RSA
  */
 export function buildCertificate(content: CertificateContent): string {
   const { issuer, publicKey, serial, commonName } = content;
@@ -52,7 +68,8 @@ export function buildCertificate(content: CertificateContent): string {
 
   const certificate = forge.pki.createCertificate();
   certificate.publicKey = forge.pki.setRsaPublicKey(PLACEHOLDER, PLACEHOLDER);
-  certificate.signatureOid = certificate.siginfo.algorithmOid = ECDSA_WITH_SHA256;
+  const type = signingKeyType(issuer.privateKey);
+  certificate.signatureOid = certificate.siginfo.algorithmOid = SIGNATURES[type].oid;
   certificate.signature = '';
   certificate.serialNumber = positive(serial);
   certificate.validity.notBefore = new Date(content.notBefore);
@@ -75,15 +92,15 @@ export function buildCertificate(content: CertificateContent): string {
 
   const fields = [...parts(part(forge.pki.certificateToAsn1(certificate), 0))];
   const subject = part(sequence(fields), TBS.subject);
-  fields[TBS.signature] = algorithmIdentifier();
+  fields[TBS.signature] = algorithmIdentifier(type);
   fields[TBS.issuer] = issuer.certificate ? subjectOf(issuer.certificate) : subject;
-  fields[TBS.subjectPublicKeyInfo] = asn1.fromDer(binary(publicKeyDer(publicKey)));
+  fields[TBS.subjectPublicKeyInfo] = fromDer(publicKeyDer(publicKey));
 
   const toBeSigned = sequence(fields);
-  const signature = sign('sha256', der(toBeSigned), { key: issuer.privateKey, dsaEncoding: 'der' });
+  const signature = sign('sha256', toDer(toBeSigned), { key: issuer.privateKey, dsaEncoding: 'der' });
   // The first byte of a bit string counts the unused bits of the last.
   const bits = asn1.create(asn1.Class.UNIVERSAL, asn1.Type.BITSTRING, false, `\0${binary(signature)}`);
-  return new X509Certificate(der(sequence([toBeSigned, algorithmIdentifier(), bits]))).toString();
+  return new X509Certificate(toDer(sequence([toBeSigned, algorithmIdentifier(type), bits]))).toString();
 }
 
 /** Positions in a TBSCertificate of version 3. */
@@ -100,15 +117,20 @@ function positive(serial: Uint8Array): string {
   return Buffer.from([(first & 0x7f) | 0x40, ...rest]).toString('hex');
 }
 
-/** ECDSA's has no parameters, and node-forge writes a NULL (RFC 5758 section 3.2: MUST omit). */
-function algorithmIdentifier(): Asn1 {
-  const identifier = asn1.oidToDer(ECDSA_WITH_SHA256).getBytes();
-  return sequence([asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OID, false, identifier)]);
+function signingKeyType({ asymmetricKeyType }: KeyObject): SigningKeyType {
+  if (asymmetricKeyType === 'ec' || asymmetricKeyType === 'rsa') return asymmetricKeyType;
+  throw new TypeError(`a key of type ${asymmetricKeyType ?? 'unknown'} signs no certificates here`);
+}
+
+function algorithmIdentifier(type: SigningKeyType): Asn1 {
+  const { oid, parameters } = SIGNATURES[type];
+  const identifier = asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OID, false, asn1.oidToDer(oid).getBytes());
+  return sequence([identifier, ...parameters]);
 }
 
 /** The subject as it is written in a certificate: an issuer must repeat it byte by byte. */
 function subjectOf(certificate: X509Certificate): Asn1 {
-  return part(part(asn1.fromDer(binary(certificate.raw)), 0), TBS.subject);
+  return part(part(fromDer(certificate.raw), 0), TBS.subject);
 }
 
 /** The DER of an octet string. */
@@ -116,28 +138,4 @@ function octetString(bytes: Uint8Array): string {
   return asn1
     .toDer(asn1.create(asn1.Class.UNIVERSAL, asn1.Type.OCTETSTRING, false, binary(bytes)))
     .getBytes();
-}
-
-function sequence(members: readonly Asn1[]): Asn1 {
-  return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SEQUENCE, true, [...members]);
-}
-
-function parts(structure: Asn1): readonly Asn1[] {
-  if (typeof structure.value === 'string') throw new TypeError('an ASN.1 value that has no parts');
-  return structure.value;
-}
-
-function part(structure: Asn1, index: number): Asn1 {
-  const found = parts(structure)[index];
-  if (found === undefined) throw new RangeError(`an ASN.1 structure without a part ${index}`);
-  return found;
-}
-
-function der(structure: Asn1): Buffer {
-  return Buffer.from(asn1.toDer(structure).getBytes(), 'latin1');
-}
-
-/** Bytes as node-forge takes them: a string with one byte in each character. */
-export function binary(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('latin1');
 }

@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { buildCertificate } from './build-certificate.ts';
 import { privateKeyPem } from './key-pair.ts';
 import type { CertificatePair } from './key-pair.ts';
+import { nameConstraints, type PermittedNames } from './name-constraints.ts';
 
 export interface CertificateAuthorityRequest {
   /** Tells this authority from others, in error messages of clients. 1 to 64 characters. */
@@ -12,17 +13,20 @@ export interface CertificateAuthorityRequest {
   readonly notAfter: number;
   /** 16 random bytes. */
   readonly serial: Uint8Array;
-  /** An ECDSA key; see `generatePrivateKey`. */
+  /** See `generatePrivateKey`. */
   readonly key: KeyObject;
+  /** The names that it may sign for; undefined: all. */
+  readonly permitted?: PermittedNames | undefined;
 }
 
 /**
  * A self-signed authority that may sign certificates of servers and no further authorities.
  *
  * @throws {RangeError} when the common name is too long, or the validity is empty
+ * @throws {TypeError} when a permitted address has no valid prefix
  */
 export function createCertificateAuthority(request: CertificateAuthorityRequest): CertificatePair {
-  const { key, ...content } = request;
+  const { key, permitted, ...content } = request;
   const certificate = buildCertificate({
     ...content,
     publicKey: key,
@@ -30,6 +34,7 @@ export function createCertificateAuthority(request: CertificateAuthorityRequest)
     extensions: [
       { name: 'basicConstraints', critical: true, cA: true, pathLenConstraint: 0 },
       { name: 'keyUsage', critical: true, keyCertSign: true, cRLSign: true },
+      ...(permitted === undefined ? [] : [nameConstraints(permitted)]),
     ],
   });
   return { certificate, key: privateKeyPem(key) };

@@ -8,10 +8,28 @@ export interface CertificatePair {
   readonly key: string;
 }
 
-/** A new ECDSA key on P-256, made off the main thread. The public key is part of it. */
-export async function generatePrivateKey(): Promise<KeyObject> {
-  const { privateKey } = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
+/** Kinds of keys that this project makes. */
+export type KeyAlgorithm = 'ECDSA-P256' | 'RSA-2048' | 'RSA-4096';
+
+/** A new key, made off the main thread. The public key is part of it. */
+export async function generatePrivateKey(algorithm: KeyAlgorithm = 'ECDSA-P256'): Promise<KeyObject> {
+  const { privateKey } =
+    algorithm === 'ECDSA-P256'
+      ? await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' })
+      : await promisify(generateKeyPair)('rsa', { modulusLength: algorithm === 'RSA-2048' ? 2048 : 4096 });
   return privateKey;
+}
+
+/** Which of our kinds a key is; undefined: another, which somebody else made. */
+export function keyAlgorithmOf({
+  asymmetricKeyType,
+  asymmetricKeyDetails,
+}: KeyObject): KeyAlgorithm | undefined {
+  const { namedCurve, modulusLength } = asymmetricKeyDetails ?? {};
+  if (asymmetricKeyType === 'ec') return namedCurve === 'prime256v1' ? 'ECDSA-P256' : undefined;
+  if (asymmetricKeyType !== 'rsa') return undefined;
+  if (modulusLength === 2048) return 'RSA-2048';
+  return modulusLength === 4096 ? 'RSA-4096' : undefined;
 }
 
 export function privateKeyPem(key: KeyObject): string {

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import { binary, buildCertificate } from './build-certificate.ts';
+import { binary } from './asn1.ts';
+import { buildCertificate } from './build-certificate.ts';
 import type { CertificateAuthority } from './certificate-authority.ts';
 import { privateKeyPem } from './key-pair.ts';
 import type { CertificatePair } from './key-pair.ts';
@@ -16,7 +17,7 @@ export interface ServerCertificateRequest {
   readonly notAfter: number;
   /** 16 random bytes. */
   readonly serial: Uint8Array;
-  /** The server's own ECDSA key, new for each certificate; see `generatePrivateKey`. */
+  /** The server's own key, new for each certificate; see `generatePrivateKey`. */
   readonly key: KeyObject;
 }
 
@@ -45,7 +46,13 @@ export function issueServerCertificate(request: ServerCertificateRequest): Certi
     issuer: authority,
     extensions: [
       { name: 'basicConstraints', critical: true, cA: false },
-      { name: 'keyUsage', critical: true, digitalSignature: true },
+      // TLS 1.2 has suites in which the client encrypts to an RSA key.
+      {
+        name: 'keyUsage',
+        critical: true,
+        digitalSignature: true,
+        keyEncipherment: key.asymmetricKeyType === 'rsa',
+      },
       { name: 'extKeyUsage', serverAuth: true },
       {
         name: 'subjectAltName',

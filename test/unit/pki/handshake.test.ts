@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { duplexPair } from 'node:stream';
 import { describe, it } from 'node:test';
-import { connect, TLSSocket } from 'node:tls';
 import { readCertificateAuthority } from '../../../src/pki/certificate-authority.ts';
-import type { CertificatePair } from '../../../src/pki/key-pair.ts';
+import { generatePrivateKey, keyAlgorithmOf } from '../../../src/pki/key-pair.ts';
+import { handshake } from './handshake.ts';
 import { authorityPair, DAY, keys, serverPair } from './test-authority.ts';
 
 // The certificates are judged by the real clock, so they begin and end around it.
@@ -17,23 +15,6 @@ const server = serverPair({
   dnsNames: ['registry.example.com', '*.registry.example.org'],
   ipAddresses: ['10.0.0.1', 'fd00::1'],
 });
-
-/** Shakes hands as a client that connects to `host` and trusts `ca`; resolves when both sides agree. */
-async function handshake(host: string, ca: string, pair: CertificatePair): Promise<void> {
-  const [clientSide, serverSide] = duplexPair();
-  const serverSocket = new TLSSocket(serverSide, { isServer: true, cert: pair.certificate, key: pair.key });
-  serverSocket.on('error', () => {
-    // The client's verdict is what is tested.
-  });
-  const client = connect({ socket: clientSide, host, ca });
-  try {
-    await once(client, 'secureConnect');
-    assert.equal(client.authorized, true);
-  } finally {
-    client.destroy();
-    serverSocket.destroy();
-  }
-}
 
 describe('A TLS handshake', () => {
   for (const host of [
@@ -59,6 +40,20 @@ describe('A TLS handshake', () => {
       await assert.rejects(handshake(host, authority.certificate, server), {
         code: 'ERR_TLS_CERT_ALTNAME_INVALID',
       });
+    });
+  }
+
+  for (const algorithm of ['RSA-2048', 'RSA-4096'] as const) {
+    it(`succeeds with keys of ${algorithm}, on either side of the chain.`, async () => {
+      const key = await generatePrivateKey(algorithm);
+      assert.equal(keyAlgorithmOf(key), algorithm);
+      const rsa = authorityPair({ ...times, key });
+      for (const serverKey of [key, keys.server]) {
+        const pair = serverPair({ ...times, authority: readCertificateAuthority(rsa), key: serverKey });
+        await handshake('registry.example.com', rsa.certificate, pair);
+      }
+      const mixed = serverPair({ ...times, authority: readCertificateAuthority(authority), key });
+      await handshake('registry.example.com', authority.certificate, mixed);
     });
   }
 
