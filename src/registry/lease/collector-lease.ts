@@ -201,16 +201,23 @@ export class CollectorLease {
     const { clock, parameters } = this.#deps;
     const answered = new AbortController();
     const timeout = clock.sleep(parameters.deleteTimeout, answered.signal).then(() => {
-      this.#abandoned = true;
-      this.#ended.abort();
       throw new UnansweredError('a delete had no answer in time; the run stopped and its lease lapses');
     });
     try {
       return await Promise.race([operation(left), timeout]);
+    } catch (error) {
+      if (error instanceof UnansweredError) this.#abandon();
+      throw error;
     } finally {
       timeout.catch(() => undefined);
       answered.abort();
     }
+  }
+
+  /** Nobody renews or releases the lease any more. */
+  #abandon(): void {
+    this.#abandoned = true;
+    this.#ended.abort();
   }
 
   /** Ends the run on every path: writes `done`, unless an operation without an answer could still land. */

@@ -21,6 +21,7 @@ const garbage = bytesOf(100, 'garbage');
 const digest = digestOf(garbage);
 
 interface Bucket {
+  readonly clock: TestClock;
   readonly driver: StorageDriver;
   /** Lifetimes of deletes that the store was asked for, milliseconds. */
   readonly lifetimes: readonly number[];
@@ -50,6 +51,7 @@ async function bucket(onDelete: () => void = () => {}): Promise<Bucket> {
     offline: true,
   };
   return {
+    clock,
     driver,
     lifetimes,
     run: () =>
@@ -82,12 +84,16 @@ test('what nothing needs is deleted from a bucket for good, by requests that end
 });
 
 test('a delete without an answer ends the run, and its lease is left to lapse', async () => {
-  const { run, has, driver } = await bucket(() => {
+  const { run, has, driver, clock } = await bucket(() => {
     throw new Error('connection reset');
   });
   const report = await run();
   assert.equal(report.result, 'LeaseLost');
   assert.match(report.message, /it is not known whether .* was deleted/);
   assert.equal(await has(blobDataPath(digest)), true);
-  assert.match((await driver.getContent(`${RUNS_ROOT}/run`)).toString(), /"phase":"marking"/);
+  const record = (await driver.getContent(`${RUNS_ROOT}/run`)).toString();
+  assert.match(record, /"phase":"marking"/);
+  await clock.advance(60_000);
+  assert.equal((await driver.getContent(`${RUNS_ROOT}/run`)).toString(), record, 'nobody renews it');
+  assert.equal(clock.sleeping, 0, 'the process can end');
 });
