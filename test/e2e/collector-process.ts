@@ -9,6 +9,7 @@ const program = join(import.meta.dirname, '../../src/main.ts');
 
 /** A running `stevedore garbage-collect` that keeps nothing for its youth and nothing in the trash. */
 export interface CollectorProcess {
+  readonly process: ChildProcess;
   /** Resolves when its log gets a line with this message; called before that. */
   said(message: string): Promise<void>;
   kill(): Promise<void>;
@@ -51,6 +52,7 @@ export function startCollector(
   });
   ended.catch(() => undefined);
   return {
+    process: child,
     ended,
     said: async (message) => {
       await once(lines, message);

@@ -33,6 +33,8 @@ interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** The only status that is right. Without it any is. */
   readonly expect?: number;
+  /** Gives the request up. */
+  readonly signal?: AbortSignal;
 }
 
 /** How the bytes of a blob are sent. */
@@ -48,9 +50,14 @@ export class HttpRegistry {
   }
 
   async send(method: string, path: string, options: RequestOptions = {}): Promise<HttpAnswer> {
-    const { body, expect } = options;
+    const { body, expect, signal } = options;
     const headers = { accept: ACCEPT, ...options.headers };
-    const response = await fetch(new URL(path, this.url), { method, headers, ...(body && { body }) });
+    const response = await fetch(new URL(path, this.url), {
+      method,
+      headers,
+      ...(body && { body }),
+      ...(signal && { signal }),
+    });
     const bytes = Buffer.from(await response.arrayBuffer());
     const answer = { status: response.status, headers: response.headers, bytes };
     if (expect !== undefined && answer.status !== expect)
@@ -60,7 +67,7 @@ export class HttpRegistry {
 
   /** Begins an upload; returns its path, which holds after a restart too. */
   async startUpload(repository: string): Promise<string> {
-    return this.#location(await this.send('POST', `/v2/${repository}/blobs/uploads/`, { expect: 202 }));
+    return this.locationOf(await this.send('POST', `/v2/${repository}/blobs/uploads/`, { expect: 202 }));
   }
 
   /** Appends a chunk; returns where the upload goes on. */
@@ -69,7 +76,7 @@ export class HttpRegistry {
       'content-type': 'application/octet-stream',
       'content-range': `${start}-${start + chunk.length - 1}`,
     };
-    return this.#location(await this.send('PATCH', location, { body: chunk, headers, expect: 202 }));
+    return this.locationOf(await this.send('PATCH', location, { body: chunk, headers, expect: 202 }));
   }
 
   async finish(location: string, digest: Digest, body?: Buffer): Promise<void> {
@@ -131,7 +138,8 @@ export class HttpRegistry {
     return repositories.toSorted();
   }
 
-  #location({ headers }: HttpAnswer): string {
+  /** Where an upload goes on, as a path. */
+  locationOf({ headers }: HttpAnswer): string {
     const location = headers.get('location');
     if (location === null) throw new Error('there is no Location');
     const { pathname, search } = new URL(location, this.url);
