@@ -14,7 +14,7 @@ export interface Logger {
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
 /** As docker distribution's: `key=value` pairs for people, objects, or objects as Logstash wants them. */
-export type LogFormatter = 'text' | 'json' | 'logstash';
+type LogFormatter = 'text' | 'json' | 'logstash';
 
 export interface LoggerOptions {
   readonly level: LogLevel;
@@ -38,7 +38,7 @@ export function createLogger(options: LoggerOptions): Logger {
       formatters: { level: (label) => ({ level: label }) },
       // A stack is for who mends the program.
       serializers: {
-        error: formatter === 'text' && level !== 'debug' ? messageOf : pino.stdSerializers.err,
+        error: formatter === 'text' && level !== 'debug' ? message : pino.stdSerializers.err,
       },
     },
     formatter === 'text' ? textLines(destination) : destination,
@@ -50,12 +50,14 @@ function logstashTime(): string {
   return `,"@timestamp":"${new Date().toISOString()}"`;
 }
 
-function messageOf(error: unknown): unknown {
-  if (!(error instanceof Error)) return error;
+/** What is no error stays as it is. */
+function message(error: unknown): unknown {
+  return error instanceof Error ? messageOf(error) : error;
+}
+
+function messageOf(error: Error): string {
   const cause = error.cause instanceof Error ? messageOf(error.cause) : undefined;
-  return cause === undefined || cause === error.message
-    ? error.message
-    : `${error.message}: ${String(cause)}`;
+  return cause === undefined || cause === error.message ? error.message : `${error.message}: ${cause}`;
 }
 
 function reporting(log: Logger): Logger {

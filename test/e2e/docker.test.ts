@@ -16,13 +16,13 @@ async function open(t: TestContext): Promise<{ readonly host: string; readonly d
 }
 
 /** Builds an image of two layers from files alone. */
-async function build({ docker, folder }: Docker, name: string, content: string): Promise<void> {
-  const context = join(folder, 'context');
+async function build(docker: Docker, name: string, content: string): Promise<void> {
+  const context = join(docker.folder, 'context');
   mkdirSync(context, { recursive: true });
   writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\nCOPY shared /shared\nCOPY own /own\n');
   writeFileSync(join(context, 'shared'), 's'.repeat(300_000));
   writeFileSync(join(context, 'own'), content);
-  await docker('build', '--quiet', '--tag', name, context);
+  await docker.docker('build', '--quiet', '--tag', name, context);
 }
 
 const login = (docker: Docker, host: string, password: string) =>

@@ -6,7 +6,7 @@ import type { Exchange } from './exchange.ts';
 /** Writes one line for a request that is over. */
 export type AccessLog = (exchange: Exchange, facts: AccessFacts) => void;
 
-export interface AccessFacts {
+interface AccessFacts {
   /** Address of the other end of the connection, which is forgotten when that closes. */
   readonly peer: string | undefined;
   /** From the first byte of the request to the last of the answer. */

@@ -8,7 +8,7 @@ export interface RequestMetrics {
   end(kind: Route['kind'], facts: RequestFacts): void;
 }
 
-export interface RequestFacts {
+interface RequestFacts {
   readonly method: string;
   readonly status: number;
   /** From the first header to the last byte of the answer. */

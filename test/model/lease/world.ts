@@ -68,13 +68,11 @@ export const collectors = [0, 1].map(() => ({
   checked: field(),
 }));
 
-export const WORLD_SIZE = fields;
-
 export const LATE: readonly LateKind[] = ['manifest', 'tag', 'remove', 'purge', 'record'];
 
 /** An old image's layer, which nothing refers to any more, and whose link is still there. */
 export function firstWorld(rules: Rules): World {
-  const world = new Uint8Array(WORLD_SIZE);
+  const world = new Uint8Array(fields);
   world[store.there] = BLOB | LAYER | (rules.danglingTag ? OLD_TAG : 0);
   world[budget.drift] = rules.drift;
   world[budget.jumps] = rules.jumps;
