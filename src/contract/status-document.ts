@@ -25,6 +25,11 @@ export interface StatusDocument {
     /** Why what is in the file now is not in force. */
     readonly error?: string;
   };
+  /** What the last checks of the storage found. Absent where it is not checked (`health.storagedriver`). */
+  readonly storage?: {
+    /** Why it fails; absent while it does not. */
+    readonly problem?: string;
+  };
   readonly readOnly: {
     readonly active: boolean;
     /** `Configured`: maintenance.readonly. `Draining` and `Marking`: a collector's lease. */

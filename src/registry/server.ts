@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Registry as MetricsRegistry } from 'prom-client';
 import type { Config, ConfigProblem } from '../contract/config/config.ts';
+import type { StatusDocument } from '../contract/status-document.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
 import { openAccess, type Access } from './auth/open-access.ts';
@@ -184,6 +185,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
         configHash: deps.configHash,
         ...(certificate && { certificate: { serial: certificate.serial, notAfter: certificate.notAfter } }),
         ...access.status(),
+        ...(config.health.storagedriver.enabled && { storage: storageState(health) }),
         readOnly: await lease.state(),
         openUploads: lease.openUploads(),
         ...(notifications && { notifications: notifications.status() }),
@@ -297,4 +299,9 @@ function followCertificate(
   const files = certificateFiles(config.http);
   if (files === undefined) return undefined;
   return reloadCertificate({ files, first, serve, clock, log });
+}
+
+function storageState(health: HealthMonitor): NonNullable<StatusDocument['storage']> {
+  const problem = health.problemOf('storage');
+  return problem === undefined ? {} : { problem };
 }

@@ -68,6 +68,11 @@ export class HealthMonitor {
     return { failures, concerns: [...this.concerns()] };
   }
 
+  /** What a check of this concern says that fails, undefined while none does. */
+  problemOf(concern: Concern): string | undefined {
+    return [...this.#failing.values()].find((result) => result.concern === concern)?.problem;
+  }
+
   /** Concerns of the checks that fail. */
   concerns(): ReadonlySet<Concern> {
     return new Set([...this.#failing.values()].map(({ concern }) => concern));
