@@ -41,7 +41,11 @@ const environment = new Environment({ homogeneousAggregateLiterals: false })
     'Quantity.isGreaterThan(Quantity): bool',
     (a: Quantity, b: Quantity) => a.compareTo(b) > 0n,
   )
-  .registerFunction('isIP(string): bool', (text: string) => isIP(text) !== 0 && !text.includes('%'));
+  .registerFunction('isIP(string): bool', (text: string) => isIP(text) !== 0 && !text.includes('%'))
+  .registerFunction('isCIDR(string): bool', (text: string) => {
+    const [, address = '', length = ''] = /^([^/%]+)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
+    return isIP(address) !== 0 && Number(length) <= (isIP(address) === 4 ? 32 : 128);
+  });
 
 const compiled = new Map<string, ParseResult>();
 
@@ -98,4 +102,11 @@ function celValue(schema: StructuralSchema, value: Json): CelValue {
     return Number.isInteger(value) && schema.type !== 'number' ? BigInt(value) : value;
   if (typeof value === 'string' && schema.format === 'date-time') return new Date(value);
   return value;
+}
+
+/** As Go's netip.ParsePrefix. */
+function isRange(text: string): boolean {
+  const [, address = '', bits = ''] = /^([^/%]+)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
+  const version = isIP(address);
+  return version !== 0 && bits !== '' && Number(bits) <= (version === 4 ? 32 : 128);
 }
