@@ -15,6 +15,8 @@ export interface Waiting {
   readonly afterMs: number;
   /** One CamelCase word, for logs and conditions. */
   readonly reason: string;
+  /** What is waited for and what to do when it lasts, where the reason alone does not tell. */
+  readonly message?: string;
 }
 
 /** Retrying does not help: somebody must change something first. */
@@ -28,8 +30,8 @@ export interface Stalled {
 
 export const done: Done = { kind: 'done' };
 
-export function waiting(afterMs: number, reason: string): Waiting {
-  return { kind: 'waiting', afterMs, reason };
+export function waiting(afterMs: number, reason: string, message?: string): Waiting {
+  return { kind: 'waiting', afterMs, reason, ...(message !== undefined && { message }) };
 }
 
 export function stalled(reason: string, message: string): Stalled {
