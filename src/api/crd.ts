@@ -11,12 +11,12 @@ export interface CustomResourceDefinition {
   readonly spec: object;
 }
 
-/** The CustomResourceDefinition of a kind. Served and stored in one version, with the status subresource. */
+/** The CustomResourceDefinition of a kind. Served and stored in one version, with the status subresource and perhaps that for scale. */
 export function customResourceDefinition(
   definition: ResourceDefinition,
   annotations?: Readonly<Record<string, string>>,
 ): CustomResourceDefinition {
-  const { kind, plural, singular, shortNames } = definition;
+  const { kind, plural, singular, shortNames, scale } = definition;
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -30,7 +30,7 @@ export function customResourceDefinition(
           name: VERSION,
           served: true,
           storage: true,
-          subresources: { status: {} },
+          subresources: { status: {}, ...(scale !== undefined && { scale }) },
           additionalPrinterColumns: definition.printerColumns,
           schema: { openAPIV3Schema: rootSchema(definition) },
         },
@@ -69,7 +69,7 @@ function openApiSchema(schema: Schema): object {
 function openApiChildren(schema: Schema): object {
   if (!('type' in schema)) return { anyOf: [{ type: 'integer' }, { type: 'string' }] };
   if (schema.type === 'array') return { items: openApiSchema(schema.items) };
-  if (schema.type !== 'object') return {};
+  if (schema.type !== 'object' || 'x-kubernetes-preserve-unknown-fields' in schema) return {};
   if ('additionalProperties' in schema) {
     return { additionalProperties: openApiSchema(schema.additionalProperties) };
   }

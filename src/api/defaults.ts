@@ -10,7 +10,9 @@ export function applyDefaults(schema: Schema, value: unknown): unknown {
   if (schema.type === 'array') {
     return Array.isArray(value) ? value.map((item) => applyDefaults(schema.items, item)) : value;
   }
-  if (schema.type !== 'object' || !isObject(value)) return value;
+  if (schema.type !== 'object' || 'x-kubernetes-preserve-unknown-fields' in schema || !isObject(value)) {
+    return value;
+  }
   if ('additionalProperties' in schema) {
     return Object.fromEntries(
       Object.entries(value).map(([key, entry]) => [key, applyDefaults(schema.additionalProperties, entry)]),

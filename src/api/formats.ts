@@ -19,6 +19,12 @@ export const certificateNamePattern = {
   message: 'not a DNS name: write it in lower case without port and scheme; addresses belong in ipAddresses',
 } as const satisfies Pattern;
 
+/** A DNS name, or something with a slash that CEL checks to be a range of addresses. */
+export const permittedNamePattern = {
+  expression: `^(${DNS_NAME}|[0-9a-fA-F.:]+/[0-9]{1,3})$`,
+  message: 'not a name to permit: write a lower-case DNS name without *, or a range such as 10.0.0.0/8',
+} as const satisfies Pattern;
+
 /** The name of a Kubernetes object (RFC 1123 subdomain). */
 export const objectNamePattern = {
   expression: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$',
@@ -75,4 +81,45 @@ export const schedulePattern = {
 export const timeZonePattern = {
   expression: '^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$',
   message: 'not a time zone: write a name of the IANA database, such as Europe/Rome or Etc/UTC',
+} as const satisfies Pattern;
+
+/** A bucket or container of a cloud, as far as they agree. */
+export const bucketPattern = {
+  expression: '^[A-Za-z0-9][-._A-Za-z0-9]*$',
+  message:
+    "not the name of a bucket or container: use letters, digits, '-', '_' and '.'; a folder in it belongs in rootDirectory or prefix",
+} as const satisfies Pattern;
+
+/** A URL without user, query and fragment, or a host, perhaps with a port. */
+export const endpointPattern = {
+  expression: '^(https?://)?[-.:A-Za-z0-9\\[\\]]+(/[-._~A-Za-z0-9/]*)?$',
+  message:
+    'not an endpoint: write a URL such as https://store.example.com:9000, without credentials and query; credentials belong in the Secret',
+} as const satisfies Pattern;
+
+/** `host:port`, an IPv6 address in brackets. */
+export const addressPattern = {
+  expression: `^([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?|\\[[0-9a-fA-F:.]+\\]):${PORT}$`,
+  message: 'not an address: write host:port, such as redis.cache.svc:6379, an IPv6 address in brackets',
+} as const satisfies Pattern;
+
+/** An http or https URL without user and password, which would stand in a ConfigMap. */
+export const plainUrlPattern = {
+  expression: '^https?://[^/?#@ ]+([/?][^# ]*)?$',
+  message:
+    'not a URL: write one with http:// or https:// and without user and password; credentials belong in the Secret of secretRef',
+} as const satisfies Pattern;
+
+/** A name of a group of users. */
+export const groupNamePattern = {
+  expression: '^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$',
+  message:
+    "not the name of a group: use letters, digits, '-', '_' and '.', and begin and end with a letter or digit",
+} as const satisfies Pattern;
+
+/** A name of a repository, perhaps with `*` and `**` in it. */
+export const repositoryPattern = {
+  expression: '^[-a-z0-9._/*]+$',
+  message:
+    "no repository can match: use lower-case letters, digits, '-', '_', '.' and '/', and * or ** for any of them",
 } as const satisfies Pattern;

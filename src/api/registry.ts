@@ -12,14 +12,18 @@ const registryStatus = {
     url: { type: 'string', description: 'Where clients find the registry: scheme, host and port.' },
     replicas: { type: 'integer', format: 'int32', minimum: 0, description: 'How many pods there are.' },
     readyReplicas: { type: 'integer', format: 'int32', minimum: 0, description: 'How many of them serve.' },
+    selector: {
+      type: 'string',
+      description: 'Which pods it has, as a selector of labels, for autoscalers.',
+    },
     certificate: {
       type: 'object',
-      required: ['serial', 'notAfter', 'renewalTime', 'serving'],
-      description: 'The server certificate that was issued last.',
+      required: ['serial', 'notAfter', 'serving'],
+      description: 'The server certificate that was issued last, or taken over last.',
       properties: {
         serial: { type: 'string', description: 'Its serial number, in lower-case hex.' },
         notAfter: time('Until when it is valid.'),
-        renewalTime: time('When it will be renewed.'),
+        renewalTime: time('When it will be renewed. Not there where somebody else does that.'),
         serving: {
           type: 'boolean',
           description: 'Whether the server says that new connections get this certificate.',
@@ -41,13 +45,17 @@ const registryStatus = {
           type: 'array',
           maxItems: 256,
           'x-kubernetes-list-type': 'atomic',
-          description: 'Users that cannot log in, and why.',
+          description:
+            'What keeps users from logging in or from what rules give them, and why. The rest works.',
           items: {
             type: 'object',
             required: ['name', 'reason', 'message'],
-            description: 'One user that is left out.',
+            description: 'One user, or one place in a list of users, that is left out.',
             properties: {
-              name: { type: 'string', description: 'The name of the user.' },
+              name: {
+                type: 'string',
+                description: 'The name of the user, or of the Secret or the rule that it is about.',
+              },
               reason: { type: 'string', description: 'Why, as one word for programs.' },
               message: {
                 type: 'string',
@@ -85,6 +93,11 @@ export const registryDefinition = {
     'A container registry: an OCI registry server with its volume, certificates, users and Service.',
   spec: registrySpec,
   status: registryStatus,
+  scale: {
+    specReplicasPath: '.spec.replicas',
+    statusReplicasPath: '.status.replicas',
+    labelSelectorPath: '.status.selector',
+  },
   rules: [
     {
       rule: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,48}[a-z0-9])?$')",

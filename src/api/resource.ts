@@ -12,6 +12,12 @@ export interface ResourceDefinition {
   /** Rules that read more than `spec`, such as the name. */
   readonly rules: readonly ValidationRule[];
   readonly printerColumns: readonly PrinterColumn[];
+  /** Where `kubectl scale` and autoscalers find numbers and selector, as in the CustomResourceDefinition. */
+  readonly scale?: {
+    readonly specReplicasPath: string;
+    readonly statusReplicasPath: string;
+    readonly labelSelectorPath: string;
+  };
 }
 
 /** A column of `kubectl get`. */

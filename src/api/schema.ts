@@ -6,7 +6,14 @@
  * @see https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
  */
 export type Schema =
-  ObjectSchema | MapSchema | ArraySchema | StringSchema | IntegerSchema | BooleanSchema | IntOrStringSchema;
+  | ObjectSchema
+  | MapSchema
+  | FreeObjectSchema
+  | ArraySchema
+  | StringSchema
+  | IntegerSchema
+  | BooleanSchema
+  | IntOrStringSchema;
 
 interface Annotated {
   /** For people: it becomes `kubectl explain` and the reference page. */
@@ -48,6 +55,12 @@ export interface MapSchema extends Annotated {
   readonly additionalProperties: Schema;
   readonly maxProperties?: number;
   readonly default?: object;
+}
+
+/** An object whose fields somebody else defines and checks. No rule reads them. */
+export interface FreeObjectSchema extends Annotated {
+  readonly type: 'object';
+  readonly 'x-kubernetes-preserve-unknown-fields': true;
 }
 
 export interface ArraySchema extends Annotated {
@@ -109,7 +122,9 @@ export type Infer<S> = S extends { readonly 'x-kubernetes-int-or-string': true }
               ? Readonly<Record<string, Infer<Value>>>
               : S extends { readonly type: 'object'; readonly properties: infer Properties }
                 ? InferProperties<Properties, PresentKeys<Properties, RequiredKeys<S>>>
-                : never;
+                : S extends { readonly 'x-kubernetes-preserve-unknown-fields': true }
+                  ? Readonly<Record<string, unknown>>
+                  : never;
 
 type RequiredKeys<S> = S extends { readonly required: readonly (infer Key)[] } ? Key : never;
 

@@ -41,7 +41,7 @@ function* check(
     case 'object':
       if (!isObject(value)) yield { path, message: `must be an object, not ${kindOf(value)}` };
       else if ('properties' in schema) yield* checkObject(schema, value, path, options);
-      else yield* checkMap(schema, value, path, options);
+      else if ('additionalProperties' in schema) yield* checkMap(schema, value, path, options);
       return;
     case 'array':
       if (!Array.isArray(value)) yield { path, message: `must be a list, not ${kindOf(value)}` };

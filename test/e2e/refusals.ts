@@ -1,4 +1,5 @@
 import { API_VERSION } from '../../src/api/names.ts';
+import { securityRefusals } from './security-refusals.ts';
 
 /** A mistake that the API server must refuse, and what it must say. */
 export interface Refusal {
@@ -46,6 +47,40 @@ function user(name: string, passwordSecretRef: object = { name: 'users' }): obje
   return { name, passwordSecretRef };
 }
 
+const secret = { credentialsSecretRef: { name: 'cloud' } };
+const swift = { authURL: 'https://keystone.example.com:5000/v3', container: 'images', ...secret };
+const oss = { bucket: 'images', region: 'oss-cn-hangzhou', ...secret };
+
+function s3(fields: object): Manifest {
+  return registry({ storage: { s3: { bucket: 'images', region: 'eu-central-1', ...fields } } });
+}
+
+function notified(fields: object): Manifest {
+  return registry({ notifications: [{ name: 'hook', url: 'https://hooks.example.com/', ...fields }] });
+}
+
+/** What makes out where content lies, changed or taken away. */
+const changesOfPlace: readonly Refusal[] = (
+  [
+    ['bucket', 's3', { bucket: 'images', region: 'eu-central-1' }, { bucket: 'others' }],
+    ['rootDirectory', 's3', { bucket: 'images', region: 'eu-central-1' }, { rootDirectory: 'deeper' }],
+    ['accountName', 'azure', { accountName: 'one', container: 'images' }, { accountName: 'two' }],
+    ['container', 'azure', { accountName: 'one', container: 'images' }, { container: 'others' }],
+    ['rootDirectory', 'azure', { accountName: 'one', container: 'images' }, { rootDirectory: 'deeper' }],
+    ['bucket', 'gcs', { bucket: 'images' }, { bucket: 'others' }],
+    ['rootDirectory', 'gcs', { bucket: 'images' }, { rootDirectory: 'deeper' }],
+    ['container', 'swift', swift, { container: 'others' }],
+    ['prefix', 'swift', swift, { prefix: 'deeper' }],
+    ['bucket', 'oss', oss, { bucket: 'others' }],
+    ['rootDirectory', 'oss', oss, { rootDirectory: 'deeper' }],
+  ] as const
+).map(([field, kind, place, change]) => ({
+  title: `Another ${field} of ${kind} is refused.`,
+  before: registry({ storage: { [kind]: place } }),
+  manifest: registry({ storage: { [kind]: { ...place, ...change } } }),
+  message: `${field} cannot change: make a second Registry and copy the images to it with stevedore copy`,
+}));
+
 /** Every rule of every kind is here at least once; a unit test holds that. */
 export const refusals: readonly Refusal[] = [
   {
@@ -56,7 +91,7 @@ export const refusals: readonly Refusal[] = [
   {
     title: 'A Registry whose storage names no kind is refused.',
     manifest: registry({ storage: {} }),
-    message: 'spec.storage.filesystem: Required value',
+    message: 'set exactly one of filesystem, s3, azure, gcs, swift, oss and ephemeral',
   },
   {
     title: 'A Registry whose name cannot be a Service is refused.',
@@ -154,9 +189,124 @@ export const refusals: readonly Refusal[] = [
     message: 'supported values: "ReadWriteOnce", "ReadWriteMany"',
   },
   {
-    title: 'A mode of TLS that is not known is refused.',
-    manifest: registry({ tls: { mode: 'Off' } }),
-    message: 'supported values: "Managed", "Disabled"',
+    title: 'Storage of two kinds is refused.',
+    manifest: registry({ storage: { ...size, ephemeral: {} } }),
+    message: 'set exactly one of filesystem, s3, azure, gcs, swift, oss and ephemeral',
+  },
+  {
+    title: 'Another kind of storage is refused.',
+    before: registry({}),
+    manifest: s3({}),
+    message:
+      'the kind of storage cannot change: make a second Registry and copy the images to it with stevedore copy',
+  },
+  {
+    title: 'A bucket of Amazon S3 without a region is refused.',
+    manifest: registry({ storage: { s3: { bucket: 'images' } } }),
+    message: 'set region for Amazon S3, or endpoint for another store',
+  },
+  {
+    title: 'A key of a KMS without encryption is refused.',
+    manifest: s3({ kmsKeyID: 'alias/images' }),
+    message: 'a key is for encryption: write encrypt true, or remove kmsKeyID',
+  },
+  {
+    title: 'A bucket with a folder in its name is refused.',
+    manifest: s3({ bucket: 'images/registry' }),
+    message: "not the name of a bucket or container: use letters, digits, '-', '_' and '.'",
+  },
+  {
+    title: 'An endpoint with a password is refused.',
+    manifest: s3({ endpoint: 'https://me:secret@minio.example.com' }),
+    message: 'not an endpoint: write a URL such as https://store.example.com:9000',
+  },
+  ...changesOfPlace,
+  ...securityRefusals,
+  {
+    title: 'Several replicas on a volume that one node mounts are refused.',
+    manifest: registry({ replicas: 2 }),
+    message: 'several replicas need storage that all of them reach: use a bucket',
+  },
+  {
+    title: 'Several replicas on ephemeral storage are refused.',
+    before: registry({ storage: { ephemeral: {} } }),
+    manifest: registry({ storage: { ephemeral: {} }, replicas: 3 }),
+    message: 'several replicas need storage that all of them reach: use a bucket',
+  },
+  {
+    title: 'An annotation that would choose the image of a sidecar is refused.',
+    manifest: registry({ podTemplate: { annotations: { 'sidecar.istio.io/proxyImage': 'mine' } } }),
+    message: 'annotations that choose images, volumes or security profiles of a pod are for administrators',
+  },
+  {
+    title: 'A variable of the environment that is no proxy is refused.',
+    manifest: registry({ podTemplate: { env: [{ name: 'NODE_OPTIONS', value: '--require=x' }] } }),
+    message: 'supported values: "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"',
+  },
+  {
+    title: 'A cache in Redis without a Redis is refused.',
+    manifest: registry({ cache: { blobDescriptor: 'Redis' } }),
+    message: 'set redis with blobDescriptor Redis, and with no other',
+  },
+  {
+    title: 'An address of Redis without a port is refused.',
+    manifest: registry({ cache: { blobDescriptor: 'Redis', redis: { addresses: ['redis'] } } }),
+    message: 'not an address: write host:port, such as redis.cache.svc:6379',
+  },
+  {
+    title: 'A webhook with a password in its URL is refused.',
+    manifest: notified({ url: 'https://me:secret@hooks.example.com/' }),
+    message: 'not a URL: write one with http:// or https:// and without user and password',
+  },
+  {
+    title: 'A class of a load balancer without one is refused.',
+    manifest: registry({ service: { type: 'NodePort', loadBalancerClass: 'example.com/inner' } }),
+    message: 'only a load balancer has a class and source ranges: use type LoadBalancer',
+  },
+  {
+    title: 'A class of a load balancer that changes is refused.',
+    before: registry({ service: { type: 'LoadBalancer', loadBalancerClass: 'example.com/inner' } }),
+    manifest: registry({ service: { type: 'LoadBalancer', loadBalancerClass: 'example.com/outer' } }),
+    message: 'loadBalancerClass cannot change while there is a load balancer: use another type first',
+  },
+  {
+    title: 'A source range that is an address is refused.',
+    manifest: registry({ service: { type: 'LoadBalancer', loadBalancerSourceRanges: ['192.0.2.7'] } }),
+    message: 'not a network: write an address and the length of its prefix, such as 192.0.2.0/24',
+  },
+  {
+    title: 'A way of traffic from outside into a Service inside the cluster is refused.',
+    manifest: registry({ service: { externalTrafficPolicy: 'Local' } }),
+    message: 'nobody from outside comes to a Service of type ClusterIP: remove externalTrafficPolicy',
+  },
+  {
+    title: 'An Ingress without a host is refused.',
+    manifest: registry({ ingress: {} }),
+    message: 'an Ingress or a route is for a host: set hostname to the name that clients use',
+  },
+  {
+    title: 'A TLSRoute without TLS is refused.',
+    manifest: registry({
+      hostname: 'registry.example.com',
+      tls: { mode: 'Disabled' },
+      gateway: { kind: 'TLSRoute', parentRefs: [{ name: 'outer' }] },
+    }),
+    message: 'a TLSRoute passes TLS through and there is none: use kind HTTPRoute, or TLS',
+  },
+  {
+    title: 'A peer in the network that is nobody is refused.',
+    manifest: registry({ networkPolicy: { clients: [{}] } }),
+    message: 'set cidr, or labels of namespaces and pods, and not both',
+  },
+  {
+    title: 'A peer in the network that is an address is refused.',
+    manifest: registry({ networkPolicy: { clients: [{ cidr: '10.0.0.1' }] } }),
+    message: 'not a network: write an address and the length of its prefix, such as 192.0.2.0/24',
+  },
+  {
+    title: 'Alerts without metrics are refused.',
+    manifest: registry({ metrics: { prometheusRule: {} } }),
+    message: 'alerts are about metrics that are read: add serviceMonitor, or remove prometheusRule',
   },
   {
     title: 'An address among the DNS names is refused.',
@@ -205,11 +355,6 @@ export const refusals: readonly Refusal[] = [
     message: 'renewBefore must be at least 5m and shorter than duration: make it shorter, or remove it',
   },
   {
-    title: 'Names for a certificate that TLS Disabled never makes are refused.',
-    manifest: registry({ tls: { mode: 'Disabled', dnsNames: ['registry.example.com'] } }),
-    message: 'without TLS there is no certificate: remove dnsNames, ipAddresses and renewBefore, or use mode',
-  },
-  {
     title: 'A user name with a colon is refused.',
     manifest: registry({ auth: { htpasswd: { users: [user('alice:admin')] } } }),
     message: "not a user name: use visible ASCII characters without ':' and blanks",
@@ -233,16 +378,6 @@ export const refusals: readonly Refusal[] = [
     title: 'A user who is there twice is refused.',
     manifest: registry({ auth: { htpasswd: { users: [user('alice'), user('alice')] } } }),
     message: 'Duplicate value: {"name":"alice"}',
-  },
-  {
-    title: 'A user without a password is refused.',
-    manifest: registry({ auth: { htpasswd: { users: [{ name: 'alice' }] } } }),
-    message: 'spec.auth.htpasswd.users[0].passwordSecretRef: Required value',
-  },
-  {
-    title: 'Authentication of no kind is refused.',
-    manifest: registry({ auth: {} }),
-    message: 'spec.auth.htpasswd: Required value',
   },
   {
     title: 'A node port of a Service inside the cluster is refused.',
@@ -325,6 +460,66 @@ export const acceptances: readonly Omit<Refusal, 'message'>[] = [
       delete: false,
       readOnly: true,
       resources: { requests: { cpu: '250m', memory: '1.5Gi' }, limits: { cpu: 2 } },
+    }),
+  },
+  {
+    title: 'Credentials, endpoint, region and class of storage may change in a bucket.',
+    before: s3({ rootDirectory: 'images' }),
+    manifest: s3({
+      rootDirectory: 'images',
+      region: 'eu-west-1',
+      endpoint: 'http://[fd00::7]:7480/',
+      encrypt: true,
+      kmsKeyID: 'alias/images',
+      storageClass: 'STANDARD_IA',
+      ...secret,
+    }),
+  },
+  {
+    title: 'Replicas may be any number on a bucket, and on a volume that all nodes mount.',
+    before: registry({ storage: { gcs: { bucket: 'images' } } }),
+    manifest: registry({ storage: { gcs: { bucket: 'images' } }, replicas: 3 }),
+  },
+  {
+    title: 'A claim that is there already may be one for several replicas.',
+    manifest: registry({ storage: { filesystem: { existingClaim: 'images' } }, replicas: 2 }),
+  },
+  {
+    title: 'A Registry may stop.',
+    before: registry({}),
+    manifest: registry({ replicas: 0 }),
+  },
+  {
+    title: 'Everything about pods, server and network goes together.',
+    manifest: registry({
+      hostname: 'registry.example.com',
+      storage: { swift },
+      replicas: 2,
+      podTemplate: {
+        labels: { team: 'images' },
+        annotations: { 'example.com/scrape': 'no' },
+        affinity: { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [] } },
+        tolerations: [{ key: 'images', operator: 'Exists' }],
+        topologySpreadConstraints: [{ topologyKey: 'topology.kubernetes.io/zone' }],
+        serviceAccountName: 'images',
+        env: [{ name: 'HTTPS_PROXY', value: 'http://proxy:3128' }],
+        trustedCAs: { name: 'cas' },
+      },
+      service: {
+        type: 'LoadBalancer',
+        externalTrafficPolicy: 'Local',
+        loadBalancerSourceRanges: ['192.0.2.0/24', 'fd00::/8'],
+      },
+      ingress: { className: 'nginx' },
+      gateway: { parentRefs: [{ name: 'outer', namespace: 'infra' }] },
+      networkPolicy: { clients: [{ cidr: '10.0.0.0/8' }, { namespaceLabels: { team: 'a' } }] },
+      metrics: { serviceMonitor: { interval: '30s' }, prometheusRule: { readOnlyFor: '2h' } },
+      cache: { blobDescriptor: 'Redis', redis: { addresses: ['redis:6379', '[fd00::1]:6379'] } },
+      health: { interval: '5s' },
+      maintenance: { uploadPurging: { age: '48h' } },
+      log: { level: 'debug', fields: { cluster: 'a' } },
+      notifications: [{ name: 'hook', url: 'http://hooks/events?from=registry' }],
+      config: { tags: { maxtags: 50 }, validation: { enabled: true } },
     }),
   },
   {

@@ -12,7 +12,7 @@ function* schemasIn(path: string, schema: Schema): Generator<readonly [path: str
   if (schema.type === 'array') yield* schemasIn(`${path}[]`, schema.items);
   if (schema.type !== 'object') return;
   if ('additionalProperties' in schema) yield* schemasIn(`${path}.*`, schema.additionalProperties);
-  else
+  else if ('properties' in schema)
     for (const [key, child] of Object.entries(schema.properties)) yield* schemasIn(`${path}.${key}`, child);
 }
 

@@ -31,8 +31,8 @@ const cases: readonly (readonly [title: string, object: object, ...errors: strin
   ['An object that is no object', [], ' must be an object, not a list'],
   ['No spec', { ...registry({}), spec: undefined }, 'spec must be an object, not a value of type undefined'],
   ['No storage', registry({ storage: null }), 'spec.storage is required'],
-  ['No filesystem', registry({ storage: {} }), 'spec.storage.filesystem is required'],
-  ['A field that is not known', registry({ replicas: 2 }), 'spec.replicas is not a field'],
+  ['No bucket', registry({ storage: { s3: {} } }), 'spec.storage.s3.bucket is required'],
+  ['A field that is not known', registry({ flavour: 2 }), 'spec.flavour is not a field'],
   ['A name of every object in JavaScript', registry({ constructor: 1 }), 'spec.constructor is not a field'],
   ['A misspelt field deep inside', registry({ tls: { dnsNammes: [] } }), 'spec.tls.dnsNammes is not a field'],
   [
@@ -171,11 +171,12 @@ describe('parseObject', () => {
       service: { type: 'ClusterIP', port: 5000 },
       delete: true,
       readOnly: false,
+      replicas: 1,
     });
   });
 
   it('accepts a field that only a newer version knows.', () => {
-    const parsed = parseObject(registryDefinition, registry({ replicas: 2 }));
+    const parsed = parseObject(registryDefinition, registry({ flavour: 2 }));
     assert.equal(parsed.spec.delete, true);
   });
 
