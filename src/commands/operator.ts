@@ -39,6 +39,16 @@ export const operator: Command = {
       value: 'NAME',
       description: 'Where the lease is, by which one operator at a time works.',
     },
+    'upgrades-at-once': {
+      type: 'string',
+      value: 'NUMBER',
+      default: '1',
+      description: 'How many registries get another image at a time (default 1).',
+    },
+    'allow-image-override': {
+      type: 'boolean',
+      description: 'Let a Registry choose the image of its pods.',
+    },
     kubeconfig: {
       type: 'string',
       value: 'FILE',
@@ -64,6 +74,8 @@ interface Settings {
   readonly image: string;
   readonly namespace: string | undefined;
   readonly leaseNamespace: string;
+  readonly upgradesAtOnce: number;
+  readonly allowImageOverride: boolean;
   readonly kubeconfig: string | undefined;
   readonly health: { readonly host: string; readonly port: number };
   readonly logLevel: LogLevel;
@@ -99,8 +111,19 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     controller: `${GROUP}/operator`,
     instance: settings.instance,
   });
-  const { image, namespace } = settings;
-  const controllers = createOperator({ ...tools, client, events, readServerStatus, image, namespace });
+  const { image, namespace, allowImageOverride, upgradesAtOnce } = settings;
+  const controllers = createOperator({
+    ...tools,
+    client,
+    events,
+    readServerStatus,
+    image,
+    namespace,
+    allowImageOverride,
+    upgradesAtOnce,
+    // The lease is where the operator is.
+    operatorNamespace: settings.leaseNamespace,
+  });
 
   const watching = new AbortController();
   const holding = new AbortController();
@@ -161,11 +184,20 @@ function readSettings({ values, positionals, environment }: Invocation): Setting
     image: required('image'),
     namespace: text('namespace'),
     leaseNamespace: required('leader-election-namespace'),
+    upgradesAtOnce: readCount('upgrades-at-once', required('upgrades-at-once')),
+    allowImageOverride: values['allow-image-override'] === true,
     kubeconfig: text('kubeconfig') ?? environment['KUBECONFIG'],
     health: readAddress(required('health-address')),
     logLevel,
     instance: environment['POD_NAME'] ?? hostname(),
   };
+}
+
+/** A whole number from 1. */
+function readCount(option: string, text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text))
+    throw new UsageError(`--${option}: '${text}' is not a whole number from 1`);
+  return Number(text);
 }
 
 /** `HOST:PORT`, or `:PORT` for all addresses. */

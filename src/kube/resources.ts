@@ -3,11 +3,14 @@ import type {
   V1CustomResourceDefinition,
   V1Deployment,
   V1EndpointSlice,
+  V1Ingress,
   V1Job,
   V1Namespace,
+  V1NetworkPolicy,
   V1Node,
   V1PersistentVolumeClaim,
   V1Pod,
+  V1PodDisruptionBudget,
   V1Secret,
   V1Service,
   V1ServiceAccount,
@@ -58,6 +61,14 @@ export type Node = Model<V1Node>;
 export type ServiceAccount = Model<V1ServiceAccount>;
 export type EndpointSlice = Model<V1EndpointSlice>;
 export type CustomResourceDefinition = Model<V1CustomResourceDefinition>;
+export type PodDisruptionBudget = Model<V1PodDisruptionBudget>;
+export type NetworkPolicy = Model<V1NetworkPolicy>;
+export type Ingress = Model<V1Ingress>;
+
+/** A kind of another project, which need not be installed: fields as its documentation says. */
+export interface ForeignObject extends KubeObject {
+  readonly spec?: Readonly<Record<string, unknown>>;
+}
 
 /** coordination.k8s.io/v1. The times are MicroTime: RFC 3339 with exactly six digits of a second, in UTC. */
 export interface Lease extends KubeObject {
@@ -123,6 +134,17 @@ export const customResourceDefinitions = resourceType<CustomResourceDefinition>(
 export const endpointSlices = grouped<EndpointSlice>('discovery.k8s.io', 'endpointslices', 'EndpointSlice');
 export const deployments = grouped<Deployment>('apps', 'deployments', 'Deployment');
 export const jobs = grouped<Job>('batch', 'jobs', 'Job');
+export const podDisruptionBudgets = grouped<PodDisruptionBudget>(
+  'policy',
+  'poddisruptionbudgets',
+  'PodDisruptionBudget',
+);
+export const networkPolicies = grouped<NetworkPolicy>(
+  'networking.k8s.io',
+  'networkpolicies',
+  'NetworkPolicy',
+);
+export const ingresses = grouped<Ingress>('networking.k8s.io', 'ingresses', 'Ingress');
 export const leases = grouped<Lease>('coordination.k8s.io', 'leases', 'Lease');
 export const events = grouped<Event>('events.k8s.io', 'events', 'Event');
 

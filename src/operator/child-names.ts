@@ -18,11 +18,18 @@ import type { ObjectMeta, OwnerReference, Stored } from '../kube/object.ts';
  *
  *     Registry NAME
  *     ├── Secret      NAME-ca        the authority's key and certificate; never mounted into a pod
+ *     ├── Secret      NAME-ca-2 …    the authority that takes over from it
  *     ├── ConfigMap   NAME-ca        ca.crt, for clients
  *     ├── Secret      NAME-tls       the server's key and certificate
  *     ├── Secret      NAME-htpasswd  users and bcrypt hashes
+ *     ├── Secret      NAME-user-USER a generated password
+ *     ├── Secret      NAME-token     keys that sign tokens
+ *     ├── ConfigMap   NAME-access    who may do what
  *     ├── ConfigMap   NAME-config    config.yml of the server
- *     ├── PersistentVolumeClaim, Deployment and Service NAME
+ *     ├── Secret      NAME-credentials  what of it is secret, as variables of the environment
+ *     ├── Service     NAME-status    for monitoring
+ *     ├── PersistentVolumeClaim, Deployment, Service, PodDisruptionBudget, NetworkPolicy, Ingress, HTTPRoute or
+ *     │   TLSRoute, ServiceMonitor and PrometheusRule NAME
  *     RegistryGC NAME
  *     └── Job         NAME-SECONDS or NAME-HASH, one a run
  */
@@ -31,11 +38,34 @@ export const childNames = (registry: string) => ({
   trustBundle: `${registry}-ca`,
   certificate: `${registry}-tls`,
   users: `${registry}-htpasswd`,
+  tokenKeys: `${registry}-token`,
+  access: `${registry}-access`,
   config: `${registry}-config`,
+  credentials: `${registry}-credentials`,
+  statusService: `${registry}-status`,
   claim: registry,
   deployment: registry,
   service: registry,
+  disruptionBudget: registry,
+  networkPolicy: registry,
+  ingress: registry,
+  route: registry,
+  serviceMonitor: registry,
+  prometheusRule: registry,
 });
+
+/** The place of an authority in the line of a Registry's, from 1; undefined: the Secret is none of it. */
+export function authorityNumber(registry: string, secret: string): number | undefined {
+  const first = childNames(registry).authority;
+  if (secret === first) return 1;
+  const number = secret.startsWith(`${first}-`) ? secret.slice(first.length + 1) : '';
+  return /^([2-9]|[1-9]\d{1,5})$/.test(number) ? Number(number) : undefined;
+}
+
+/** The name of the authority that takes over from that one. */
+export function nextAuthorityName(registry: string, before: string): string {
+  return `${childNames(registry).authority}-${(authorityNumber(registry, before) ?? 0) + 1}`;
+}
 
 type Component = 'registry' | 'garbage-collection';
 
@@ -82,7 +112,7 @@ export type Ownership = 'owned' | 'retained';
 
 /** What becomes of the volume and the authority when the Registry is deleted. */
 export function contentOwnership(registry: Registry): Ownership {
-  return registry.spec.storage.filesystem.deletionPolicy === 'Delete' ? 'owned' : 'retained';
+  return registry.spec.storage.filesystem?.deletionPolicy === 'Delete' ? 'owned' : 'retained';
 }
 
 export function childMeta(

@@ -1,7 +1,7 @@
 import type { RegistryGC } from '../api/registry-gc.ts';
 import type { Registry } from '../api/registry.ts';
 import type { Stored } from '../kube/object.ts';
-import type { Job, Pod } from '../kube/resources.ts';
+import type { Job, PersistentVolumeClaim, Pod } from '../kube/resources.ts';
 import type { CollectionPlan } from './collection-plan.ts';
 import type { LastRun } from './collection-run.ts';
 import type { Reason } from './reasons.ts';
@@ -12,6 +12,8 @@ export interface CollectionFacts {
   readonly gc: Stored<RegistryGC>;
   /** Absent when there is none. */
   readonly registry?: Registry;
+  /** The volume of the Registry, where it has one. */
+  readonly claim?: PersistentVolumeClaim;
   /** Undefined: there is none, or it can't be read. */
   readonly schedule: Schedule | undefined;
   readonly plan: CollectionPlan;

@@ -5,6 +5,7 @@ import type { PersistentVolumeClaim } from '../kube/resources.ts';
 import { conflictingCollection } from './collection-conflict.ts';
 import type { Obstacle } from './collection-facts.ts';
 import { conditionOf } from './conditions.ts';
+import { storageReach } from './storage-reach.ts';
 
 /** What decides whether a run may start. */
 export interface ObstacleState {
@@ -33,7 +34,7 @@ const checks: readonly Check[] = [
   hasUnreadableSchedule,
   hasRival,
   hasNoRegistry,
-  sharesNoVolume,
+  sharesNoStorage,
   meetsUnreadyRegistry,
 ];
 
@@ -65,8 +66,16 @@ function hasNoRegistry({ gc, registry }: ObstacleState): Obstacle | undefined {
   };
 }
 
-function sharesNoVolume({ claim }: ObstacleState): Obstacle | undefined {
-  if (claim?.spec?.accessModes?.every((mode) => mode === 'ReadWriteOncePod') !== true) return undefined;
+function sharesNoStorage({ registry, claim }: ObstacleState): Obstacle | undefined {
+  if (registry === undefined || storageReach(registry, claim) !== 'pod') return undefined;
+  if (claim === undefined) {
+    return {
+      reason: 'GCNotSupportedByStorage',
+      message:
+        'The Registry keeps its images on the disk of a node for as long as its pod is there, where no collector can come. Restart the pod to be rid of them, or make a second Registry with other storage and copy the images to it.',
+      stalled: true,
+    };
+  }
   return {
     reason: 'GCNotSupportedByStorage',
     message: `The claim ${claim.metadata.name} has the access mode ReadWriteOncePod, so that no collector can mount it beside the registry. Make a second Registry with ReadWriteOnce and copy the images to it.`,
@@ -76,7 +85,9 @@ function sharesNoVolume({ claim }: ObstacleState): Obstacle | undefined {
 
 function meetsUnreadyRegistry({ registry, runIsDue }: ObstacleState): Obstacle | undefined {
   const ready = conditionOf(registry?.status, 'Ready');
-  if (!runIsDue || ready?.status === 'True') return undefined;
+  // Judged as it is now: of a change it is not known yet whether it is permitted, and the run would follow it.
+  const isJudged = ready?.observedGeneration === registry?.metadata.generation;
+  if (!runIsDue || (ready?.status === 'True' && isJudged)) return undefined;
   return {
     reason: 'RegistryNotReady',
     message: `The run waits until the Registry is ready: ${ready?.message ?? 'nothing is known of it yet'}`,

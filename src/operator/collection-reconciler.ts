@@ -8,7 +8,7 @@ import type { Job, PersistentVolumeClaim, Pod } from '../kube/resources.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
 import type { Kube } from './apply-child.ts';
-import { isServer } from './child-names.ts';
+import { childNames, isServer } from './child-names.ts';
 import type { CollectionFacts, Obstacle } from './collection-facts.ts';
 import { collectionObstacle } from './collection-obstacle.ts';
 import { handledRunAt, planCollection } from './collection-plan.ts';
@@ -16,8 +16,10 @@ import { byAge, expiredJobs, jobState, runOf, type LastRun } from './collection-
 import { collectionStatus, runEvents } from './collection-status.ts';
 import { claimName } from './desired-claim.ts';
 import { desiredCollectionJob, type CollectionRun } from './desired-collection-job.ts';
+import { credentialsIn } from './desired-credentials.ts';
 import { readOrLog, readRegistry, readRegistryGC, registryGCs } from './resource-types.ts';
 import { parseSchedule, ScheduleError, type Schedule } from './schedule.ts';
+import { storageReach } from './storage-reach.ts';
 import { transitionEvents } from './transitions.ts';
 import type { World } from './world.ts';
 import { writeStatus } from './write-status.ts';
@@ -103,6 +105,7 @@ async function lookAt(
   const { schedule, error } = scheduleOf(gc);
   const plan = planCollection(gc, schedule, jobs, now);
   const active = jobs.find((job) => jobState(job) === 'active');
+  const claim = registry === undefined ? undefined : await claimOf(options, registry);
   const obstacle = collectionObstacle({
     gc,
     registry,
@@ -110,7 +113,7 @@ async function lookAt(
       .byIndex('registry', formatKey(registryKey))
       .flatMap((rival) => readOrLog(rival, readRegistryGC, log) ?? []),
     scheduleError: error,
-    claim: registry === undefined ? undefined : await claimOf(options, registry),
+    claim,
     runIsDue: plan.due !== undefined && active === undefined,
   });
   return {
@@ -119,6 +122,7 @@ async function lookAt(
     plan,
     pods: active === undefined ? [] : podsOf(world, gc, active),
     ...(registry !== undefined && { registry }),
+    ...(claim !== undefined && { claim }),
     ...(obstacle !== undefined && { obstacle }),
     ...(active !== undefined && { active }),
   };
@@ -138,8 +142,10 @@ async function claimOf(
   { world, kube }: CollectionReconcilerOptions,
   registry: Stored<Registry>,
 ): Promise<PersistentVolumeClaim | undefined> {
-  const key = { namespace: registry.metadata.namespace, name: claimName(registry) };
-  if (registry.spec.storage.filesystem.existingClaim === undefined) return world.claims.get(key);
+  const { filesystem } = registry.spec.storage;
+  if (filesystem === undefined) return undefined;
+  const key = { namespace: registry.metadata.namespace, name: claimName(registry, filesystem) };
+  if (filesystem.existingClaim === undefined) return world.claims.get(key);
   return kube.find<PersistentVolumeClaim>(world.claims.type, key);
 }
 
@@ -166,26 +172,27 @@ async function startDueRun(
   // What became of the run before is written down first.
   const last = gc.status?.lastRun;
   if (last !== undefined && last.result === undefined) return { facts };
-  const job = await createJob(options, gc, registry, due);
+  const job = await createJob(options, { ...facts, registry }, due);
   return 'reason' in job ? { facts: { ...facts, obstacle: job } } : { facts, job };
 }
 
 async function createJob(
   { kube, world, image }: CollectionReconcilerOptions,
-  gc: Stored<RegistryGC>,
-  registry: Registry,
+  { gc, registry, claim }: CollectionFacts & { readonly registry: Registry },
   run: CollectionRun,
 ): Promise<Stored<Job> | Obstacle> {
   const { namespace, uid } = gc.metadata;
   const registryKey = formatKey({ namespace, name: registry.metadata.name });
-  const besideServer =
-    !registry.spec.storage.filesystem.accessModes.includes('ReadWriteMany') &&
-    world.pods.byIndex('registry', registryKey).some(isServer);
+  const inputs = {
+    image: registry.spec.podTemplate?.image ?? image,
+    besideServer:
+      storageReach(registry, claim) === 'node' && world.pods.byIndex('registry', registryKey).some(isServer),
+    credentials: credentialsIn(
+      world.secrets.get({ namespace, name: childNames(registry.metadata.name).credentials }),
+    ),
+  };
   try {
-    return await kube.create<Job>(
-      world.jobs.type,
-      desiredCollectionJob(gc, registry, run, { image, besideServer }),
-    );
+    return await kube.create<Job>(world.jobs.type, desiredCollectionJob(gc, registry, run, inputs));
   } catch (error) {
     if (isConflict(error)) {
       // Made by an earlier look that was cut off, or by another operator: the name says that it is the same run.

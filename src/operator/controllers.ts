@@ -13,6 +13,7 @@ import { createCollectionReconciler } from './collection-reconciler.ts';
 import { createRegistryReconciler } from './registry-reconciler.ts';
 import type { UnreadObject } from './resource-types.ts';
 import type { ReadServerStatus } from './server-status.ts';
+import { UpgradeQueue } from './upgrade-queue.ts';
 import {
   collectionOf,
   createWorld,
@@ -29,6 +30,12 @@ export interface OperatorOptions {
   readonly readServerStatus: ReadServerStatus;
   /** Of the pods that are made. */
   readonly image: string;
+  /** Whether a Registry may choose another one. */
+  readonly allowImageOverride: boolean;
+  /** Where this process runs. */
+  readonly operatorNamespace: string;
+  /** How many registries may be on their way to another image at a time. */
+  readonly upgradesAtOnce: number;
   /** The one namespace to work for; undefined: all. */
   readonly namespace: string | undefined;
   readonly clock: Clock;
@@ -70,6 +77,9 @@ export function createOperator(options: OperatorOptions): Operator {
         follow(world.services, worldSelectors.services, signal),
         follow(world.claims, worldSelectors.claims, signal),
         follow(world.deployments, worldSelectors.deployments, signal),
+        follow(world.disruptionBudgets, worldSelectors.disruptionBudgets, signal),
+        follow(world.networkPolicies, worldSelectors.networkPolicies, signal),
+        follow(world.ingresses, worldSelectors.ingresses, signal),
         follow(world.pods, worldSelectors.pods, signal),
         follow(world.jobs, worldSelectors.jobs, signal),
       ]);
@@ -82,6 +92,7 @@ export function createOperator(options: OperatorOptions): Operator {
 
 function runRegistries(options: OperatorOptions, world: World, signal: AbortSignal): Promise<void> {
   const { client: kube, clock, random, log, metrics, events, image, readServerStatus } = options;
+  const { allowImageOverride, operatorNamespace, upgradesAtOnce } = options;
   const hasher = createBcryptHasher();
   return runController(
     {
@@ -94,11 +105,16 @@ function runRegistries(options: OperatorOptions, world: World, signal: AbortSign
         triggeredBy(world.services, registryOf),
         triggeredBy(world.claims, registryOf),
         triggeredBy(world.deployments, registryOf),
+        triggeredBy(world.disruptionBudgets, registryOf),
+        triggeredBy(world.networkPolicies, registryOf),
+        triggeredBy(world.ingresses, registryOf),
         triggeredBy(world.pods, registryOf),
         triggeredBy(world.jobs, registryOf),
-        triggeredBy(world.credentials, (secret) =>
-          world.registries.byIndex('secret', formatKey(keyOf(secret))).flatMap(namespacedName),
-        ),
+        triggeredBy(world.credentials, (secret) => [
+          ...registryOf(secret),
+          ...world.registries.byIndex('secret', formatKey(keyOf(secret))).flatMap(namespacedName),
+          ...world.registries.byIndex('selectorIn', secret.metadata.namespace ?? '').flatMap(namespacedName),
+        ]),
       ],
       reconcile: createRegistryReconciler({
         world,
@@ -107,6 +123,9 @@ function runRegistries(options: OperatorOptions, world: World, signal: AbortSign
         hasher,
         clock,
         image,
+        allowImageOverride,
+        operatorNamespace,
+        upgrades: new UpgradeQueue(upgradesAtOnce),
         readServerStatus,
         log,
       }),

@@ -5,9 +5,11 @@ import type { PersistentVolumeClaim } from '../kube/resources.ts';
 import { childMeta, childNames, contentOwnership } from './child-names.ts';
 import { quantityValue } from './quantity.ts';
 
+export type Filesystem = NonNullable<Registry['spec']['storage']['filesystem']>;
+
 /** The name of the claim that the pod mounts. */
-export function claimName(registry: Registry): string {
-  return registry.spec.storage.filesystem.existingClaim ?? childNames(registry.metadata.name).claim;
+export function claimName(registry: Registry, filesystem: Filesystem): string {
+  return filesystem.existingClaim ?? childNames(registry.metadata.name).claim;
 }
 
 /**
@@ -16,10 +18,9 @@ export function claimName(registry: Registry): string {
  */
 export function desiredClaim(
   registry: Stored<Registry>,
-  size: number | string,
+  { storageClassName, accessModes, size }: Filesystem,
   existing: PersistentVolumeClaim | undefined,
 ): ApplyFields<PersistentVolumeClaim> {
-  const { storageClassName, accessModes } = registry.spec.storage.filesystem;
   const className = existing === undefined ? storageClassName : existing.spec?.storageClassName;
   return {
     metadata: childMeta(registry, childNames(registry.metadata.name).claim, contentOwnership(registry)),
@@ -27,7 +28,8 @@ export function desiredClaim(
       accessModes: existing?.spec?.accessModes ?? accessModes,
       ...(className !== undefined && { storageClassName: className }),
       resources: {
-        requests: { storage: larger(String(size), existing?.spec?.resources?.requests?.['storage']) },
+        // A rule of the CRD asks for a size where there is no existing claim.
+        requests: { storage: larger(String(size ?? 0), existing?.spec?.resources?.requests?.['storage']) },
       },
     },
   };
@@ -38,15 +40,16 @@ function larger(wanted: string, existing: string | undefined): string {
 }
 
 /** What the Registry asks of its claim and the one that is there can't give, with the remedy; undefined when it fits. */
-export function claimMismatch(registry: Registry, existing: PersistentVolumeClaim): string | undefined {
-  const { storageClassName, accessModes, existingClaim } = registry.spec.storage.filesystem;
-  if (existingClaim !== undefined) return undefined;
+export function claimMismatch(
+  { storageClassName, accessModes }: Filesystem,
+  existing: PersistentVolumeClaim,
+): string | undefined {
   const { name } = existing.metadata;
   const liveClass = existing.spec?.storageClassName;
   if (storageClassName !== undefined && liveClass !== undefined && storageClassName !== liveClass) {
     return `The claim ${name} has the storage class ${liveClass}, not ${storageClassName}. Make the Registry again with that class, or delete the claim and what is on it.`;
   }
-  const liveModes = existing.spec?.accessModes ?? [];
+  const liveModes: readonly string[] = existing.spec?.accessModes ?? [];
   if (accessModes.some((mode) => !liveModes.includes(mode))) {
     return `The claim ${name} has the access modes ${liveModes.join(', ')}, not ${accessModes.join(', ')}. Make the Registry again with those modes, or delete the claim and what is on it.`;
   }

@@ -1,14 +1,20 @@
-import { dirname } from 'node:path';
 import { RUN_AT_ANNOTATION } from '../api/names.ts';
 import type { RegistryGC } from '../api/registry-gc.ts';
 import type { Registry } from '../api/registry.ts';
-import { CONFIG_FILE, STORAGE_ROOT } from '../contract/places.ts';
+import { CONFIG_FILE } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Job } from '../kube/resources.ts';
 import { collectionLabels, ownerReference, registrySelector } from './child-names.ts';
-import { serverVolumes } from './desired-deployment.ts';
-import { containerSecurity, podSecurity } from './pod-security.ts';
+import {
+  containerEnvironment,
+  podIdentity,
+  podLabels,
+  podVolumes,
+  volumeMounts,
+  type Credentials,
+} from './pod-parts.ts';
+import { containerSecurity } from './pod-security.ts';
 
 /** One run: which it is, and what it was asked by. */
 export interface CollectionRun {
@@ -18,6 +24,14 @@ export interface CollectionRun {
   readonly runAt?: string;
 }
 
+/** What of the collector's pod is in neither resource. */
+export interface CollectorInputs {
+  readonly image: string;
+  /** There is a pod of the registry, whose node alone can mount the volume. */
+  readonly besideServer: boolean;
+  readonly credentials?: Credentials | undefined;
+}
+
 /** The collector has time to give its lease back. */
 const GRACE_SECONDS = 30;
 export const DRY_RUN_OPTION = '--dry-run';
@@ -25,15 +39,17 @@ const REPORT_FILE = '/dev/termination-log';
 
 /**
  * The Job of one run. It takes the lease by itself and needs no API token; its report is the termination message.
- * `besideServer`: there is a pod of the registry, whose node alone can mount the volume.
  */
 export function desiredCollectionJob(
   gc: Stored<RegistryGC>,
   registry: Registry,
   run: CollectionRun,
-  options: { readonly image: string; readonly besideServer: boolean },
+  inputs: CollectorInputs,
 ): ApplyFields<Job> {
   const labels = collectionLabels(gc);
+  const affinity = inputs.besideServer ? besideServerOf(registry) : registry.spec.podTemplate?.affinity;
+  const annotations = registry.spec.podTemplate?.annotations;
+  const environment = containerEnvironment(registry, inputs.credentials);
   return {
     metadata: {
       name: run.name,
@@ -48,31 +64,28 @@ export function desiredCollectionJob(
       podReplacementPolicy: 'Failed',
       activeDeadlineSeconds: gc.spec.activeDeadlineSeconds,
       template: {
-        metadata: { labels },
+        metadata: { labels: podLabels(registry, labels), ...(annotations !== undefined && { annotations }) },
         spec: {
-          ...podSecurity,
+          ...podIdentity(registry),
           restartPolicy: 'Never',
           terminationGracePeriodSeconds: GRACE_SECONDS,
-          ...(options.besideServer && { affinity: besideServerOf(registry) }),
+          ...(affinity !== undefined && { affinity }),
           containers: [
             {
               name: 'garbage-collection',
-              image: options.image,
+              image: inputs.image,
               imagePullPolicy: 'IfNotPresent',
               args: collectorArguments(gc),
+              ...(environment.length > 0 && { env: environment }),
               terminationMessagePath: REPORT_FILE,
               // When it dies without a report, the end of its log says why.
               terminationMessagePolicy: 'FallbackToLogsOnError',
               resources: { requests: { cpu: '50m', memory: '128Mi' } },
               securityContext: containerSecurity,
-              volumeMounts: [
-                { name: 'data', mountPath: STORAGE_ROOT },
-                { name: 'config', mountPath: dirname(CONFIG_FILE), readOnly: true },
-                { name: 'tmp', mountPath: '/tmp' },
-              ],
+              volumeMounts: volumeMounts(registry),
             },
           ],
-          volumes: serverVolumes(registry),
+          volumes: podVolumes(registry),
         },
       },
     },

@@ -1,24 +1,31 @@
-import { dirname } from 'node:path';
 import type { Registry } from '../api/registry.ts';
 import {
-  CERTIFICATE_FOLDER,
   CONFIG_FILE,
   HEALTH_PATH,
-  HTPASSWD_FOLDER,
   READY_PATH,
   REGISTRY_PORT,
   STATUS_PORT,
-  STORAGE_ROOT,
 } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Deployment } from '../kube/resources.ts';
 import { childMeta, childNames, registryLabels, registrySelector } from './child-names.ts';
-import { claimName } from './desired-claim.ts';
 import { configFile, configHash } from './desired-config.ts';
+import { CREDENTIALS_ANNOTATION } from './desired-credentials.ts';
 import { REGISTRY_PORT_NAME } from './desired-service.ts';
-import { containerSecurity, podSecurity } from './pod-security.ts';
+import {
+  containerEnvironment,
+  podIdentity,
+  podLabels,
+  podVolumes,
+  volumeMounts,
+  type Credentials,
+  type PodSpec,
+} from './pod-parts.ts';
+import { containerSecurity } from './pod-security.ts';
 import { ENDPOINT_SECONDS, GRACE_SECONDS } from './pod-timing.ts';
+import { securityMounts } from './server-security.ts';
+import type { StorageReach } from './storage-reach.ts';
 
 /** On the pod: the SHA-256 of the configuration file, which is all that can't be re-read while the server runs. */
 export const CONFIG_HASH_ANNOTATION = 'stevedore.dev/config-hash';
@@ -26,41 +33,52 @@ export const CONFIG_HASH_ANNOTATION = 'stevedore.dev/config-hash';
 /** What the scheduler sets aside when the Registry says nothing. */
 const DEFAULT_REQUESTS = { cpu: '50m', memory: '128Mi' } as const;
 
-type PodSpec = NonNullable<Deployment['spec']>['template']['spec'];
+/** What of the pods is not in the Registry itself. */
+export interface PodInputs {
+  readonly image: string;
+  readonly reach: StorageReach;
+  /** Undefined: it needs none. */
+  readonly credentials?: Credentials | undefined;
+}
 
-/** The registry server. `image` is the operator's own. */
-export function desiredDeployment(registry: Stored<Registry>, image: string): ApplyFields<Deployment> {
+/** The registry server. What cannot be read again while it runs is in the template, so that a change rolls the pods. */
+export function desiredDeployment(registry: Stored<Registry>, inputs: PodInputs): ApplyFields<Deployment> {
   const { name } = registry.metadata;
+  const { credentials, reach } = inputs;
   return {
     metadata: childMeta(registry, childNames(name).deployment),
     spec: {
-      replicas: 1,
+      replicas: registry.spec.replicas,
       revisionHistoryLimit: 3,
       // A volume that one node mounts must be let go before another pod can have it.
-      strategy: mountsOnManyNodes(registry)
-        ? { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
-        : { type: 'Recreate' },
+      strategy:
+        reach === 'everywhere'
+          ? { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
+          : { type: 'Recreate' },
       selector: { matchLabels: registrySelector(name) },
       template: {
         metadata: {
-          labels: registryLabels(name),
-          annotations: { [CONFIG_HASH_ANNOTATION]: configHash(configFile(registry)) },
+          labels: podLabels(registry, registryLabels(name)),
+          annotations: {
+            ...registry.spec.podTemplate?.annotations,
+            [CONFIG_HASH_ANNOTATION]: configHash(configFile(registry)),
+            ...(credentials !== undefined && { [CREDENTIALS_ANNOTATION]: credentials.revision }),
+          },
         },
-        spec: podSpec(registry, image),
+        spec: podSpec(registry, inputs),
       },
     },
   };
 }
 
-function mountsOnManyNodes(registry: Registry): boolean {
-  const { accessModes, existingClaim } = registry.spec.storage.filesystem;
-  return existingClaim === undefined && accessModes.includes('ReadWriteMany');
-}
-
-function podSpec(registry: Registry, image: string): NonNullable<PodSpec> {
-  const extras = secretMounts(registry);
+function podSpec(registry: Registry, { image, reach, credentials }: PodInputs): PodSpec {
+  const extras = securityMounts(registry);
+  const { affinity } = registry.spec.podTemplate ?? {};
+  const environment = containerEnvironment(registry, credentials);
   return {
-    ...podSecurity,
+    ...podIdentity(registry),
+    ...(affinity !== undefined && { affinity }),
+    ...(reach === 'everywhere' && { topologySpreadConstraints: spread(registry) }),
     terminationGracePeriodSeconds: GRACE_SECONDS,
     containers: [
       {
@@ -68,6 +86,7 @@ function podSpec(registry: Registry, image: string): NonNullable<PodSpec> {
         image,
         imagePullPolicy: 'IfNotPresent',
         args: ['serve', CONFIG_FILE],
+        ...(environment.length > 0 && { env: environment }),
         ports: [
           { name: REGISTRY_PORT_NAME, containerPort: REGISTRY_PORT, protocol: 'TCP' },
           { name: 'status', containerPort: STATUS_PORT, protocol: 'TCP' },
@@ -93,43 +112,35 @@ function podSpec(registry: Registry, image: string): NonNullable<PodSpec> {
         resources: resourcesOf(registry),
         securityContext: containerSecurity,
         volumeMounts: [
-          { name: 'data', mountPath: STORAGE_ROOT },
-          { name: 'config', mountPath: dirname(CONFIG_FILE), readOnly: true },
-          { name: 'tmp', mountPath: '/tmp' },
+          ...volumeMounts(registry),
           // Whole folders: a subPath would never see an update.
-          ...extras.map(({ volume, folder }) => ({ name: volume, mountPath: folder, readOnly: true })),
+          ...extras.map(({ volume, folder }) => ({ name: volume.name, mountPath: folder, readOnly: true })),
         ],
       },
     ],
     volumes: [
-      ...serverVolumes(registry),
-      ...extras.map(({ volume, secretName }) => ({
-        name: volume,
-        secret: { secretName, defaultMode: 0o440 },
-      })),
+      ...podVolumes(registry),
+      ...extras.map(({ volume }) => volume),
     ],
   };
 }
 
-/** The volumes that the server and the collector share, by the names of their mounts: data, config, tmp. */
-export function serverVolumes(registry: Registry): NonNullable<NonNullable<PodSpec>['volumes']> {
-  return [
-    { name: 'data', persistentVolumeClaim: { claimName: claimName(registry) } },
-    { name: 'config', configMap: { name: childNames(registry.metadata.name).config } },
-    { name: 'tmp', emptyDir: {} },
+/** Replicas of one revision lie on as many nodes and in as many zones as may be, where nobody says otherwise. */
+function spread({
+  metadata,
+  spec: { podTemplate },
+}: Registry): NonNullable<PodSpec['topologySpreadConstraints']> {
+  const anyway = { maxSkew: 1, whenUnsatisfiable: 'ScheduleAnyway' } as const;
+  const constraints = podTemplate?.topologySpreadConstraints ?? [
+    { topologyKey: 'kubernetes.io/hostname', ...anyway },
+    { topologyKey: 'topology.kubernetes.io/zone', ...anyway },
   ];
-}
-
-function secretMounts(registry: Registry) {
-  const names = childNames(registry.metadata.name);
-  return [
-    ...(registry.spec.tls.mode === 'Managed'
-      ? [{ volume: 'tls', folder: CERTIFICATE_FOLDER, secretName: names.certificate }]
-      : []),
-    ...(registry.spec.auth !== undefined
-      ? [{ volume: 'htpasswd', folder: HTPASSWD_FOLDER, secretName: names.users }]
-      : []),
-  ];
+  return constraints.map((constraint) => ({
+    ...constraint,
+    labelSelector: { matchLabels: registrySelector(metadata.name) },
+    // Old pods do not count in a rollout, or the new ones would be spread around them.
+    matchLabelKeys: ['pod-template-hash'],
+  }));
 }
 
 /** Where limits are given and requests are not, Kubernetes sets aside the limits. */

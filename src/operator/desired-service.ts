@@ -9,7 +9,7 @@ export const REGISTRY_PORT_NAME = 'registry';
 
 export function desiredService(registry: Stored<Registry>): ApplyFields<Service> {
   const { name } = registry.metadata;
-  const { type, port, nodePort, annotations } = registry.spec.service;
+  const { type, port, nodePort, annotations, ...options } = registry.spec.service;
   return {
     metadata: {
       ...childMeta(registry, childNames(name).service),
@@ -17,6 +17,8 @@ export function desiredService(registry: Stored<Registry>): ApplyFields<Service>
     },
     spec: {
       type,
+      // Named as the Service names them.
+      ...options,
       selector: registrySelector(name),
       ports: [
         {

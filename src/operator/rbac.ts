@@ -22,9 +22,38 @@ export const operatorRules: readonly PolicyRule[] = [
   // Read: passwords that users refer to, which no rule can name beforehand.
   { apiGroups: [''], resources: ['secrets'], verbs: ['get', ...WATCH, ...APPLY, 'delete'] },
   { apiGroups: [''], resources: ['configmaps'], verbs: ['get', ...WATCH, ...APPLY, 'delete'] },
-  { apiGroups: [''], resources: ['services', 'persistentvolumeclaims'], verbs: ['get', ...WATCH, ...APPLY] },
+  { apiGroups: [''], resources: ['services'], verbs: ['get', ...WATCH, ...APPLY, 'delete'] },
+  { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get', ...WATCH, ...APPLY] },
+  // Whether its owner lets pods use it.
+  { apiGroups: [''], resources: ['serviceaccounts'], verbs: ['get'] },
   { apiGroups: [''], resources: ['pods'], verbs: [...WATCH] },
   { apiGroups: ['apps'], resources: ['deployments'], verbs: ['get', ...WATCH, ...APPLY] },
+  {
+    apiGroups: ['policy'],
+    resources: ['poddisruptionbudgets'],
+    verbs: ['get', ...WATCH, ...APPLY, 'delete'],
+  },
+  {
+    apiGroups: ['networking.k8s.io'],
+    resources: ['networkpolicies', 'ingresses'],
+    verbs: ['get', ...WATCH, ...APPLY, 'delete'],
+  },
+  // Not watched, since they need not be installed.
+  {
+    apiGroups: ['gateway.networking.k8s.io'],
+    resources: ['httproutes', 'tlsroutes'],
+    verbs: ['get', 'list', ...APPLY, 'delete'],
+  },
+  {
+    apiGroups: ['cert-manager.io'],
+    resources: ['certificates'],
+    verbs: ['get', 'list', ...APPLY, 'delete'],
+  },
+  {
+    apiGroups: ['monitoring.coreos.com'],
+    resources: ['servicemonitors', 'prometheusrules'],
+    verbs: ['get', 'list', ...APPLY, 'delete'],
+  },
   { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', ...WATCH, 'create', 'delete'] },
   { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
 ];

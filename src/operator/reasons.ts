@@ -17,7 +17,7 @@ export const conditionTypes = {
   CertificateReady:
     'The server certificate is valid and the server says that it serves it. Not there without TLS.',
   UsersReady: 'Every user can log in, and the server says that it has read them. Not there without users.',
-  StorageReady: 'The volume is there.',
+  StorageReady: 'The volume is there, or the servers say that the bucket answers.',
   ReadOnly:
     'The server says that it refuses or holds writes. It is no fault: garbage collection does it for a while.',
 } as const;
@@ -57,6 +57,44 @@ export const reasons = {
     meaning: 'Objects of an earlier Registry of this name are still being deleted.',
     remedy: 'Wait. When it lasts, look for a finalizer or a pod that still uses them.',
   },
+  UpgradeQueued: {
+    of: ['Reconciling'],
+    event: false,
+    meaning:
+      'The operator has a new version and the registry goes on with the old one until it is its turn: registries change one after the other, and none while one that changed does not serve.',
+    remedy: 'Wait. When it lasts, look for a Registry that is not ready.',
+  },
+  ScaledToZero: {
+    of: ['Ready'],
+    event: 'Normal',
+    meaning: 'spec.replicas is 0: nothing serves, and everything is kept.',
+    remedy: 'Set spec.replicas to 1 or more.',
+  },
+  NobodyCanLogIn: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning: 'There are users, and each of them has a problem. The server refuses everybody.',
+    remedy: 'Read the message: it has what the condition UsersReady says.',
+  },
+  InvalidConfig: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning:
+      'spec.config has what may not be set there or what the server does not know, or the spec makes a configuration that the server would refuse. The pods stay as they are.',
+    remedy: 'Correct what the message names.',
+  },
+  KindNotInstalled: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning: 'The spec asks for a route of the Gateway API, and the cluster does not have its kind.',
+    remedy: 'Install the Gateway API, or remove spec.gateway.',
+  },
+  ServiceAccountNotFound: {
+    of: ['Ready'],
+    event: 'Warning',
+    meaning: 'The ServiceAccount that spec.podTemplate names is not there.',
+    remedy: 'Make it, with the label stevedore.dev/use=credentials; it is looked for each half minute.',
+  },
   Refused: {
     of: ['Ready'],
     event: 'Warning',
@@ -86,9 +124,30 @@ export const reasons = {
   AuthorityExpiring: {
     of: ['CertificateReady'],
     event: 'Warning',
-    meaning: 'The certificate authority ends so soon that certificates from it are shorter than asked.',
+    meaning:
+      'The certificate authority of caSecretRef ends so soon that certificates from it are shorter than asked.',
     remedy:
-      'Choose a time to change it: delete the Secret NAME-ca, and give clients the new ca.crt from the ConfigMap NAME-ca.',
+      'Add the next authority to ca.crt of that Secret; when clients have the new bundle, change tls.crt and tls.key.',
+  },
+  SANNotPermitted: {
+    of: ['CertificateReady', 'Ready'],
+    event: 'Warning',
+    meaning:
+      'Names of the registry are outside the name constraints of its authority. The certificate lacks them.',
+    remedy: 'Add them to tls.permittedNames, which rotates the authority, or use other names.',
+  },
+  SANMissing: {
+    of: ['CertificateReady'],
+    event: 'Warning',
+    meaning: 'The certificate is not good for the name that clients are told.',
+    remedy: 'Have a certificate with that name issued, or correct hostname.',
+  },
+  CertificateUnusable: {
+    of: ['CertificateReady', 'Ready'],
+    event: 'Warning',
+    meaning:
+      'The certificate in the Secret can not be used: chain, key or times are wrong. The one before is served, if there was one.',
+    remedy: 'Correct the Secret as the message says.',
   },
   Propagating: {
     of: ['CertificateReady', 'UsersReady'],
@@ -97,31 +156,57 @@ export const reasons = {
     remedy: 'Wait.',
   },
   StatusUnknown: {
-    of: ['CertificateReady', 'UsersReady', 'ReadOnly'],
+    of: ['CertificateReady', 'UsersReady', 'StorageReady', 'ReadOnly'],
     event: false,
     meaning: 'The status port of the server can not be read.',
     remedy: STATUS_PORT_HINT,
   },
-  Issuing: { of: ['CertificateReady'], event: false, meaning: 'The certificate is not issued yet.' },
+  Issuing: { of: ['CertificateReady', 'Ready'], event: false, meaning: 'The certificate is not issued yet.' },
 
   InForce: { of: ['UsersReady'], event: 'Normal', meaning: 'Every user of the spec can log in.' },
   SecretNotFound: {
-    of: ['UsersReady'],
+    of: ['UsersReady', 'Ready'],
     event: 'Warning',
-    meaning: 'The Secret with a password is not there. The user can not log in; the others can.',
+    meaning:
+      'A Secret that the spec names is not there. A user whose password is in it can not log in; without credentials of the server its pods stay as they are.',
     remedy: 'Make the Secret, with the label stevedore.dev/use=credentials.',
   },
   NotPermitted: {
+    of: ['UsersReady', 'Ready'],
+    event: 'Warning',
+    meaning:
+      'A Secret or ServiceAccount that the spec names does not carry the label that permits its use, or the cluster does not permit what is asked.',
+    remedy: 'kubectl label secret NAME stevedore.dev/use=credentials; otherwise as the message says.',
+  },
+  EntryInvalid: {
     of: ['UsersReady'],
     event: 'Warning',
-    meaning: 'The Secret with a password does not carry the label that permits its use.',
-    remedy: 'kubectl label secret NAME stevedore.dev/use=credentials',
+    meaning: 'A line of a htpasswd file is left out, or keys that sign tokens cannot be read.',
+    remedy: 'Correct what the message names: lines are user:hash with bcrypt, as htpasswd -B writes them.',
+  },
+  DuplicateUser: {
+    of: ['UsersReady'],
+    event: 'Warning',
+    meaning: 'Two sources name the same user. The first counts: users, then secretRefs, then the selector.',
+    remedy: 'Remove the user from one of them.',
+  },
+  UnknownGroup: {
+    of: ['UsersReady'],
+    event: 'Warning',
+    meaning: 'A rule of access is for a group that no user is in.',
+    remedy: 'Correct the name, or give a user of htpasswd.users that group.',
+  },
+  RulesRefused: {
+    of: ['UsersReady'],
+    event: 'Warning',
+    meaning: 'The server does not take the new rules of access; the old ones are in force.',
+    remedy: 'Report it: the operator wrote that file.',
   },
   KeyNotFound: {
-    of: ['UsersReady'],
+    of: ['UsersReady', 'Ready'],
     event: 'Warning',
-    meaning: 'The Secret with a password has no such key.',
-    remedy: 'Add the key to the Secret, or write passwordSecretRef.key.',
+    meaning: 'A Secret that the spec names lacks a key.',
+    remedy: 'Add the key to the Secret that the message names.',
   },
   PasswordUnusable: {
     of: ['UsersReady'],
@@ -168,6 +253,35 @@ export const reasons = {
     event: 'Warning',
     meaning: 'The claim of this name has another storage class or other access modes than the spec asks.',
     remedy: 'Make the Registry again with what the claim has, or delete the claim and what is on it.',
+  },
+  Reachable: {
+    of: ['StorageReady'],
+    event: 'Normal',
+    meaning: 'The servers say that the bucket answers.',
+  },
+  StorageFailing: {
+    of: ['StorageReady'],
+    event: 'Warning',
+    meaning: 'A server says that the bucket does not answer, or refuses it. Clients get 503.',
+    remedy: 'Read the message. Usual causes: wrong credentials, a bucket that is not there, the network.',
+  },
+  StorageUnchecked: {
+    of: ['StorageReady'],
+    event: false,
+    meaning: 'spec.health.enabled is false, so that no server looks after its storage.',
+    remedy: 'Remove spec.health.enabled.',
+  },
+  Ephemeral: {
+    of: ['StorageReady'],
+    event: 'Normal',
+    meaning: 'Images are on the disk of the node, and go with the pod.',
+  },
+  ReplicasNotSupportedByStorage: {
+    of: ['StorageReady', 'Ready'],
+    event: 'Warning',
+    meaning: 'There are to be several replicas, and the existing claim can be mounted on one node at a time.',
+    remedy:
+      'Write replicas 1, or move to a bucket or ReadWriteMany: make a second Registry and copy the images to it.',
   },
   StoragePending: { of: ['StorageReady'], event: false, meaning: 'The claim is not made yet.' },
 
@@ -261,7 +375,7 @@ export const reasons = {
   GCNotSupportedByStorage: {
     of: ['Ready'],
     event: 'Warning',
-    meaning: 'The volume can be mounted by one pod only (ReadWriteOncePod), so that no collector can run.',
+    meaning: 'The storage is for one pod only (ReadWriteOncePod, ephemeral), so that no collector can run.',
     remedy: 'Move to a claim with ReadWriteOnce: make a second Registry and copy the images to it.',
   },
 } as const satisfies Readonly<Record<string, ReasonEntry>>;

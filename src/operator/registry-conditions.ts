@@ -2,9 +2,11 @@ import type { Registry } from '../api/registry.ts';
 import { timestamp, type Finding } from './conditions.ts';
 import { quantityValue } from './quantity.ts';
 import { isReason, reasons, type ConditionType, type Reason } from './reasons.ts';
+import type { UserProblem } from './password.ts';
 import type { RegistryFacts } from './registry-facts.ts';
 import { registryUrl } from './registry-url.ts';
 import { rolloutOf } from './rollout.ts';
+import { isBucket } from './storage-reach.ts';
 
 type Verdict = Omit<Finding, 'type'>;
 
@@ -13,7 +15,7 @@ export function registryFindings(registry: Registry, facts: RegistryFacts, now: 
   const particular = [
     found('CertificateReady', certificateVerdict(registry, facts, now)),
     found('UsersReady', usersVerdict(registry, facts)),
-    found('StorageReady', storageVerdict(facts)),
+    found('StorageReady', storageVerdict(registry, facts)),
     found('ReadOnly', readOnlyVerdict(facts)),
   ].flat();
   const ready = readyVerdict(registry, facts, now);
@@ -39,24 +41,36 @@ function verdict(
 }
 
 function readyVerdict(registry: Registry, facts: RegistryFacts, now: number): Verdict {
-  const halt = haltVerdict(facts, 'False');
+  const halt = facts.halt?.reason === 'UpgradeQueued' ? undefined : haltVerdict(facts, 'False');
   if (halt !== undefined) return halt;
   if (hasExpired(facts, now)) return verdict('False', 'Expired', expiryMessage(facts));
+  if (registry.spec.replicas === 0) return verdict('False', 'ScaledToZero');
+  const lockedOut = lockedOutVerdict(facts);
+  if (lockedOut !== undefined) return lockedOut;
   const rollout = facts.deployment === undefined ? undefined : rolloutOf(facts.deployment, facts.pods);
   if (rollout?.available === true) return verdict('True', 'Available', `Serves at ${registryUrl(registry)}`);
   if (rollout?.problem !== undefined) {
     // Until a volume is bound no pod finds a node, and that is the usual way of things.
-    const usual = facts.claim?.status?.phase !== 'Bound';
+    const usual = facts.claim !== undefined && facts.claim.status?.phase !== 'Bound';
     return verdict('False', usual ? 'Progressing' : 'PodFailing', rollout.problem);
   }
   return verdict('False', 'Progressing');
+}
+
+/** A registry that nobody can log in to serves nobody, however well its pods are. */
+function lockedOutVerdict(facts: RegistryFacts): Verdict | undefined {
+  const problems = userProblems(facts);
+  const { servers, users } = facts;
+  const isEmpty = servers.length > 0 && servers.every((server) => server.users?.count === 0);
+  if (users === undefined || problems.length === 0 || !isEmpty) return undefined;
+  return verdict('False', 'NobodyCanLogIn', `Not one user can log in. ${messageOf(problems)}`);
 }
 
 /** The verdict of a step that could not go on. */
 function haltVerdict({ halt }: RegistryFacts, status: Finding['status']): Verdict | undefined {
   if (halt === undefined) return undefined;
   const reason = isReason(halt.reason) ? halt.reason : 'Progressing';
-  return halt.kind === 'stalled' ? verdict(status, reason, halt.message) : verdict(status, reason);
+  return verdict(status, reason, halt.message);
 }
 
 /** Something is on its way: a step that waits, the pods, or what the server must still notice. */
@@ -85,13 +99,13 @@ function certificateVerdict(registry: Registry, facts: RegistryFacts, now: numbe
   if (registry.spec.tls.mode === 'Disabled') return undefined;
   const { certificate, servers } = facts;
   if (certificate === undefined) {
-    return facts.halt?.reason === 'AuthorityUnusable'
+    return facts.halt !== undefined && CERTIFICATE_HALTS.has(facts.halt.reason)
       ? haltVerdict(facts, 'False')
       : verdict('Unknown', 'Issuing');
   }
   if (hasExpired(facts, now)) return verdict('False', 'Expired', expiryMessage(facts));
-  if (certificate.authorityProblem !== undefined) {
-    return verdict('False', 'AuthorityExpiring', certificate.authorityProblem);
+  if (certificate.problem !== undefined) {
+    return verdict('False', certificate.problem.reason, certificate.problem.message);
   }
   if (servers.length === 0) return verdict('Unknown', 'StatusUnknown');
   if (servers.some((server) => server.certificate?.serial !== certificate.serial)) {
@@ -114,33 +128,51 @@ function expiryMessage({ certificate }: RegistryFacts): string {
 
 function usersVerdict(registry: Registry, facts: RegistryFacts): Verdict | undefined {
   if (registry.spec.auth === undefined) return undefined;
-  const { users, servers } = facts;
-  if (users === undefined) return verdict('Unknown', 'UsersPending');
-  const [first] = users.problems;
+  const { users, access, servers } = facts;
+  const { htpasswd, token } = registry.spec.auth;
+  if (htpasswd !== undefined && users === undefined) return verdict('Unknown', 'UsersPending');
+  const problems = userProblems(facts);
+  const [first] = problems;
   if (first !== undefined) {
-    return verdict(
-      'False',
-      first.reason,
-      users.problems.map(({ name, message }) => `${name}: ${message}`).join(' '),
-    );
+    return verdict('False', first.reason, messageOf(problems));
   }
   const [server] = servers;
   if (server === undefined) return verdict('Unknown', 'StatusUnknown');
-  if (servers.some((other) => other.users?.hash !== users.hash)) {
-    return verdict('False', 'Propagating', 'A server has not read the new users yet.');
-  }
+  const unread =
+    servers.some((other) => users !== undefined && other.users?.hash !== users.hash) ||
+    servers.some((other) => access !== undefined && other.access?.hash !== access.hash);
+  const refusedRules = servers.find((other) => other.access?.error !== undefined)?.access?.error;
+  if (unread && refusedRules !== undefined) return verdict('False', 'RulesRefused', refusedRules);
+  if (unread) return verdict('False', 'Propagating', 'A server has not read the new users or rules yet.');
   const [refused] = server.users?.errors ?? [];
   if (refused !== undefined) {
     return verdict('False', 'EntriesRefused', `Line ${refused.line} of htpasswd: ${refused.reason}`);
   }
+  if (token !== undefined) return verdict('True', 'InForce', `Takes tokens of ${token.issuer}.`);
   return verdict('True', 'InForce', `Users that can log in: ${server.users?.count ?? 0}.`);
 }
 
-function storageVerdict(facts: RegistryFacts): Verdict {
+/** One on a line: some end with a command, which the next would seem to go on with. */
+function messageOf(problems: readonly UserProblem[]): string {
+  return problems.map(({ name, message }) => `${name}: ${message}`).join('\n');
+}
+
+/** All that keeps somebody from what the spec gives them. */
+export function userProblems({ users, access, tokenProblem }: RegistryFacts): readonly UserProblem[] {
+  return [
+    ...(users?.problems ?? []),
+    ...(access?.problems ?? []),
+    ...(tokenProblem === undefined ? [] : [tokenProblem]),
+  ];
+}
+
+function storageVerdict(registry: Registry, facts: RegistryFacts): Verdict {
   const { claim } = facts;
   if (facts.halt !== undefined && STORAGE_HALTS.has(facts.halt.reason)) {
     return haltVerdict(facts, 'False') ?? verdict('Unknown', 'StoragePending');
   }
+  if (registry.spec.storage.ephemeral !== undefined) return verdict('True', 'Ephemeral');
+  if (isBucket(registry)) return bucketVerdict(facts);
   if (claim === undefined) return verdict('Unknown', 'StoragePending');
   const { name } = claim.metadata;
   switch (claim.status?.phase) {
@@ -159,7 +191,32 @@ function storageVerdict(facts: RegistryFacts): Verdict {
   }
 }
 
-const STORAGE_HALTS: ReadonlySet<string> = new Set<Reason>(['ClaimNotFound', 'ClaimMismatch', 'ClaimLost']);
+/** Nobody but the servers asks a bucket. */
+function bucketVerdict({ servers }: RegistryFacts): Verdict {
+  const states = servers.flatMap(({ storage }) => storage ?? []);
+  if (states.length === 0)
+    return verdict('Unknown', servers.length === 0 ? 'StatusUnknown' : 'StorageUnchecked');
+  const problem = states.find((state) => state.problem !== undefined)?.problem;
+  return problem === undefined
+    ? verdict('True', 'Reachable')
+    : verdict('False', 'StorageFailing', `The storage does not answer as it should: ${problem}`);
+}
+
+const CERTIFICATE_HALTS: ReadonlySet<string> = new Set<Reason>([
+  'AuthorityUnusable',
+  'SANNotPermitted',
+  'CertificateUnusable',
+  'SecretNotFound',
+  'NotPermitted',
+  'KindNotInstalled',
+]);
+
+const STORAGE_HALTS: ReadonlySet<string> = new Set<Reason>([
+  'ClaimNotFound',
+  'ClaimMismatch',
+  'ClaimLost',
+  'ReplicasNotSupportedByStorage',
+]);
 
 function readOnlyVerdict({ servers }: RegistryFacts): Verdict {
   if (servers.length === 0) return verdict('Unknown', 'StatusUnknown');

@@ -1,6 +1,7 @@
 import type { StatusDocument } from '../contract/status-document.ts';
 import type { Stalled, Waiting } from '../kube/outcome.ts';
 import type { Deployment, PersistentVolumeClaim, Pod } from '../kube/resources.ts';
+import type { Reason } from './reasons.ts';
 import type { UserProblem } from './password.ts';
 
 /** What one look at a Registry's world found. Conditions and status follow from it, and from nothing else. */
@@ -8,7 +9,12 @@ export interface RegistryFacts {
   /** The step that could not go on; the ones after it did not run. */
   readonly halt?: Waiting | Stalled;
   readonly certificate?: CertificateFacts;
-  readonly users?: UserFacts;
+  /** The htpasswd file. */
+  readonly users?: FileFacts;
+  /** The access rules. */
+  readonly access?: FileFacts;
+  /** Why the keys that sign tokens stay as they were. */
+  readonly tokenProblem?: UserProblem;
   readonly claim?: PersistentVolumeClaim;
   /** SHA-256 of the configuration that the pod must serve, in hex. */
   readonly configHash?: string;
@@ -25,13 +31,16 @@ export interface CertificateFacts {
   /** Lower-case hex. */
   readonly serial: string;
   readonly notAfter: number;
-  readonly renewalTime: number;
-  /** Why the authority must be changed soon, for people; undefined while it need not. */
-  readonly authorityProblem?: string;
+  /** Undefined: somebody else renews it. */
+  readonly renewalTime?: number;
+  /** When time alone brings the next step of the authority's rotation. */
+  readonly authorityChange?: number;
+  /** What is wrong with it, or with what was to take its place. */
+  readonly problem?: { readonly reason: Reason; readonly message: string };
 }
 
-interface UserFacts {
-  /** SHA-256 of the htpasswd file, in hex. */
+interface FileFacts {
+  /** SHA-256 of the file, in hex. */
   readonly hash: string;
   readonly problems: readonly UserProblem[];
 }

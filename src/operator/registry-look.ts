@@ -3,11 +3,14 @@ import type { EventRecorder } from '../kube/event-recorder.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Outcome } from '../kube/outcome.ts';
 import type { Service } from '../kube/resources.ts';
-import type { CertificatePair } from '../pki/key-pair.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Kube } from './apply-child.ts';
+import type { KeptAuthority } from './authority-steps.ts';
+import type { Variables } from './credentials.ts';
 import type { PasswordHasher } from './htpasswd-file.ts';
+import type { Credentials } from './pod-parts.ts';
 import type { RegistryFacts } from './registry-facts.ts';
+import type { UpgradeQueue } from './upgrade-queue.ts';
 import type { World } from './world.ts';
 
 /** What the steps work with. */
@@ -17,8 +20,13 @@ export interface RegistryTools {
   readonly events: Pick<EventRecorder, 'record'>;
   readonly hasher: PasswordHasher;
   readonly clock: Pick<Clock, 'now'>;
-  /** Of the registry's pods: the operator's own. */
+  /** Of the registry's pods, where they have no other: the operator's own. */
   readonly image: string;
+  /** Whether a Registry may choose the image of its pods. */
+  readonly allowImageOverride: boolean;
+  /** Where the operator runs, which asks the pods for their status. */
+  readonly operatorNamespace: string;
+  readonly upgrades: UpgradeQueue;
 }
 
 /** One look at one Registry: steps read what earlier ones found and add their own. */
@@ -26,7 +34,13 @@ export interface RegistryLook {
   readonly registry: Stored<Registry>;
   readonly facts: { -readonly [Fact in keyof RegistryFacts]: RegistryFacts[Fact] };
   service?: Service;
-  authority?: CertificatePair;
+  /** By age; one of them signs. */
+  authorities?: readonly KeptAuthority[];
+  /** What clients are to trust, in PEM; undefined: what they trust anyway. */
+  trusted?: string;
+  /** The secret variables of the server's environment, as the pods get them. */
+  variables?: Variables;
+  credentials?: Credentials;
 }
 
 export type Step = (tools: RegistryTools, look: RegistryLook) => Promise<Outcome>;

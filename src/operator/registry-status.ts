@@ -1,8 +1,12 @@
 import type { Registry, RegistryStatus } from '../api/registry.ts';
+import { registrySelector } from './child-names.ts';
 import { toConditions, timestamp } from './conditions.ts';
-import { registryFindings } from './registry-conditions.ts';
+import { registryFindings, userProblems } from './registry-conditions.ts';
 import type { RegistryFacts } from './registry-facts.ts';
 import { registryUrl } from './registry-url.ts';
+
+/** As many as the schema has room for. */
+const MOST_ERRORS = 256;
 
 /**
  * The status that follows from the facts and, where the server can't be asked, from what it said last. `now`:
@@ -20,6 +24,7 @@ export function registryStatus(registry: Registry, facts: RegistryFacts, now: nu
     url: registryUrl(registry),
     ...(facts.deployment !== undefined && {
       replicas: facts.deployment.status?.replicas ?? 0,
+      selector: selectorText(registry),
       readyReplicas: facts.deployment.status?.readyReplicas ?? 0,
     }),
     ...certificateStatus(facts, previous),
@@ -40,17 +45,23 @@ function certificateStatus(
       ? before?.serial === serial && before.serving
       : servers.every((server) => server.certificate?.serial === serial);
   return {
-    certificate: { serial, notAfter: timestamp(notAfter), renewalTime: timestamp(renewalTime), serving },
+    certificate: {
+      serial,
+      notAfter: timestamp(notAfter),
+      ...(renewalTime !== undefined && { renewalTime: timestamp(renewalTime) }),
+      serving,
+    },
   };
 }
 
 function usersStatus(
-  { users, servers }: RegistryFacts,
+  facts: RegistryFacts,
   previous: RegistryStatus | undefined,
 ): Pick<RegistryStatus, 'users'> {
-  if (users === undefined) return {};
-  const count = servers[0]?.users?.count ?? previous?.users?.count ?? 0;
-  return { users: { count, ...(users.problems.length > 0 && { errors: users.problems }) } };
+  if (facts.users === undefined && facts.tokenProblem === undefined) return {};
+  const count = facts.servers[0]?.users?.count ?? previous?.users?.count ?? 0;
+  const errors = userProblems(facts).slice(0, MOST_ERRORS);
+  return { users: { count, ...(errors.length > 0 && { errors }) } };
 }
 
 function readOnlyStatus({ servers }: RegistryFacts): Pick<RegistryStatus, 'readOnly'> {
@@ -60,4 +71,10 @@ function readOnlyStatus({ servers }: RegistryFacts): Pick<RegistryStatus, 'readO
   return {
     readOnly: { active, ...(reason !== undefined && { reason }), ...(since !== undefined && { since }) },
   };
+}
+
+function selectorText({ metadata }: Registry): string {
+  return Object.entries(registrySelector(metadata.name))
+    .map(([label, value]) => `${label}=${value}`)
+    .join(',');
 }

@@ -15,7 +15,7 @@ export function rolloutOf(deployment: Deployment, pods: readonly Pod[]): Rollout
   const available = (status?.availableReplicas ?? 0) > 0;
   const wanted = spec?.replicas ?? 1;
   const complete =
-    available &&
+    (available || wanted === 0) &&
     (status?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0) &&
     (status?.updatedReplicas ?? 0) >= wanted &&
     (status?.replicas ?? 0) === (status?.updatedReplicas ?? 0);

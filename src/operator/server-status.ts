@@ -40,7 +40,7 @@ export async function textUpTo(response: Response, most: number): Promise<string
 export function parseStatusDocument(text: string): StatusDocument | undefined {
   const document = parseJson(text);
   if (!isObject(document) || !isObject(document['readOnly'])) return undefined;
-  const { version, configHash, certificate, users, readOnly, openUploads } = document;
+  const { version, configHash, certificate, users, access, storage, readOnly, openUploads } = document;
   if (typeof version !== 'string' || typeof configHash !== 'string') return undefined;
   const reason = (['Configured', 'Draining', 'Marking'] as const).find(
     (known) => known === readOnly['reason'],
@@ -57,6 +57,15 @@ export function parseStatusDocument(text: string): StatusDocument | undefined {
         hash: textOf(users['hash']),
         errors: entryErrors(users['errors']),
       },
+    }),
+    ...(isObject(access) && {
+      access: {
+        hash: textOf(access['hash']),
+        ...(typeof access['error'] === 'string' && { error: textOf(access['error']) }),
+      },
+    }),
+    ...(isObject(storage) && {
+      storage: { ...(typeof storage['problem'] === 'string' && { problem: textOf(storage['problem']) }) },
     }),
     readOnly: {
       active: readOnly['active'] === true,

@@ -4,13 +4,17 @@ import { formatKey, type KubeObject, type NamespacedName } from '../kube/object.
 import {
   configMaps,
   deployments,
+  ingresses,
   jobs,
+  networkPolicies,
   persistentVolumeClaims,
+  podDisruptionBudgets,
   pods,
   secrets,
   services,
   type Job,
   type Pod,
+  type Secret,
 } from '../kube/resources.ts';
 import type { Logger } from '../process/logger.ts';
 import { MANAGED_SELECTOR } from './child-names.ts';
@@ -29,22 +33,31 @@ export const worldSelectors: Readonly<Record<keyof World, string | undefined>> =
   services: MANAGED_SELECTOR,
   claims: MANAGED_SELECTOR,
   deployments: MANAGED_SELECTOR,
+  disruptionBudgets: MANAGED_SELECTOR,
+  networkPolicies: MANAGED_SELECTOR,
+  ingresses: MANAGED_SELECTOR,
   pods: MANAGED_SELECTOR,
   jobs: MANAGED_SELECTOR,
 };
 
 export function createWorld(log: Logger) {
   return {
-    /** By the Secrets that users' passwords are in. */
-    registries: new Cache(registries, { log, indexes: { secret: secretsOfUsers } }),
+    /** By the Secrets that they name, and by the namespace in which they find more. */
+    registries: new Cache(registries, {
+      log,
+      indexes: { secret: namedSecrets, selectorIn: namespaceOfSelector },
+    }),
     /** By the Registry they collect in. */
     registryGCs: new Cache(registryGCs, { log, indexes: { registry: registryOfCollection } }),
     credentials: new Cache(secrets, { log }),
-    secrets: new Cache(secrets, { log }),
+    secrets: new Cache<Secret, 'registry'>(secrets, { log, indexes: { registry: byLabels.registry } }),
     configMaps: new Cache(configMaps, { log }),
     services: new Cache(services, { log }),
     claims: new Cache(persistentVolumeClaims, { log }),
     deployments: new Cache(deployments, { log }),
+    disruptionBudgets: new Cache(podDisruptionBudgets, { log }),
+    networkPolicies: new Cache(networkPolicies, { log }),
+    ingresses: new Cache(ingresses, { log }),
     pods: new Cache<Pod, 'registry' | 'collection'>(pods, { log, indexes: byLabels }),
     jobs: new Cache<Job, 'registry' | 'collection'>(jobs, { log, indexes: byLabels }),
   };
@@ -70,13 +83,28 @@ function labelled({ metadata: { namespace, labels } }: KubeObject, label: string
   return namespace === undefined || name === undefined ? [] : [{ namespace, name }];
 }
 
-/** Reads only as much of the object as it needs: it may not fit its schema. */
-function secretsOfUsers(registry: UnreadObject): string[] {
-  const users = at(registry.spec, 'auth', 'htpasswd', 'users');
-  return (Array.isArray(users) ? users : []).flatMap((user) => {
-    const name = at(user, 'passwordSecretRef', 'name');
-    return typeof name === 'string' ? [formatKey({ namespace: registry.metadata.namespace, name })] : [];
-  });
+/** Every Secret that the spec names, wherever. Takes the object as it comes: it may not fit its schema. */
+function namedSecrets(registry: UnreadObject): string[] {
+  const { namespace } = registry.metadata;
+  return [...secretNamesIn(registry.spec)].map((name) => formatKey({ namespace, name }));
+}
+
+function* secretNamesIn(value: unknown): Generator<string> {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, field] of Object.entries<unknown>({ ...value })) {
+    const name = key === 'secretName' ? field : /secretRef$/i.test(key) ? at(field, 'name') : undefined;
+    if (typeof name === 'string') yield name;
+    else if (key === 'secretRefs' && Array.isArray(field)) {
+      for (const ref of field) yield* secretNamesIn({ secretRef: ref });
+    } else yield* secretNamesIn(field);
+  }
+}
+
+/** The namespace, where the Registry finds Secrets by their labels. */
+function namespaceOfSelector(registry: UnreadObject): string[] {
+  const { namespace } = registry.metadata;
+  const selects = at(registry.spec, 'auth', 'htpasswd', 'selector') !== undefined;
+  return selects && namespace !== undefined ? [namespace] : [];
 }
 
 /** The key of the Registry that a RegistryGC refers to. */

@@ -71,6 +71,7 @@ function harness() {
           status: ready,
           reason: 'Available',
           message: 'as told',
+          observedGeneration: 1,
           lastTransitionTime: '2026-01-01T00:00:00Z',
         },
       ];

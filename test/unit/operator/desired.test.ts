@@ -10,6 +10,7 @@ import { CONFIG_HASH_ANNOTATION, desiredDeployment } from '../../../src/operator
 import { desiredService } from '../../../src/operator/desired-service.ts';
 import { desiredUsers } from '../../../src/operator/desired-users.ts';
 import { registryUrl } from '../../../src/operator/registry-url.ts';
+import { storageReach } from '../../../src/operator/storage-reach.ts';
 import { assertGolden } from './golden.ts';
 import { boundClaim, collection, registry, user } from './resource-builders.ts';
 
@@ -34,6 +35,11 @@ const full = registry({
     resources: { requests: { cpu: 1, memory: '256Mi' }, limits: { memory: '1Gi' } },
   },
 });
+const filesystemOf = ({ spec: { storage } }: typeof plain) => {
+  assert.ok(storage.filesystem);
+  return storage.filesystem;
+};
+const inputsOf = (subject: typeof plain) => ({ image: IMAGE, reach: storageReach(subject, undefined) });
 const plainHttp = registry({ spec: { tls: { mode: 'Disabled' } } });
 const pair = { certificate: 'CERTIFICATE\n', key: 'KEY\n' };
 
@@ -44,9 +50,9 @@ for (const [name, subject] of Object.entries({ plain, full, 'plain-http': plainH
     assertGolden(`operator/${name}-certificate`, desiredCertificate(subject, pair, 'CERTIFICATE\n'));
     assertGolden(`operator/${name}-users`, desiredUsers(subject, 'alice:HASH\n'));
     assertGolden(`operator/${name}-config`, desiredConfig(subject));
-    assertGolden(`operator/${name}-claim`, desiredClaim(subject, '20Gi', undefined));
+    assertGolden(`operator/${name}-claim`, desiredClaim(subject, filesystemOf(subject), undefined));
     assertGolden(`operator/${name}-service`, desiredService(subject));
-    assertGolden(`operator/${name}-deployment`, desiredDeployment(subject, IMAGE));
+    assertGolden(`operator/${name}-deployment`, desiredDeployment(subject, inputsOf(subject)));
   });
 
   test(`the server reads the configuration of the ${name} Registry without a complaint`, () => {
@@ -76,7 +82,9 @@ test('a Job without a registry pod may run on any node', () => {
 
 test('the pod carries the hash of the configuration and of nothing else', () => {
   const hashOf = (subject: typeof plain) =>
-    desiredDeployment(subject, IMAGE).spec?.template.metadata?.annotations?.[CONFIG_HASH_ANNOTATION];
+    desiredDeployment(subject, inputsOf(subject)).spec?.template.metadata?.annotations?.[
+      CONFIG_HASH_ANNOTATION
+    ];
   assert.equal(hashOf(plain), configHash(configFile(plain)));
   assert.equal(hashOf(plain), hashOf(registry({ spec: { service: { port: 80 } } })));
   assert.notEqual(hashOf(plain), hashOf(registry({ spec: { delete: false } })));
@@ -84,28 +92,30 @@ test('the pod carries the hash of the configuration and of nothing else', () => 
 
 test('a claim that is there keeps its class and modes, and never shrinks', () => {
   const existing = { ...boundClaim('50Gi'), spec: { ...boundClaim('50Gi').spec, storageClassName: 'slow' } };
-  const { spec } = desiredClaim(plain, '20Gi', existing);
+  const { spec } = desiredClaim(plain, filesystemOf(plain), existing);
   assert.deepEqual(spec, {
     accessModes: ['ReadWriteOnce'],
     storageClassName: 'slow',
     resources: { requests: { storage: '50Gi' } },
   });
   assert.equal(
-    desiredClaim(plain, '51200.5Mi', existing).spec?.resources?.requests?.['storage'],
+    desiredClaim(plain, { ...filesystemOf(plain), size: '51200.5Mi' }, existing).spec?.resources?.requests?.[
+      'storage'
+    ],
     '51200.5Mi',
     'quantities are compared by their numbers',
   );
 });
 
 test('a claim of another class or other modes is named with the remedy', () => {
-  assert.equal(claimMismatch(plain, boundClaim()), undefined);
+  assert.equal(claimMismatch(filesystemOf(plain), boundClaim()), undefined);
   assert.match(
-    claimMismatch(full, boundClaim()) ?? '',
+    claimMismatch(filesystemOf(full), boundClaim()) ?? '',
     /ReadWriteOnce, not ReadWriteMany\. Make the Registry again/,
   );
   const slow = { ...boundClaim(), spec: { ...boundClaim().spec, storageClassName: 'slow' } };
   const fast = registry({ spec: { storage: { filesystem: { size: '1Gi', storageClassName: 'fast' } } } });
-  assert.match(claimMismatch(fast, slow) ?? '', /storage class slow, not fast/);
+  assert.match(claimMismatch(filesystemOf(fast), slow) ?? '', /storage class slow, not fast/);
 });
 
 test('the URL leaves out the port that the scheme implies', () => {

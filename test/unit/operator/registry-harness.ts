@@ -11,10 +11,13 @@ import {
 import type { Registry } from '../../../src/api/registry.ts';
 import { isServer, registryLabels } from '../../../src/operator/child-names.ts';
 import { CONFIG_HASH_ANNOTATION } from '../../../src/operator/desired-deployment.ts';
+import { conditionOf, type Condition } from '../../../src/operator/conditions.ts';
+import type { ConditionType } from '../../../src/operator/reasons.ts';
 import type { PasswordHasher } from '../../../src/operator/htpasswd-file.ts';
 import { createRegistryReconciler } from '../../../src/operator/registry-reconciler.ts';
 import { readRegistry, registries } from '../../../src/operator/resource-types.ts';
 import { dataText } from '../../../src/operator/secret-data.ts';
+import { UpgradeQueue } from '../../../src/operator/upgrade-queue.ts';
 import { createWorld } from '../../../src/operator/world.ts';
 import { logSink } from '../../support/log-sink.ts';
 import { TestClock } from '../../support/test-clock.ts';
@@ -39,7 +42,7 @@ function countingHasher(): PasswordHasher & { readonly hashed: string[] } {
 }
 
 /** One Registry with its world: a stand-in for the API server and the real reconciler. */
-export function registryHarness() {
+export function registryHarness(options: { readonly allowImageOverride?: boolean } = {}) {
   const { log } = logSink();
   const world = createWorld(log);
   const kube = new KubeStandIn(world);
@@ -47,16 +50,20 @@ export function registryHarness() {
   const hasher = countingHasher();
   const events: EventDetails[] = [];
   let server: StatusDocument | undefined;
-  const reconcile = createRegistryReconciler({
+  const tools = {
     world,
     kube,
     clock,
     hasher,
     log,
     image: 'example.test/stevedore:1',
-    events: { record: (_, event) => void events.push(event) },
+    allowImageOverride: options.allowImageOverride ?? false,
+    operatorNamespace: 'stevedore-system',
+    upgrades: new UpgradeQueue(1),
+    events: { record: (_: unknown, event: EventDetails) => void events.push(event) },
     readServerStatus: async () => server,
-  });
+  };
+  let reconcile = createRegistryReconciler(tools);
 
   const harness = {
     world,
@@ -65,6 +72,10 @@ export function registryHarness() {
     hasher,
     events,
     reconcile: () => reconcile(KEY),
+    /** The operator is another version from now on. */
+    upgradeTo(image: string): void {
+      reconcile = createRegistryReconciler({ ...tools, image, upgrades: new UpgradeQueue(1) });
+    },
     setServer: (document: StatusDocument | undefined) => {
       server = document;
     },
@@ -139,6 +150,11 @@ export function registryHarness() {
     async conditions(): Promise<readonly string[]> {
       const { status } = await harness.registry();
       return (status?.conditions ?? []).map(({ type, status, reason }) => `${type}=${status} ${reason}`);
+    },
+    async condition(type: ConditionType): Promise<Condition> {
+      const condition = conditionOf((await harness.registry()).status, type);
+      if (condition === undefined) throw new Error(`no condition ${type}`);
+      return condition;
     },
     async htpasswd(): Promise<string> {
       return dataText(await kube.find(secrets, { ...KEY, name: 'reg-htpasswd' }), 'htpasswd') ?? '';
