@@ -53,8 +53,12 @@ export const conformanceOverrides = {
 };
 
 /** A test that runs the OCI conformance program of a version against a server of its own, over TLS and as a user. */
-export function testConformance(version: '1.1' | 'dev', place: keyof typeof conformancePlaces): void {
-  const title = `the OCI conformance program, version ${version}, passes over TLS as a user, on ${place}`;
+export function testConformance(
+  version: '1.1' | 'dev',
+  place: keyof typeof conformancePlaces,
+  workers = 1,
+): void {
+  const title = `the OCI conformance program, version ${version}, passes over TLS as a user, on ${place}, with ${workers} workers`;
   test(title, { timeout: 600_000 }, async (t) => {
     const { storage, environment } = await conformancePlaces[place]();
     const folder = mkdtempSync(join(tmpdir(), 'authority-'));
@@ -62,7 +66,8 @@ export function testConformance(version: '1.1' | 'dev', place: keyof typeof conf
     const tls = await createTestAuthority();
     writeFileSync(join(folder, 'ca.crt'), tls.certificate);
     const users = { tester: 'secret' };
-    const server = await startServe(t, { tls, users, storage, environment: conformanceOverrides });
+    const overrides = { ...conformanceOverrides, REGISTRY_STEVEDORE_WORKERS: String(workers) };
+    const server = await startServe(t, { tls, users, storage, environment: overrides });
     await assertConformance(t, version, {
       SSL_CERT_FILE: join(folder, 'ca.crt'),
       OCI_REGISTRY: server.address,

@@ -1,0 +1,3 @@
+import { testWithWorkers } from './support/workers.ts';
+
+testWithWorkers(['blobs', 'manifests', 'http']);
