@@ -11,6 +11,10 @@ export const STORAGE_ROOT = '/var/lib/registry';
 export const CERTIFICATE_FOLDER = '/etc/stevedore/tls';
 /** A Secret volume: `htpasswd`. */
 export const HTPASSWD_FOLDER = '/etc/stevedore/htpasswd';
+/** A Secret volume: keys that sign tokens. */
+export const TOKEN_KEYS_FOLDER = '/etc/stevedore/token-keys';
+/** A ConfigMap volume: rules of access. */
+export const ACCESS_FOLDER = '/etc/stevedore/access';
 
 export const HEALTH_PATH = '/healthz';
 export const READY_PATH = '/readyz';

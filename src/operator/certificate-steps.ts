@@ -1,123 +1,106 @@
 import { randomBytes } from 'node:crypto';
 import type { Registry } from '../api/registry.ts';
 import { parseDuration } from '../contract/duration.ts';
-import { isConflict } from '../kube/api-error.ts';
-import type { Stored } from '../kube/object.ts';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
 import type { Secret } from '../kube/resources.ts';
-import { createCertificateAuthority, readCertificateAuthority } from '../pki/certificate-authority.ts';
+import { readCertificateAuthority } from '../pki/certificate-authority.ts';
+import { certificatesIn, chainProblem, leafOf, missingNames } from '../pki/certificate-chain.ts';
 import { inspectCertificate } from '../pki/inspect.ts';
 import { generatePrivateKey, type CertificatePair } from '../pki/key-pair.ts';
-import { authorityProblem, renewalReason, renewalTime, validity, type RenewalState } from '../pki/renewal.ts';
+import { namesNotPermitted, permittedNames } from '../pki/name-constraints.ts';
+import { renewalReason, renewalTime, validity, type RenewalState } from '../pki/renewal.ts';
 import { issueServerCertificate } from '../pki/server-certificate.ts';
-import { servedSubjectAlternativeNames } from '../pki/subject-alternative-names.ts';
-import { applyChild, findChild, type Kube } from './apply-child.ts';
-import { childMeta, childNames, contentOwnership } from './child-names.ts';
+import {
+  servedSubjectAlternativeNames,
+  subjectAlternativeNames,
+  type SubjectAlternativeNames,
+} from '../pki/subject-alternative-names.ts';
+import { applyChild } from './apply-child.ts';
+import { publishTrustBundle, signingAuthority } from './authority-steps.ts';
+import { childNames } from './child-names.ts';
 import { timestamp } from './conditions.ts';
-import { desiredAuthority, desiredTrustBundle } from './desired-authority.ts';
-import { desiredCertificate } from './desired-certificate.ts';
+import { mayBeUsed } from './credentials.ts';
+import { desiredCertificate, desiredCertManagerCertificate, ISSUED_SUFFIX } from './desired-certificate.ts';
+import { keepForeign } from './exposure-steps.ts';
+import { notPermitted } from './password.ts';
 import type { CertificateFacts } from './registry-facts.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { dataText } from './secret-data.ts';
-import type { World } from './world.ts';
 
-const AUTHORITY_LIFETIME_MS = 730 * 86_400_000;
-
-/** The authority is made when there is none, and never made again or overwritten: clients trust it. */
-export async function keepAuthority(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
-  const { kube, world, clock } = tools;
-  const { registry } = look;
-  if (registry.spec.tls.mode === 'Disabled') return done;
-  const name = childNames(registry.metadata.name).authority;
-  const found = await findChild(kube, world.secrets, registry, name);
-  if (found?.outcome !== undefined) return found.outcome;
-  const secret = found?.object ?? (await createAuthority(tools, registry));
-  if (secret === undefined) return waiting(1000, 'PredecessorTerminating');
-  await followDeletionPolicy(kube, world, registry, secret);
-
-  const certificate = dataText(secret, 'tls.crt');
-  const key = dataText(secret, 'tls.key');
-  const problem = authorityProblem(
-    { ...(certificate !== undefined && { certificate }), ...(key !== undefined && { key }) },
-    clock.now(),
-  );
-  if (problem !== undefined || certificate === undefined || key === undefined) {
-    return stalled('AuthorityUnusable', `The Secret ${name} can not be used: ${problem?.message ?? ''}`);
-  }
-  look.authority = { certificate, key };
-  return done;
-}
-
-/** Undefined: somebody made a Secret of that name at this very moment. */
-async function createAuthority(
-  { kube, world, clock }: RegistryTools,
-  registry: Stored<Registry>,
-): Promise<Stored<Secret> | undefined> {
-  const { name, namespace } = registry.metadata;
-  const pair = createCertificateAuthority({
-    commonName: `${name}.${namespace} certificate authority`.slice(0, 64),
-    ...validity(clock.now(), AUTHORITY_LIFETIME_MS),
-    serial: randomBytes(16),
-    key: await generatePrivateKey(),
-  });
-  try {
-    return await kube.create(world.secrets.type, desiredAuthority(registry, pair));
-  } catch (error) {
-    if (isConflict(error)) return undefined;
-    throw error;
-  }
-}
-
-/** By a patch of the owner alone, since the data is nothing that is ever applied. */
-async function followDeletionPolicy(
-  kube: Kube,
-  world: World,
-  registry: Stored<Registry>,
-  secret: Stored<Secret>,
-): Promise<void> {
-  const { name, namespace, uid } = secret.metadata;
-  const wanted = childMeta(registry, name, contentOwnership(registry)).ownerReferences ?? [];
-  const present = secret.metadata.ownerReferences ?? [];
-  if (wanted.length === present.length && wanted[0]?.uid === present[0]?.uid) return;
-  const metadata = { uid, ownerReferences: wanted.length === 0 ? null : wanted };
-  await kube.patch(world.secrets.type, { namespace, name }, { metadata });
-}
-
-export async function publishTrustBundle(
-  { kube, world }: RegistryTools,
-  look: RegistryLook,
-): Promise<Outcome> {
-  if (look.authority === undefined) return done;
-  const desired = desiredTrustBundle(look.registry, look.authority.certificate);
-  const child = await applyChild(kube, world.configMaps, look.registry, desired);
-  return child.outcome ?? done;
-}
+/** A Secret without our label changes unseen. */
+const UNWATCHED_MS = 30_000;
 
 export async function certifyServer(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
+  const { registry } = look;
+  const { mode, secretRef } = registry.spec.tls;
+  const removed = await keepForeign(
+    tools,
+    look,
+    'Certificate',
+    mode === 'CertManager' ? desiredCertManagerCertificate(registry, servedNames(look)) : undefined,
+  );
+  if (removed === 'not-installed') {
+    return waiting(
+      UNWATCHED_MS,
+      'KindNotInstalled',
+      'The cluster has no kind Certificate of cert-manager.io. Install cert-manager, or use another spec.tls.mode.',
+    );
+  }
+  if (removed.kind !== 'done') return removed;
+  switch (mode) {
+    case 'Managed':
+      return issueCertificate(tools, look);
+    case 'Secret':
+      return copyCertificate(tools, look, secretRef?.name ?? '');
+    case 'CertManager':
+      return copyCertificate(tools, look, `${registry.metadata.name}${ISSUED_SUFFIX}`);
+    case 'Disabled':
+      return done;
+  }
+}
+
+async function issueCertificate(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { kube, world } = tools;
-  const { registry, authority } = look;
-  if (authority === undefined) return done;
+  const { registry, trusted } = look;
+  const signing = signingAuthority(tools, look);
+  if (signing === undefined || trusted === undefined) return done;
   const { namespace, name } = registry.metadata;
   const key = { namespace, name: childNames(name).certificate };
+  const names = permittedPart(servedNames(look), signing.pair);
+  if (names.dnsNames.length + names.ipAddresses.length === 0) {
+    const message = `The certificate authority may sign none of the names of this registry: ${names.refused.join(', ')}.`;
+    return stalled('SANNotPermitted', message);
+  }
 
   let server = storedPair(world.secrets.get(key));
-  let renewal = renewalOf(tools, look, authority, server);
+  let renewal = renewalOf(tools, look, signing.pair, names, server);
   if (renewal !== undefined) {
     // The cache may lag behind our own last write, and a certificate that is issued twice is served twice.
     server = storedPair(await kube.find(world.secrets.type, key));
-    renewal = renewalOf(tools, look, authority, server);
+    renewal = renewalOf(tools, look, signing.pair, names, server);
   }
-  if (renewal !== undefined || server === undefined) server = await issue(tools, look, authority);
+  if (renewal !== undefined || server === undefined) server = await issue(tools, look, signing.pair, names);
+  const chained = { ...server, certificate: leafOf(server.certificate) + signing.chain };
   const child = await applyChild(
     kube,
     world.secrets,
     registry,
-    desiredCertificate(registry, server, authority.certificate),
+    desiredCertificate(registry, chained, trusted),
   );
   if (child.outcome !== undefined) return child.outcome;
 
-  const facts = certificateFacts(registry, server, authority);
-  look.facts.certificate = facts;
+  const facts = certificateFacts(registry, server, signing.pair);
+  const nextAt = signing.plan?.nextAt;
+  look.facts.certificate = {
+    ...facts,
+    ...(names.refused.length > 0 && {
+      problem: {
+        reason: 'SANNotPermitted',
+        message: `The certificate authority may not sign ${names.refused.join(', ')}, which clients therefore can not use.`,
+      },
+    }),
+    ...(nextAt !== undefined && { authorityChange: nextAt }),
+  };
   if (renewal !== undefined) {
     tools.events.record(registry, {
       type: 'Normal',
@@ -129,6 +112,87 @@ export async function certifyServer(tools: RegistryTools, look: RegistryLook): P
   return done;
 }
 
+/** What somebody else issued, once it is found to be good. What is served stays while it is not. */
+async function copyCertificate(tools: RegistryTools, look: RegistryLook, source: string): Promise<Outcome> {
+  const { kube, world, clock } = tools;
+  const { registry } = look;
+  const { namespace, name } = registry.metadata;
+  const key = { namespace, name: source };
+  const secret = world.credentials.get(key) ?? (await kube.find<Secret>(world.credentials.type, key));
+  const obstacle = copyObstacle(registry, source, secret, clock.now());
+  const kept = storedPair(world.secrets.get({ namespace, name: childNames(name).certificate }));
+  const pair = obstacle === undefined ? storedPair(secret) : undefined;
+  if (pair !== undefined) {
+    const trusted = trustedIn(secret, pair);
+    const desired = desiredCertificate(registry, pair, trusted ?? '');
+    const child = await applyChild(kube, world.secrets, registry, desired);
+    if (child.outcome !== undefined) return child.outcome;
+    if (trusted !== undefined) {
+      look.trusted = trusted;
+      const published = await publishTrustBundle(tools, look);
+      if (published.kind !== 'done') return published;
+    }
+  }
+  const served = pair ?? kept;
+  if (served === undefined) {
+    return waiting(UNWATCHED_MS, obstacle?.reason ?? 'Issuing', obstacle?.message);
+  }
+  const { serial, notAfter } = inspectCertificate(served.certificate);
+  const missing = missingNames(served.certificate, namesOfClients(registry));
+  const problem =
+    obstacle ??
+    (missing.length === 0
+      ? undefined
+      : {
+          reason: 'SANMissing' as const,
+          message: `The certificate in the Secret ${source} is not good for ${missing.join(', ')}.`,
+        });
+  look.facts.certificate = { serial, notAfter, ...(problem !== undefined && { problem }) };
+  return done;
+}
+
+function copyObstacle(
+  { spec: { tls } }: Registry,
+  source: string,
+  secret: Secret | undefined,
+  now: number,
+): CertificateFacts['problem'] {
+  if (secret === undefined) {
+    return tls.mode === 'CertManager'
+      ? {
+          reason: 'Issuing',
+          message: `cert-manager has not written the Secret ${source} yet. See kubectl describe certificate.`,
+        }
+      : {
+          reason: 'SecretNotFound',
+          message: `There is no Secret ${source}, which spec.tls.secretRef names. Make it: kubectl create secret tls.`,
+        };
+  }
+  if (!mayBeUsed(secret)) return { reason: 'NotPermitted', message: notPermitted(source) };
+  const certificate = dataText(secret, 'tls.crt');
+  const key = dataText(secret, 'tls.key');
+  const finding = chainProblem(
+    { ...(certificate !== undefined && { certificate }), ...(key !== undefined && { key }) },
+    dataText(secret, 'ca.crt') || undefined,
+    now,
+  );
+  return (
+    finding && {
+      reason: 'CertificateUnusable',
+      message: `The Secret ${source} can not be used. ${finding.message}`,
+    }
+  );
+}
+
+/** What clients are told to trust: what the Secret says, or an own root at the end of the chain. */
+function trustedIn(secret: Secret | undefined, { certificate }: CertificatePair): string | undefined {
+  const given = dataText(secret, 'ca.crt');
+  if (given !== undefined && given !== '') return given;
+  const last = certificatesIn(certificate).at(-1) ?? '';
+  const { x509 } = inspectCertificate(last);
+  return x509.checkIssued(x509) ? last : undefined;
+}
+
 function storedPair(secret: Secret | undefined): CertificatePair | undefined {
   const certificate = dataText(secret, 'tls.crt');
   const key = dataText(secret, 'tls.key');
@@ -137,15 +201,17 @@ function storedPair(secret: Secret | undefined): CertificatePair | undefined {
 
 function renewalOf(
   { clock }: RegistryTools,
-  look: RegistryLook,
+  { registry }: RegistryLook,
   authority: CertificatePair,
+  desired: SubjectAlternativeNames,
   stored: CertificatePair | undefined,
 ): ReturnType<typeof renewalReason> {
   const state: RenewalState = {
     stored,
     authority: inspectCertificate(authority.certificate),
-    desired: servedNames(look),
-    ...lifetime(look.registry),
+    desired,
+    keyAlgorithm: registry.spec.tls.keyAlgorithm,
+    ...lifetime(registry),
     now: clock.now(),
   };
   const finding = renewalReason(state);
@@ -159,20 +225,22 @@ function renewalOf(
 
 async function issue(
   { clock }: RegistryTools,
-  look: RegistryLook,
+  { registry }: RegistryLook,
   authority: CertificatePair,
+  { dnsNames, ipAddresses }: SubjectAlternativeNames,
 ): Promise<CertificatePair> {
   const { notAfter } = inspectCertificate(authority.certificate);
   return issueServerCertificate({
     authority: readCertificateAuthority(authority),
-    ...servedNames(look),
-    ...validity(clock.now(), lifetime(look.registry).durationMs, notAfter),
+    dnsNames,
+    ipAddresses,
+    ...validity(clock.now(), lifetime(registry).durationMs, notAfter),
     serial: randomBytes(16),
-    key: await generatePrivateKey(),
+    key: await generatePrivateKey(registry.spec.tls.keyAlgorithm),
   });
 }
 
-function servedNames({ registry, service }: RegistryLook) {
+function servedNames({ registry, service }: RegistryLook): SubjectAlternativeNames {
   const { name, namespace } = registry.metadata;
   const { hostname, tls } = registry.spec;
   return servedSubjectAlternativeNames({
@@ -187,6 +255,26 @@ function servedNames({ registry, service }: RegistryLook) {
   });
 }
 
+/** Of a certificate from elsewhere no more is asked than that the name which clients are told works. */
+function namesOfClients({ metadata, spec: { hostname } }: Registry): SubjectAlternativeNames {
+  const service = `${metadata.name}.${metadata.namespace}.svc`;
+  return subjectAlternativeNames([(hostname ?? service).replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')]);
+}
+
+/** The names that the authority may sign, and those that it may not. */
+function permittedPart(
+  wanted: SubjectAlternativeNames,
+  { certificate }: CertificatePair,
+): SubjectAlternativeNames & { readonly refused: readonly string[] } {
+  const permitted = permittedNames(inspectCertificate(certificate).x509);
+  const refused = permitted === undefined ? [] : namesNotPermitted(wanted, permitted);
+  return {
+    dnsNames: wanted.dnsNames.filter((name) => !refused.includes(name)),
+    ipAddresses: wanted.ipAddresses.filter((address) => !refused.includes(address)),
+    refused,
+  };
+}
+
 function lifetime({ spec: { tls } }: Registry) {
   return {
     durationMs: parseDuration(tls.duration) ?? 0,
@@ -194,19 +282,20 @@ function lifetime({ spec: { tls } }: Registry) {
   };
 }
 
-function certificateFacts(
-  registry: Registry,
-  server: CertificatePair,
-  authority: CertificatePair,
-): CertificateFacts {
+function certificateFacts(registry: Registry, server: CertificatePair, authority: CertificatePair) {
   const certificate = inspectCertificate(server.certificate);
   const end = inspectCertificate(authority.certificate).notAfter;
+  // One of ours is replaced in time; that it cuts certificates short for a while is the usual way of things.
+  const ends = registry.spec.tls.caSecretRef !== undefined && certificate.notAfter >= end;
   return {
     serial: certificate.serial,
     notAfter: certificate.notAfter,
     renewalTime: renewalTime(certificate, lifetime(registry).renewBeforeMs),
-    ...(certificate.notAfter >= end && {
-      authorityProblem: `The certificate authority ends at ${timestamp(end)}, and with it the last certificate from it.`,
+    ...(ends && {
+      problem: {
+        reason: 'AuthorityExpiring' as const,
+        message: `The certificate authority ends at ${timestamp(end)}, and with it the last certificate from it.`,
+      },
     }),
   };
 }

@@ -3,18 +3,23 @@ import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { ConfigMap, Secret } from '../kube/resources.ts';
 import type { CertificatePair } from '../pki/key-pair.ts';
+import type { PermittedNames } from '../pki/name-constraints.ts';
+import { serviceNames } from '../pki/subject-alternative-names.ts';
 import { childMeta, childNames, contentOwnership } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
 
+/** On an authority that takes over from another: since when it has been in the bundle. */
+export const PUBLISHED_ANNOTATION = 'stevedore.dev/published-at';
+
 /**
- * The authority of a Registry. It is made once, by POST, and its data is never written again: whoever trusts it must
+ * An authority of a Registry. It is made once, by POST, and its data is never written again: whoever trusts it must
  * be able to go on doing so. No pod mounts it.
  */
 export function desiredAuthority(
   registry: Stored<Registry>,
+  name: string,
   authority: CertificatePair,
 ): ApplyFields<Secret> {
-  const name = childNames(registry.metadata.name).authority;
   return {
     metadata: childMeta(registry, name, contentOwnership(registry)),
     type: 'kubernetes.io/tls',
@@ -27,12 +32,20 @@ export function desiredAuthority(
 }
 
 /** What clients trust, for pods to mount and people to copy. Holds nothing secret. */
-export function desiredTrustBundle(
-  registry: Stored<Registry>,
-  authorityCertificate: string,
-): ApplyFields<ConfigMap> {
+export function desiredTrustBundle(registry: Stored<Registry>, trusted: string): ApplyFields<ConfigMap> {
   return {
     metadata: childMeta(registry, childNames(registry.metadata.name).trustBundle),
-    data: { 'ca.crt': authorityCertificate },
+    data: { 'ca.crt': trusted },
   };
+}
+
+/** The constraints that an authority is to have; undefined: none. */
+export function permittedBySpec({ metadata, spec: { tls } }: Registry): PermittedNames | undefined {
+  if (tls.permittedNames === undefined) return undefined;
+  const [ranges, names] = [
+    tls.permittedNames.filter((name) => name.includes('/')),
+    tls.permittedNames.filter((name) => !name.includes('/')),
+  ];
+  // What the operator puts into each certificate by itself.
+  return { dnsNames: [...new Set([...names, ...serviceNames(metadata)])], ipRanges: ranges };
 }

@@ -1,8 +1,10 @@
+import { REGISTRY_LABEL, USE_CREDENTIALS, USE_LABEL } from '../api/names.ts';
 import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
-import type { Secret } from '../kube/resources.ts';
+import type { ForeignObject, Secret } from '../kube/resources.ts';
 import type { CertificatePair } from '../pki/key-pair.ts';
+import type { SubjectAlternativeNames } from '../pki/subject-alternative-names.ts';
 import { childMeta, childNames } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
 
@@ -10,15 +12,44 @@ import { encodeData } from './secret-data.ts';
 export function desiredCertificate(
   registry: Stored<Registry>,
   server: CertificatePair,
-  authorityCertificate: string,
+  trusted: string,
 ): ApplyFields<Secret> {
   return {
     metadata: childMeta(registry, childNames(registry.metadata.name).certificate),
     type: 'kubernetes.io/tls',
-    data: encodeData({
-      'tls.crt': server.certificate,
-      'tls.key': server.key,
-      'ca.crt': authorityCertificate,
-    }),
+    data: encodeData({ 'tls.crt': server.certificate, 'tls.key': server.key, 'ca.crt': trusted }),
+  };
+}
+
+/** The Secret that cert-manager writes is not the one that the pod mounts: it is checked in between. */
+export const ISSUED_SUFFIX = '-issued';
+
+const KEYS = {
+  'ECDSA-P256': { algorithm: 'ECDSA', size: 256 },
+  'RSA-2048': { algorithm: 'RSA', size: 2048 },
+  'RSA-4096': { algorithm: 'RSA', size: 4096 },
+} as const;
+
+/** cert-manager.io/v1 */
+export function desiredCertManagerCertificate(
+  registry: Stored<Registry>,
+  { dnsNames, ipAddresses }: SubjectAlternativeNames,
+): ApplyFields<ForeignObject> {
+  const { name } = registry.metadata;
+  const { issuerRef, keyAlgorithm, duration, renewBefore } = registry.spec.tls;
+  return {
+    metadata: childMeta(registry, name),
+    spec: {
+      secretName: `${name}${ISSUED_SUFFIX}`,
+      // By the one it is permitted to be read, by the other its changes are seen.
+      secretTemplate: { labels: { [USE_LABEL]: USE_CREDENTIALS, [REGISTRY_LABEL]: name } },
+      issuerRef: { group: 'cert-manager.io', ...issuerRef },
+      dnsNames,
+      ...(ipAddresses.length > 0 && { ipAddresses }),
+      duration,
+      ...(renewBefore !== undefined && { renewBefore }),
+      privateKey: { ...KEYS[keyAlgorithm], rotationPolicy: 'Always' },
+      usages: ['digital signature', 'key encipherment', 'server auth'],
+    },
   };
 }

@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Secret } from '../kube/resources.ts';
-import { childMeta, childNames } from './child-names.ts';
+import { childMeta, childNames, contentOwnership } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
 
 export const USERS_KEY = 'htpasswd';
@@ -13,5 +14,29 @@ export function desiredUsers(registry: Stored<Registry>, htpasswd: string): Appl
     metadata: childMeta(registry, childNames(registry.metadata.name).users),
     type: 'Opaque',
     data: encodeData({ [USERS_KEY]: htpasswd }),
+  };
+}
+
+/** By which the Secrets of generated passwords are told from the other children. */
+export const PASSWORD_TYPE = 'kubernetes.io/basic-auth';
+
+/** A user's name where it can stand in the name of an object, else a hash of it, which begins with `x-`. */
+export function passwordSecretName(registry: string, user: string): string {
+  const fits = /^(?!x-)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(user);
+  const hash = createHash('sha256').update(user).digest('hex').slice(0, 16);
+  return `${registry}-user-${fits ? user : `x-${hash}`}`;
+}
+
+/** A generated password, for the user to look up and for pods to mount. Made once, by POST. */
+export function desiredPassword(
+  registry: Stored<Registry>,
+  user: string,
+  password: string,
+): ApplyFields<Secret> {
+  const name = passwordSecretName(registry.metadata.name, user);
+  return {
+    metadata: childMeta(registry, name, contentOwnership(registry)),
+    type: PASSWORD_TYPE,
+    data: encodeData({ username: user, password }),
   };
 }

@@ -1,4 +1,5 @@
 import { done, waiting, type Outcome } from '../kube/outcome.ts';
+import { userProblems } from './registry-conditions.ts';
 import type { RegistryFacts } from './registry-facts.ts';
 
 /** How soon the status port is asked again, in milliseconds: nothing announces what it says. */
@@ -10,13 +11,18 @@ const FOR_SECRETS_MS = 30_000;
 /** When to look at a Registry again although nothing of it is seen to change. */
 export function nextLook(facts: RegistryFacts, now: number): Outcome {
   if (facts.halt !== undefined) return facts.halt;
-  const { certificate, users, servers, configHash } = facts;
+  const { certificate, users, access, servers, configHash } = facts;
   const looks: { readonly afterMs: number; readonly reason: string }[] = [];
   // A time that has passed without a renewal: at the end of the authority there is nothing to renew.
-  if (certificate !== undefined && certificate.renewalTime > now) {
+  if (certificate?.renewalTime !== undefined && certificate.renewalTime > now) {
     looks.push({ afterMs: certificate.renewalTime - now, reason: 'CertificateRenewal' });
   }
-  if (users !== undefined && users.problems.length > 0) {
+  if (certificate?.authorityChange !== undefined) {
+    looks.push({ afterMs: certificate.authorityChange - now, reason: 'AuthorityRotation' });
+  }
+  if (certificate?.problem !== undefined)
+    looks.push({ afterMs: FOR_SECRETS_MS, reason: 'CertificateProblem' });
+  if (userProblems(facts).length > 0) {
     looks.push({ afterMs: FOR_SECRETS_MS, reason: 'UsersIncomplete' });
   }
   if (servers.length > 0) {
@@ -28,7 +34,8 @@ export function nextLook(facts: RegistryFacts, now: number): Outcome {
           server.readOnly.reason !== 'Marking' &&
           server.configHash === configHash &&
           (certificate === undefined || server.certificate?.serial === certificate.serial) &&
-          (users === undefined || server.users?.hash === users.hash),
+          (users === undefined || server.users?.hash === users.hash) &&
+          (access === undefined || server.access?.hash === access.hash),
       );
     looks.push({ afterMs: settled ? WHILE_QUIET_MS : WHILE_CHANGING_MS, reason: 'ServerStatus' });
   } else if (facts.pods.length > 0) {

@@ -1,30 +1,42 @@
 import { isUtf8 } from 'node:buffer';
-import type { Registry } from '../api/registry.ts';
 import { USE_CREDENTIALS, USE_LABEL } from '../api/names.ts';
 import type { Secret } from '../kube/resources.ts';
+import { mayBeUsed } from './credentials.ts';
 import { dataBytes } from './secret-data.ts';
-
-export type RegistryUser = NonNullable<Registry['spec']['auth']>['htpasswd']['users'][number];
 
 /** Why a user can't log in. Names the Secret and the key, never what is in them. */
 export interface UserProblem {
+  /** The user, or the Secret or the rule that is about several. */
   readonly name: string;
-  readonly reason: UserProblemReason;
+  readonly reason:
+    | 'SecretNotFound'
+    | 'NotPermitted'
+    | 'KeyNotFound'
+    | 'PasswordUnusable'
+    | 'EntryInvalid'
+    | 'DuplicateUser'
+    | 'UnknownGroup';
   readonly message: string;
 }
 
-type UserProblemReason = 'SecretNotFound' | 'NotPermitted' | 'KeyNotFound' | 'PasswordUnusable';
+export type Password = { readonly password: Buffer } | { readonly problem: UserProblem };
 
-type Password = { readonly password: Buffer } | { readonly problem: UserProblem };
+/** Whose password is where. */
+export interface PasswordPlace {
+  /** The user. */
+  readonly name: string;
+  readonly secretName: string;
+  readonly key: string;
+}
 
 /** bcrypt reads no more, so that two longer passwords with the same beginning would be one. */
 const LONGEST_PASSWORD_BYTES = 72;
 
-/** Looks up the password of a user in the Secret it refers to, undefined when there is none of that name. */
-export function passwordOf(user: RegistryUser, secret: Secret | undefined): Password {
-  const { name: secretName, key } = user.passwordSecretRef;
-  const problem = (reason: UserProblemReason, message: string): Password => ({
-    problem: { name: user.name, reason, message },
+/** Looks up a password in a Secret of the user's own; undefined: there is none of that name. */
+export function passwordIn(place: PasswordPlace, secret: Secret | undefined): Password {
+  const { name, secretName, key } = place;
+  const problem = (reason: UserProblem['reason'], message: string): Password => ({
+    problem: { name, reason, message },
   });
   if (secret === undefined) {
     return problem(
@@ -32,12 +44,15 @@ export function passwordOf(user: RegistryUser, secret: Secret | undefined): Pass
       `There is no Secret ${secretName}. Make it, with the password under the key ${key}.`,
     );
   }
-  if (!mayBeUsed(secret)) {
-    return problem(
-      'NotPermitted',
-      `The Secret ${secretName} does not allow this use. Whoever may change it can: kubectl label secret ${secretName} ${USE_LABEL}=${USE_CREDENTIALS}`,
-    );
-  }
+  if (!mayBeUsed(secret)) return problem('NotPermitted', notPermitted(secretName));
+  return passwordUnder(place, secret);
+}
+
+/** The password in a Secret that may be read. */
+export function passwordUnder({ name, secretName, key }: PasswordPlace, secret: Secret): Password {
+  const problem = (reason: UserProblem['reason'], message: string): Password => ({
+    problem: { name, reason, message },
+  });
   const bytes = dataBytes(secret, key);
   if (bytes === undefined) {
     return problem('KeyNotFound', `The Secret ${secretName} has no key ${key}. Add it, or name another key.`);
@@ -50,9 +65,8 @@ export function passwordOf(user: RegistryUser, secret: Secret | undefined): Pass
   return { password };
 }
 
-/** Whoever may write a Registry could otherwise read any Secret of the namespace through it. */
-function mayBeUsed(secret: Secret): boolean {
-  return secret.metadata.labels?.[USE_LABEL] === USE_CREDENTIALS;
+export function notPermitted(secretName: string): string {
+  return `The Secret ${secretName} does not allow this use. Whoever may change it can: kubectl label secret ${secretName} ${USE_LABEL}=${USE_CREDENTIALS}`;
 }
 
 /** Editors and `echo` end a file with a line break that nobody types when logging in. */

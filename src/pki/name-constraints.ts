@@ -48,9 +48,9 @@ export function permittedNames(authority: X509Certificate): PermittedNames | und
   const extension = extensionOf(authority, OID);
   if (extension === undefined) return undefined;
   const subtrees = parts(fromDer(extension))
-    .filter(({ type }) => Number(type) === PERMITTED)
+    .filter(({ type }) => type === PERMITTED)
     .flatMap((permitted) => parts(permitted).map((one) => part(one, 0)));
-  const valuesOf = (tag: number) => subtrees.filter(({ type }) => Number(type) === tag).map(content);
+  const valuesOf = (tag: number) => subtrees.filter(({ type }) => type === tag).map(content);
   return {
     dnsNames: valuesOf(DNS_NAME).map((name) => name.toString('latin1').toLowerCase().replace(/^\./, '')),
     ipRanges: valuesOf(IP_ADDRESS).map(rangeText),
@@ -100,6 +100,8 @@ function family(address: string): 'ipv4' | 'ipv6' {
   return isIPv6(address) ? 'ipv6' : 'ipv4';
 }
 
+/** The tag of the extensions of a certificate. */
+const EXTENSIONS = 3;
 /** The tag of permittedSubtrees. */
 const PERMITTED = 0;
 
@@ -108,8 +110,7 @@ function subtree(tag: number, value: string): Asn1 {
 }
 
 function contextSpecific(tag: number, value: string | Asn1[]): Asn1 {
-  // node-forge's types name the tags of the universal class alone.
-  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, typeof value !== 'string', value);
+  return asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag, typeof value !== 'string', value);
 }
 
 /** The address, then the mask: 8 or 32 bytes. */
@@ -140,7 +141,9 @@ function rangeText(bytes: Uint8Array): string {
 /** The content of an extension by its OID. */
 function extensionOf({ raw }: X509Certificate, oid: string): Buffer | undefined {
   const fields = parts(part(fromDer(raw), 0));
-  const wrapped = fields.find(({ tagClass, type }) => Number(tagClass) === 0x80 && Number(type) === 3);
+  const wrapped = fields.find(
+    ({ tagClass, type }) => tagClass === asn1.Class.CONTEXT_SPECIFIC && type === EXTENSIONS,
+  );
   const extensions = wrapped === undefined ? [] : parts(part(wrapped, 0));
   const found = extensions.find((extension) => asn1.derToOid(binary(content(part(extension, 0)))) === oid);
   return found === undefined ? undefined : content(part(found, parts(found).length - 1));

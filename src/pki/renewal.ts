@@ -1,6 +1,7 @@
 import { inspectCertificate, isSignedBy, keyFitsCertificate, UnreadablePemError } from './inspect.ts';
 import type { InspectedCertificate } from './inspect.ts';
-import type { CertificatePair } from './key-pair.ts';
+import { canSign } from './build-certificate.ts';
+import { keyAlgorithmOf, type CertificatePair, type KeyAlgorithm } from './key-pair.ts';
 import { sameNames } from './subject-alternative-names.ts';
 import type { SubjectAlternativeNames } from './subject-alternative-names.ts';
 
@@ -42,6 +43,8 @@ export interface RenewalState {
   readonly stored: Partial<CertificatePair> | undefined;
   readonly authority: InspectedCertificate;
   readonly desired: SubjectAlternativeNames;
+  /** The kind of key that it is to have; undefined: any. */
+  readonly keyAlgorithm?: KeyAlgorithm;
   /** For how long a certificate is issued. */
   readonly durationMs: number;
   readonly renewBeforeMs: number | undefined;
@@ -62,6 +65,7 @@ export type RenewalReason =
   | 'Unreadable'
   | 'KeyMismatch'
   | 'AuthorityChanged'
+  | 'KeyAlgorithmChanged'
   | 'NamesChanged'
   | 'DurationChanged'
   | 'NotYetValid'
@@ -106,6 +110,7 @@ function firstFinding(
 
 const checks: readonly Check[] = [
   isOfAnotherAuthority,
+  hasAnotherKey,
   isForOtherNames,
   isForAnotherDuration,
   isNotYetValid,
@@ -122,6 +127,11 @@ function isOfAnotherAuthority(
     reason: 'AuthorityChanged',
     message: 'The certificate is not signed by the certificate authority.',
   };
+}
+
+function hasAnotherKey({ x509 }: InspectedCertificate, { keyAlgorithm }: RenewalState): ReturnType<Check> {
+  if (keyAlgorithm === undefined || keyAlgorithmOf(x509.publicKey) === keyAlgorithm) return undefined;
+  return { reason: 'KeyAlgorithmChanged', message: `The certificate gets a key of ${keyAlgorithm}.` };
 }
 
 function isForOtherNames(certificate: InspectedCertificate, { desired }: RenewalState): ReturnType<Check> {
@@ -164,7 +174,8 @@ function isDueForRenewal(certificate: InspectedCertificate, state: RenewalState)
   return { reason: 'RenewalDue', message: `The certificate was due for renewal at ${iso(due)}.` };
 }
 
-export type AuthorityProblem = 'KeysMissing' | 'Unreadable' | 'KeyMismatch' | 'NotAnAuthority' | 'Expired';
+export type AuthorityProblem =
+  'KeysMissing' | 'Unreadable' | 'KeyMismatch' | 'KeyUnsupported' | 'NotAnAuthority' | 'Expired';
 
 /**
  * What is wrong with a stored authority; undefined when it can sign. An authority is never replaced because of such a
@@ -187,6 +198,9 @@ export function authorityProblem(
         reason: 'KeyMismatch',
         message: 'The key does not belong to the certificate of the authority.',
       };
+    }
+    if (!canSign(certificate.x509.publicKey)) {
+      return { reason: 'KeyUnsupported', message: 'The key of the authority is neither ECDSA nor RSA.' };
     }
     if (!certificate.isAuthority) {
       return { reason: 'NotAnAuthority', message: 'The certificate may not sign others.' };

@@ -23,17 +23,18 @@ export interface ServedNames {
 
 /** Every name that a client may connect by. DNS inside the cluster ends in `cluster.local`. */
 export function servedSubjectAlternativeNames(served: ServedNames): SubjectAlternativeNames {
-  const { name, namespace } = served.service;
   return subjectAlternativeNames([
     ...(served.hostname === undefined ? [] : [withoutPort(served.hostname)]),
-    name,
-    `${name}.${namespace}`,
-    `${name}.${namespace}.svc`,
-    `${name}.${namespace}.svc.cluster.local`,
+    ...serviceNames(served.service),
     ...served.clusterIPs.filter((address) => address !== 'None' && address !== ''),
     ...served.loadBalancers,
     ...served.extra,
   ]);
+}
+
+/** Every name that a Service has inside the cluster. */
+export function serviceNames({ name, namespace }: ServedNames['service']): readonly string[] {
+  return [name, `${name}.${namespace}`, `${name}.${namespace}.svc`, `${name}.${namespace}.svc.cluster.local`];
 }
 
 /**

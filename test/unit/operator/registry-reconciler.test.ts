@@ -12,6 +12,7 @@ import {
 import { registries } from '../../../src/operator/resource-types.ts';
 import { dataText } from '../../../src/operator/secret-data.ts';
 import { inspectCertificate, isSignedBy } from '../../../src/pki/inspect.ts';
+import { authorityPair } from '../pki/test-authority.ts';
 import { passwordSecret, user } from './resource-builders.ts';
 import { KEY, registryHarness } from './registry-harness.ts';
 
@@ -21,6 +22,7 @@ const withUsers = (...names: string[]) => ({
 const named = (name: string) => ({ ...KEY, name });
 
 const CHILDREN = [
+  'ConfigMap reg-access',
   'ConfigMap reg-ca',
   'ConfigMap reg-config',
   'Deployment reg',
@@ -80,6 +82,9 @@ test('a Registry is ready when its pod is, and its facts are what the server say
       .digest('hex'),
     certificate: { serial: status?.certificate?.serial ?? '', notAfter: '' },
     users: { count: 1, hash, errors: [] },
+    access: {
+      hash: sha256((await harness.kube.find(configMaps, named('reg-access')))?.data?.['access.yml'] ?? ''),
+    },
     readOnly: { active: true, reason: 'Draining', since: '2026-01-01T00:00:00Z' },
     openUploads: 1,
   });
@@ -162,6 +167,7 @@ test('a Registry made anew finds the authority and the claim of the old one', as
     [secrets, 'reg-tls'],
     [secrets, 'reg-htpasswd'],
     [configMaps, 'reg-ca'],
+    [configMaps, 'reg-access'],
     [configMaps, 'reg-config'],
   ] as const) {
     harness.kube.remove(type, named(name));
@@ -316,8 +322,14 @@ test('the certificate follows the names, and is renewed after two thirds of its 
   assert.notEqual((await certificate()).serial, second.serial);
 });
 
-test('an authority near its end is told of, and certificates are not issued in a loop', async () => {
-  const harness = await running({});
+test('an own authority near its end is told of, and certificates are not issued in a loop', async () => {
+  const harness = registryHarness();
+  const now = harness.clock.now();
+  const own = authorityPair({ notBefore: now, notAfter: now + 730 * 86_400_000 });
+  harness.putSecret(passwordSecret('corporate', { 'tls.crt': own.certificate, 'tls.key': own.key }));
+  harness.apply({ tls: { caSecretRef: { name: 'corporate' } } });
+  await harness.converge();
+  await harness.start();
   await harness.clock.advance(700 * 86_400_000);
   await harness.converge();
   assert.ok((await harness.conditions()).includes('CertificateReady=False AuthorityExpiring'));
@@ -421,3 +433,7 @@ test('events tell of transitions, once', async () => {
     ['CertificateIssued', 'Available', 'Bound'],
   );
 });
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -103,10 +103,3 @@ function celValue(schema: StructuralSchema, value: Json): CelValue {
   if (typeof value === 'string' && schema.format === 'date-time') return new Date(value);
   return value;
 }
-
-/** As Go's netip.ParsePrefix. */
-function isRange(text: string): boolean {
-  const [, address = '', bits = ''] = /^([^/%]+)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
-  const version = isIP(address);
-  return version !== 0 && bits !== '' && Number(bits) <= (version === 4 ? 32 : 128);
-}

@@ -1,0 +1,209 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Registry } from '../api/registry.ts';
+import type { Stored } from '../kube/object.ts';
+import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
+import type { Secret } from '../kube/resources.ts';
+import { applyChild } from './apply-child.ts';
+import { childNames } from './child-names.ts';
+import { mayBeUsed } from './credentials.ts';
+import { accessFile, accessProblems, desiredAccess, hasAccessRules } from './desired-access.ts';
+import { desiredTokenKeys, TOKEN_KEYS, tokenKeysFlaw, type TokenKeys } from './desired-token-keys.ts';
+import {
+  desiredPassword,
+  desiredUsers,
+  PASSWORD_TYPE,
+  passwordSecretName,
+  USERS_KEY,
+} from './desired-users.ts';
+import { htpasswdFits, writeHtpasswd } from './htpasswd-file.ts';
+import { notPermitted, passwordUnder, type UserProblem } from './password.ts';
+import type { RegistryLook, RegistryTools } from './registry-look.ts';
+import { keepSecret } from './retained-secret.ts';
+import { dataText } from './secret-data.ts';
+import {
+  listedUsers,
+  mergeUsers,
+  selectedUsers,
+  singleUser,
+  type RegistryUser,
+  type UserList,
+} from './user-sources.ts';
+
+/** How often what can't be watched is looked at. */
+const UNWATCHED_MS = 30_000;
+
+export async function writeUsers(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
+  const { kube, world, hasher } = tools;
+  const { registry } = look;
+  const { namespace, name } = registry.metadata;
+  if (registry.spec.auth?.htpasswd === undefined) return done;
+  const found = await findUsers(tools, registry);
+  if ('outcome' in found) return found.outcome;
+  const { credentials, problems } = found;
+  const key = { namespace, name: childNames(name).users };
+
+  let existing = dataText(world.secrets.get(key), USERS_KEY) ?? '';
+  if (!(await htpasswdFits(credentials, existing, hasher))) {
+    // The cache may lag behind our own last write, and a hash that is made twice is a change for nothing.
+    existing = dataText(await kube.find(world.secrets.type, key), USERS_KEY) ?? '';
+  }
+  const htpasswd = await writeHtpasswd(credentials, existing, hasher);
+  const child = await applyChild(kube, world.secrets, registry, desiredUsers(registry, htpasswd));
+  if (child.outcome !== undefined) return child.outcome;
+  look.facts.users = { hash: hashOf(htpasswd), problems };
+  return done;
+}
+
+/** From every source, in the order in which they count. One user's mistake leaves the others as they are. */
+async function findUsers(
+  tools: RegistryTools,
+  registry: Stored<Registry>,
+): Promise<UserList | { readonly outcome: Outcome }> {
+  const { users = [], secretRefs = [], selector } = registry.spec.auth?.htpasswd ?? {};
+  const { namespace } = registry.metadata;
+  const lists: { source: string; list: UserList }[] = [];
+  for (const user of users) {
+    const found = await findUser(tools, registry, user);
+    if ('outcome' in found) return found;
+    lists.push({ source: user.name, list: found });
+  }
+  for (const ref of secretRefs) {
+    const list = listedUsers(ref, await findSecret(tools, namespace, ref.name));
+    lists.push({ source: ref.name, list });
+  }
+  // Of a Secret that is named besides, the named key counts.
+  const named = new Set(secretRefs.map((ref) => ref.name));
+  const selected = selector === undefined ? [] : selectedSecrets(tools, namespace, selector.matchLabels);
+  for (const secret of selected.filter(({ metadata }) => !named.has(metadata.name))) {
+    lists.push({ source: secret.metadata.name, list: selectedUsers(secret) });
+  }
+  return mergeUsers(lists);
+}
+
+async function findUser(
+  tools: RegistryTools,
+  registry: Stored<Registry>,
+  { name, passwordSecretRef: ref }: RegistryUser,
+): Promise<UserList | { readonly outcome: Outcome }> {
+  if (ref !== undefined) {
+    return singleUser(
+      name,
+      ref.name,
+      ref.key,
+      await findSecret(tools, registry.metadata.namespace, ref.name),
+    );
+  }
+  const secretName = passwordSecretName(registry.metadata.name, name);
+  const child = await keepSecret(tools, registry, secretName, async () =>
+    desiredPassword(registry, name, randomBytes(24).toString('base64url')),
+  );
+  if (child.outcome !== undefined) return { outcome: child.outcome };
+  const found = passwordUnder({ name, secretName, key: 'password' }, child.object);
+  return 'problem' in found
+    ? { credentials: new Map(), problems: [found.problem] }
+    : { credentials: new Map([[name, found]]), problems: [] };
+}
+
+/** Only Secrets with our label are watched; asking tells one without it from none. */
+async function findSecret(
+  { kube, world }: RegistryTools,
+  namespace: string,
+  name: string,
+): Promise<Secret | undefined> {
+  const key = { namespace, name };
+  return world.credentials.get(key) ?? kube.find<Secret>(world.credentials.type, key);
+}
+
+/** In a stable order, since the first of two that have the same user counts. */
+function selectedSecrets(
+  { world }: RegistryTools,
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+): readonly Secret[] {
+  const found = world.credentials.list({ namespace, labels });
+  return found.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+}
+
+export async function writeAccessRules({ kube, world }: RegistryTools, look: RegistryLook): Promise<Outcome> {
+  const { registry } = look;
+  if (!hasAccessRules(registry)) return done;
+  const child = await applyChild(kube, world.configMaps, registry, desiredAccess(registry));
+  if (child.outcome !== undefined) return child.outcome;
+  look.facts.access = { hash: hashOf(accessFile(registry)), problems: accessProblems(registry) };
+  return done;
+}
+
+/** What the server has already stays in force while the source of the keys is broken. */
+export async function copyTokenKeys(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
+  const { kube, world } = tools;
+  const { registry } = look;
+  const token = registry.spec.auth?.token;
+  if (token === undefined) return done;
+  const { namespace, name } = registry.metadata;
+  const keys: { -readonly [Field in keyof TokenKeys]: string } = {};
+  for (const field of Object.keys(TOKEN_KEYS) as (keyof TokenKeys)[]) {
+    const ref = token[field];
+    if (ref === undefined) continue;
+    const found = await findKeys(tools, namespace, field, ref);
+    if ('text' in found) keys[field] = found.text;
+    else if (world.secrets.get({ namespace, name: childNames(name).tokenKeys }) === undefined) {
+      return found.problem.reason === 'NotPermitted'
+        ? stalled(found.problem.reason, found.problem.message)
+        : waiting(UNWATCHED_MS, found.problem.reason, found.problem.message);
+    } else {
+      look.facts.tokenProblem = found.problem;
+      return done;
+    }
+  }
+  const child = await applyChild(kube, world.secrets, registry, desiredTokenKeys(registry, keys));
+  return child.outcome ?? done;
+}
+
+type KeysRef = NonNullable<NonNullable<NonNullable<Registry['spec']['auth']>['token']>['jwks']>;
+
+async function findKeys(
+  tools: RegistryTools,
+  namespace: string,
+  field: keyof TokenKeys,
+  { secretName, configMapName, key }: KeysRef,
+): Promise<{ readonly text: string } | { readonly problem: UserProblem }> {
+  const { kube, world } = tools;
+  const what = secretName === undefined ? `ConfigMap ${configMapName ?? ''}` : `Secret ${secretName}`;
+  const problem = (reason: UserProblem['reason'], message: string) => ({
+    problem: { name: `token.${field}`, reason, message },
+  });
+  const missing = () =>
+    problem('SecretNotFound', `There is no ${what}. Make it, with what token.${field} needs under ${key}.`);
+  let text: string | undefined;
+  if (secretName !== undefined) {
+    const secret = await findSecret(tools, namespace, secretName);
+    if (secret === undefined) return missing();
+    if (!mayBeUsed(secret)) return problem('NotPermitted', notPermitted(secretName));
+    text = dataText(secret, key);
+  } else {
+    const configMap = await kube.find(world.configMaps.type, { namespace, name: configMapName ?? '' });
+    if (configMap === undefined) return missing();
+    text = configMap.data?.[key];
+  }
+  if (text === undefined) return problem('KeyNotFound', `The ${what} has no key ${key}.`);
+  const flaw = tokenKeysFlaw(field, text);
+  return flaw === undefined
+    ? { text }
+    : problem('EntryInvalid', `The key ${key} of the ${what} holds ${flaw}.`);
+}
+
+/** Passwords of users who are no longer in the spec: nobody can log in with them. */
+export function unusedPasswords({ world }: RegistryTools, registry: Stored<Registry>): readonly Secret[] {
+  const { namespace, name } = registry.metadata;
+  const users = registry.spec.auth?.htpasswd?.users ?? [];
+  const wanted = new Set(
+    users.filter(({ generate }) => generate).map((user) => passwordSecretName(name, user.name)),
+  );
+  return world.secrets
+    .byIndex('registry', `${namespace}/${name}`)
+    .filter(({ type, metadata }) => type === PASSWORD_TYPE && !wanted.has(metadata.name));
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,46 @@
+import { X509Certificate } from 'node:crypto';
+import type { Registry } from '../api/registry.ts';
+import type { ApplyFields } from '../kube/client.ts';
+import type { Stored } from '../kube/object.ts';
+import type { Secret } from '../kube/resources.ts';
+import { childMeta, childNames } from './child-names.ts';
+import { encodeData } from './secret-data.ts';
+
+/** Keys of the Secret, which are the names of files in the pod, by the field that says where they come from. */
+export const TOKEN_KEYS = { rootCertBundle: 'rootcertbundle.pem', jwks: 'jwks.json' } as const;
+
+export type TokenKeys = Partial<Readonly<Record<keyof typeof TOKEN_KEYS, string>>>;
+
+/** The keys that sign tokens, copied from where the Registry says: what is broken there never reaches the server. */
+export function desiredTokenKeys(registry: Stored<Registry>, keys: TokenKeys): ApplyFields<Secret> {
+  const { rootCertBundle, jwks } = keys;
+  return {
+    metadata: childMeta(registry, childNames(registry.metadata.name).tokenKeys),
+    type: 'Opaque',
+    data: encodeData({
+      ...(rootCertBundle !== undefined && { [TOKEN_KEYS.rootCertBundle]: rootCertBundle }),
+      ...(jwks !== undefined && { [TOKEN_KEYS.jwks]: jwks }),
+    }),
+  };
+}
+
+/** What the text is instead of keys: the end of a sentence; undefined when it is keys. */
+export function tokenKeysFlaw(field: keyof typeof TOKEN_KEYS, text: string): string | undefined {
+  try {
+    if (field === 'rootCertBundle') new X509Certificate(text);
+    else if (!hasKeys(JSON.parse(text))) return 'no JSON Web Key Set with keys';
+    return undefined;
+  } catch {
+    return field === 'rootCertBundle' ? 'no certificates in PEM' : 'no JSON';
+  }
+}
+
+function hasKeys(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'keys' in value &&
+    Array.isArray(value.keys) &&
+    value.keys.length > 0
+  );
+}

@@ -1,0 +1,72 @@
+import type { Registry } from '../api/registry.ts';
+import { ACCESS_FOLDER, CERTIFICATE_FOLDER, HTPASSWD_FOLDER, TOKEN_KEYS_FOLDER } from '../contract/places.ts';
+import type { Deployment } from '../kube/resources.ts';
+import { childNames } from './child-names.ts';
+import { ACCESS_KEY, hasAccessRules } from './desired-access.ts';
+import { TOKEN_KEYS } from './desired-token-keys.ts';
+import { USERS_KEY } from './desired-users.ts';
+
+/** What the server is told of certificates, users and rules, and the files that it reads them from. */
+
+type Volume = NonNullable<NonNullable<Deployment['spec']>['template']['spec']>['volumes'];
+
+/** Folders of the pod, each with the object that it is made of. The server reads them again when they change. */
+export function securityMounts(
+  registry: Registry,
+): readonly { readonly folder: string; readonly volume: NonNullable<Volume>[number] }[] {
+  const { tls, auth } = registry.spec;
+  const names = childNames(registry.metadata.name);
+  const secret = (name: string, secretName: string) => ({ name, secret: { secretName, defaultMode: 0o440 } });
+  return [
+    ...(tls.mode === 'Disabled'
+      ? []
+      : [{ folder: CERTIFICATE_FOLDER, volume: secret('tls', names.certificate) }]),
+    ...(auth?.htpasswd === undefined
+      ? []
+      : [{ folder: HTPASSWD_FOLDER, volume: secret('htpasswd', names.users) }]),
+    ...(auth?.token === undefined
+      ? []
+      : [{ folder: TOKEN_KEYS_FOLDER, volume: secret('token-keys', names.tokenKeys) }]),
+    ...(hasAccessRules(registry)
+      ? [{ folder: ACCESS_FOLDER, volume: { name: 'access', configMap: { name: names.access } } }]
+      : []),
+  ];
+}
+
+/** `http.tls` of the configuration. */
+export function tlsConfig({ spec: { tls } }: Registry) {
+  if (tls.mode === 'Disabled') return {};
+  return {
+    tls: { certificate: `${CERTIFICATE_FOLDER}/tls.crt`, key: `${CERTIFICATE_FOLDER}/tls.key` },
+  };
+}
+
+/** `auth` of the configuration. */
+export function authConfig({ metadata, spec: { auth, hostname } }: Registry) {
+  if (auth?.htpasswd !== undefined) {
+    return {
+      auth: { htpasswd: { realm: hostname ?? metadata.name, path: `${HTPASSWD_FOLDER}/${USERS_KEY}` } },
+    };
+  }
+  if (auth?.token === undefined) return {};
+  const { realm, service, issuer, rootCertBundle, jwks, signingAlgorithms } = auth.token;
+  return {
+    auth: {
+      token: {
+        realm,
+        service,
+        issuer,
+        ...(rootCertBundle !== undefined && {
+          rootcertbundle: `${TOKEN_KEYS_FOLDER}/${TOKEN_KEYS.rootCertBundle}`,
+        }),
+        ...(jwks !== undefined && { jwks: `${TOKEN_KEYS_FOLDER}/${TOKEN_KEYS.jwks}` }),
+        ...(signingAlgorithms !== undefined && { signingalgorithms: signingAlgorithms }),
+      },
+    },
+  };
+}
+
+/** `stevedore.auth` of the configuration. */
+export function accessConfig(registry: Registry) {
+  return hasAccessRules(registry) ? { auth: { access: `${ACCESS_FOLDER}/${ACCESS_KEY}` } } : {};
+}
