@@ -51,6 +51,8 @@ export class KubeStandIn implements Kube {
   crashWhen: 'before' | 'after' = 'before';
   /** Refuses every write that it says something about. */
   refuse: (write: string) => ApiError | undefined = () => undefined;
+  /** Kinds that this cluster does not have. */
+  readonly notInstalled = new Set<string>();
   /** While false the caches stay behind. */
   reflecting = true;
   #now = Date.UTC(2026, 0, 1);
@@ -67,6 +69,10 @@ export class KubeStandIn implements Kube {
   }
 
   async listAll<T extends KubeObject>(type: ResourceType<T>, options: Parameters<Kube['listAll']>[1] = {}) {
+    if (this.notInstalled.has(type.kind)) {
+      const message = 'the server could not find the requested resource';
+      throw new ApiError({ status: 404, reason: 'NotFound', message, retryAfterMs: undefined });
+    }
     const items = [...this.#entries.values()]
       .filter((entry) => entry.type.kind === type.kind)
       .map((entry) => view(entry) as Stored<T>)
