@@ -1,5 +1,6 @@
 import { objectName } from './field-schemas.ts';
 import { quantityPattern } from './formats.ts';
+import { affinity } from './registry-affinity.ts';
 import type { MapSchema, ObjectSchema } from './schema.ts';
 
 const quantities = {
@@ -125,11 +126,7 @@ export const podTemplate = {
       description: 'Taints of nodes that the pods bear.',
       items: toleration,
     },
-    affinity: {
-      type: 'object',
-      'x-kubernetes-preserve-unknown-fields': true,
-      description: 'Affinity to nodes and to other pods, with the fields that it has in a pod.',
-    },
+    affinity,
     topologySpreadConstraints: {
       type: 'array',
       maxItems: 8,

@@ -20,17 +20,19 @@ function covers(live: unknown, desired: unknown): boolean {
     return (
       isObject(live) &&
       fields.every(([key, value]) =>
-        key === 'requests' || key === 'limits'
-          ? coversQuantities(live[key], value)
-          : covers(live[key], value),
+        QUANTITIES.has(key) ? coversQuantities(live[key], value) : covers(live[key], value),
       )
     );
   }
   return live === desired;
 }
 
+/** Fields with a quantity, or with quantities by the name of a resource. The API server rewrites them. */
+const QUANTITIES: ReadonlySet<string> = new Set(['requests', 'limits', 'sizeLimit']);
+
 function coversQuantities(live: unknown, desired: unknown): boolean {
-  return Object.entries(isObject(desired) ? desired : {}).every(
+  if (!isObject(desired)) return quantityValue(live) === quantityValue(desired);
+  return Object.entries(desired).every(
     ([resource, quantity]) => isObject(live) && quantityValue(live[resource]) === quantityValue(quantity),
   );
 }

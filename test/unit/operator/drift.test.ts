@@ -28,6 +28,12 @@ const cases: readonly (readonly [name: string, desired: unknown, live: unknown, 
     { requests: { memory: '1Gi', cpu: '500m' } },
     false,
   ],
+  [
+    'a single quantity written another way',
+    { emptyDir: { sizeLimit: '5Gi' } },
+    { emptyDir: { sizeLimit: '5120Mi' } },
+    false,
+  ],
   ['another quantity', { limits: { memory: '1Gi' } }, { limits: { memory: '2Gi' } }, true],
 ];
 
