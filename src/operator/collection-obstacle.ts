@@ -42,7 +42,7 @@ function hasUnreadableSchedule({ scheduleError }: ObstacleState): Obstacle | und
   if (scheduleError === undefined) return undefined;
   return {
     reason: 'InvalidSchedule',
-    message: `The schedule can not be read: ${scheduleError} Correct spec.schedule or spec.timeZone.`,
+    message: `The schedule can not be read. ${scheduleError} Correct spec.schedule or spec.timeZone.`,
     stalled: true,
   };
 }

@@ -126,13 +126,19 @@ test('an annotation that is there from the beginning means the first run', () =>
 });
 
 test('a schedule that makes no sense is an error that says why', () => {
-  for (const [pattern, zone] of [
-    ['0 25 * * *'],
-    ['* * * * * *'],
-    ['a b c d e'],
-    ['0 3 * * *', 'Mars/Olympus'],
+  for (const [pattern, told, zone] of [
+    ['0 25 * * *', /^The hour is 25; write 0 to 23, perhaps as a list/],
+    ['0 0 * 13 *', /^The month is 13; write 1 to 12 or JAN to DEC/],
+    ['0 0 * * 5-1', /^The day of the week is 5-1; write 0 to 7 or SUN to SAT/],
+    ['*/0 * * * *', /^The minute is \*\/0;/],
+    ['* * * * * *', /^\* \* \* \* \* \* is no line of a crontab\.$/],
+    ['0 3 * * *', /^There is no time zone Mars\/Olympus in the IANA database\.$/, 'Mars/Olympus'],
   ] as const) {
-    assert.throws(() => parseSchedule(pattern ?? '', zone), ScheduleError);
+    assert.throws(
+      () => parseSchedule(pattern, zone),
+      (error) => error instanceof ScheduleError && told.test(error.message),
+      pattern,
+    );
   }
 });
 

@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import type { RegistryGCStatus } from '../../../src/api/registry-gc.ts';
 import type { CollectionReport } from '../../../src/contract/collection-report.ts';
 import type { EventDetails } from '../../../src/kube/event-recorder.ts';
-import { jobs, persistentVolumeClaims, pods, type Job } from '../../../src/kube/resources.ts';
+import { jobs, persistentVolumeClaims, pods, secrets, type Job } from '../../../src/kube/resources.ts';
 import type { Stored } from '../../../src/kube/object.ts';
 import { registryLabels } from '../../../src/operator/child-names.ts';
 import { createCollectionReconciler } from '../../../src/operator/collection-reconciler.ts';
+import { CREDENTIALS_ANNOTATION } from '../../../src/operator/desired-credentials.ts';
 import { readRegistryGC, registries, registryGCs } from '../../../src/operator/resource-types.ts';
 import { createWorld } from '../../../src/operator/world.ts';
 import { logSink } from '../../support/log-sink.ts';
@@ -310,6 +311,69 @@ test('of two for one Registry the older works; the other does when that one is g
   await h.converge('older');
   await h.converge('younger');
   assert.equal((await h.jobs()).length, 2);
+});
+
+test('an older one that can never run is in no way', async () => {
+  for (const schedule of ['0 25 * * *', '0 3 31 2 *']) {
+    const h = harness();
+    h.putRegistry();
+    h.apply({ schedule }, { name: 'older' });
+    h.apply({}, { name: 'younger' });
+    await h.converge('older');
+    await h.converge('younger');
+    assert.equal((await h.jobs()).length, 1, schedule);
+  }
+});
+
+test('storage that goes with its pod is said to have no collection', async () => {
+  const h = harness();
+  h.kube.put(registries, { metadata: h.key('reg'), spec: { storage: { ephemeral: {} } } });
+  h.apply();
+  assert.equal((await h.converge()).kind, 'stalled');
+  assert.equal(await h.ready(), 'False GCNotSupportedByStorage');
+});
+
+test('a run waits until a change of the Registry is judged, whose image it would use', async () => {
+  const h = harness();
+  h.putRegistry();
+  h.kube.put(registries, {
+    metadata: h.key('reg'),
+    spec: { storage: { filesystem: { size: '20Gi' } }, podTemplate: { image: 'example.test/mine' } },
+    status: (await h.kube.find(registries, h.key('reg')))?.status,
+  });
+  h.apply();
+  await h.converge();
+  assert.deepEqual(await h.jobs(), []);
+  assert.equal(await h.ready(), 'False RegistryNotReady');
+});
+
+test('a run on a bucket has the credentials of the registry, no volume and no node of its own', async () => {
+  const h = harness();
+  h.putRegistry();
+  const spec = { storage: { gcs: { bucket: 'images' } } };
+  const status = (await h.kube.find(registries, h.key('reg')))?.status;
+  h.kube.remove(registries, h.key('reg'));
+  h.kube.put(registries, { metadata: h.key('reg'), spec, status });
+  h.kube.put(secrets, {
+    metadata: {
+      ...h.key('reg-credentials'),
+      labels: registryLabels('reg'),
+      annotations: { [CREDENTIALS_ANNOTATION]: 'r' },
+    },
+    data: { REGISTRY_STORAGE_GCS_CREDENTIALS: 'e30=' },
+  });
+  h.kube.put(pods, { ...readyPod, metadata: { ...h.key('reg-1'), labels: registryLabels('reg') } });
+  h.apply();
+  await h.converge();
+  const pod = (await onlyJob(h)).spec?.template.spec;
+  assert.equal(pod?.affinity, undefined);
+  assert.deepEqual(pod?.containers[0]?.env, [
+    {
+      name: 'REGISTRY_STORAGE_GCS_CREDENTIALS',
+      valueFrom: { secretKeyRef: { name: 'reg-credentials', key: 'REGISTRY_STORAGE_GCS_CREDENTIALS' } },
+    },
+  ]);
+  assert.ok(!pod?.volumes?.some(({ name }) => name === 'data'));
 });
 
 test('a volume that one pod alone can mount is said to be so', async () => {
