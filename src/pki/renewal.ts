@@ -78,7 +78,7 @@ export type RenewalReason =
  */
 export function renewalReason(state: RenewalState): Finding<RenewalReason> | undefined {
   const { stored } = state;
-  if (stored === undefined) return { reason: 'SecretMissing', message: 'There is no certificate yet.' };
+  if (stored === undefined) return { reason: 'SecretMissing', message: 'There was none before.' };
   const { certificate: pem, key } = stored;
   if (!pem || !key) {
     return { reason: 'KeysMissing', message: 'The Secret lacks the certificate or its key.' };
