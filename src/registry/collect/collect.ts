@@ -319,7 +319,8 @@ class Collection {
     const { manifests, tags, links, blobs, bytesReclaimed, bytesInTrash } = this.#counts;
     const others = this.#repositories + this.#uploads;
     if (isNothing(this.#counts) && others === 0) return 'nothing to delete';
-    const what = `${tags} tags, ${manifests} manifests, ${blobs} blobs and ${links} links`;
+    const byRule = tags > 0 ? `${tags} tags, ` : '';
+    const what = `${byRule}${manifests} manifests, ${blobs} blobs and ${links} links`;
     return this.#options.dryRun
       ? `would delete ${what}; ${bytesReclaimed} bytes would come back, ${bytesInTrash} bytes would be in the trash`
       : `deleted ${what}; ${bytesReclaimed} bytes came back, ${bytesInTrash} bytes are in the trash`;

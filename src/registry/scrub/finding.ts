@@ -2,7 +2,7 @@
  * `corrupt`: bytes or a link that are not what their name says. `unreadable`: the store fails to read them. `missing`: a
  * manifest needs something that is not in its repository. `dangling`: a link or a tag that leads to nothing.
  */
-export type FindingKind = 'corrupt' | 'unreadable' | 'missing' | 'dangling';
+type FindingKind = 'corrupt' | 'unreadable' | 'missing' | 'dangling';
 
 /** Something that is wrong with a store. */
 export interface Finding {

@@ -43,14 +43,14 @@ test('a backup that was made beside pushes, as the guide says, restores what was
     BACKUP: backup,
     RESTORED: join(restored, 'storage'),
   };
-  let copied = false;
+  const copied = new AbortController();
   const pushing = async (): Promise<number> => {
     let image = 0;
-    while (!copied) await push(`meanwhile${image++}`);
+    while (!copied.signal.aborted) await push(`meanwhile${image++}`);
     return image;
   };
   const copying = succeed('bash', ['-euo', 'pipefail', '-c', blockWith('tar -cf')], { environment }).finally(
-    () => (copied = true),
+    () => copied.abort(),
   );
   const [pushed] = await Promise.all([pushing(), copying]);
   t.diagnostic(`${pushed} images were pushed meanwhile`);
