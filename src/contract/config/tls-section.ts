@@ -81,13 +81,9 @@ export const tlsSection = {
         'Refused: certificates come from files. An ACME client or cert-manager renews those, and what is new is served at once.',
       fields: {
         cachefile: { type: 'string', optional: true, description: 'Refused.' },
-        email: { type: 'string', optional: true, description: 'Without effect.' },
-        hosts: {
-          type: 'list',
-          of: { type: 'string', description: 'A host name.' },
-          description: 'Without effect.',
-        },
-        directoryurl: { type: 'string', optional: true, description: 'Without effect.' },
+        email: { type: 'obsolete', description: 'it is of use with cachefile alone' },
+        hosts: { type: 'obsolete', description: 'it is of use with cachefile alone' },
+        directoryurl: { type: 'obsolete', description: 'it is of use with cachefile alone' },
       },
     },
   },

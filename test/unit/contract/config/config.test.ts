@@ -352,3 +352,10 @@ test('addresses are host and port', () => {
   for (const bad of ['5000', '::1:5000', ':70000', 'a b:1', ''])
     assert.equal(parseAddress(bad), undefined, bad);
 });
+
+test('nobody is asked who they are with the provider none, which is one beside others', () => {
+  const { errors } = parseConfig(smallest, {
+    REGISTRY_AUTH: '{none: , htpasswd: {realm: r, path: /users}}',
+  });
+  assert.deepEqual(lines(errors), ['auth must name one provider, not 2: none, htpasswd']);
+});

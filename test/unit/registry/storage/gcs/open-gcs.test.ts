@@ -115,3 +115,25 @@ test('the names of all objects begin with the root directory', async (t) => {
   await (await open(full.url, { rootdirectory: '/images/' })).stat('/a');
   assert.match(full.received.at(-1)?.path ?? '', /\/o\/images%2Fa/);
 });
+
+test('a token is asked for where the credentials say, with the name of their key', async (t) => {
+  const tokens = await standInService(t, () => ({ status: 400, body: { error: 'invalid_grant' } }));
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const private_key = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  const credentials = {
+    client_email: 'c@d',
+    private_key,
+    private_key_id: 'k1',
+    token_uri: `${tokens.url}/t`,
+  };
+  await assert.rejects(open('', { credentials }));
+  assert.equal(tokens.received[0]?.path, '/t');
+  const [header = ''] = (new URLSearchParams(tokens.received[0].body).get('assertion') ?? '').split('.');
+  assert.partialDeepStrictEqual(JSON.parse(Buffer.from(header, 'base64url').toString()), { kid: 'k1' });
+});
+
+test('credentials of another kind than a service account are an error of the configuration', () => {
+  const found = { errors: [], warnings: [], notices: [], files: [] };
+  decodeObject(gcsSection, { bucket: 'b', credentials: { type: 'authorized_user' } }, 'storage.gcs', found);
+  assert.match(JSON.stringify(found.errors), /credentials\.type.*must be service_account/);
+});

@@ -51,8 +51,9 @@ test('keys are escaped, in URLs and as the source of a copy', () => {
 });
 
 test('what a configuration says of the address counts', () => {
+  const region = 'eu-central-1';
   const urlOf = (options: object): string =>
-    new S3Address(s3Options({ bucket: 'images', region: 'eu-central-1', ...options })).url('a').href;
+    new S3Address({ ...s3Options({ bucket: 'images', region, ...options }), region }).url('a').href;
   assert.equal(urlOf({ secure: false }), 'http://images.s3.eu-central-1.amazonaws.com/a');
   assert.equal(urlOf({ forcepathstyle: true }), 'https://s3.eu-central-1.amazonaws.com/images/a');
   assert.equal(urlOf({ usedualstack: true }), 'https://images.s3.dualstack.eu-central-1.amazonaws.com/a');
