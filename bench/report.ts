@@ -99,7 +99,8 @@ that the ratios say more than the figures.
   users, no access log but where the table says so, and otherwise each server's defaults.
 - A blob is pushed as docker does it: HEAD, POST, PATCH, PUT. A small image is a config of 1 KiB, two layers of 4 KiB and a
   manifest by tag; ${report.imagesEach} of them are pushed, and each counts when its manifest is acknowledged.
-- Manifests and blobs are asked for again and again for a while, and what comes back is counted after a warm-up. Before that,
+- Manifests and blobs are asked for again and again for a while, and what comes back is counted after a warm-up, of
+  some seconds for small requests, as a server lives far longer than a benchmark. Before that,
   each is fetched once and its digest checked; blobs are then in the page cache for every server.
 - Before the first push that counts, each server has taken a blob of 64 MiB, and before the small images some others.
 - Each round starts every server anew with an empty directory. The servers take turns in each row, and each round another one begins;

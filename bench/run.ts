@@ -9,7 +9,7 @@ import { runRounds } from './rounds.ts';
 import { prepareLoad } from './scenarios.ts';
 
 const PAGE = join(import.meta.dirname, '../docs/benchmarks.md');
-const LIMIT_MINUTES = 8;
+const LIMIT_MINUTES = 10;
 /** As the rows say. */
 const BLOB_SIZE = 256 * 1024 * 1024;
 
@@ -96,6 +96,7 @@ async function measure(
     blobSize: BLOB_SIZE,
     window: options.quick ? 500 : 1500,
     warmUp: 300,
+    warmUpRequests: options.quick ? 300 : 2500,
   });
   const results = await runRounds({ ...run, contenders, rounds: options.rounds, load, progress: say });
   const rounds = results.floors.length;

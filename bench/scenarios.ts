@@ -47,6 +47,8 @@ export interface Load {
   readonly window: number;
   /** Milliseconds for which they go on uncounted before. */
   readonly warmUp: number;
+  /** The same for small requests: a compiler that works beside them needs thousands to know what is worth its while. */
+  readonly warmUpRequests: number;
 }
 
 export function prepareLoad(options: {
@@ -55,18 +57,20 @@ export function prepareLoad(options: {
   readonly blobSize: number;
   readonly window: number;
   readonly warmUp: number;
+  readonly warmUpRequests: number;
 }): Load {
-  const { blobSize, window, warmUp } = options;
+  const { blobSize, window, warmUp, warmUpRequests } = options;
   const [read, ...images] = smallImages(options.images + 1);
   if (read === undefined) throw new Error('no image');
   return {
     blobs: largeBlobs(5, blobSize),
     images,
     warmUpBlobs: largeBlobs(1, blobSize / 4),
-    warmUpImages: smallImages(PUSHING_IMAGES * 4),
+    warmUpImages: smallImages(PUSHING_IMAGES * 12),
     read,
     window,
     warmUp,
+    warmUpRequests,
   };
 }
 
@@ -181,7 +185,7 @@ async function getManifests(server: ServerProcess, load: Load, signal: AbortSign
   const parts: Buffer[] = [];
   await first.getManifest(REPOSITORY, load.read.tag, (part) => parts.push(Buffer.from(part)));
   requireDigest(server, digestOf(Buffer.concat(parts)), load.read.manifestDigest);
-  return await sustained(server, load, async (progress) => {
+  return await sustained(server, { ...load, warmUp: load.warmUpRequests }, async (progress) => {
     await clients.each(async (client) => {
       for (; !progress.over; progress.amount += 1) await client.getManifest(REPOSITORY, load.read.tag);
     });
@@ -191,7 +195,7 @@ async function getManifests(server: ServerProcess, load: Load, signal: AbortSign
 async function headBlobs(server: ServerProcess, load: Load, signal: AbortSignal): Promise<Measurement> {
   using clients = await openClients(server, ASKING, signal);
   const { digest } = at(load.read.blobs, 0);
-  return await sustained(server, load, async (progress) => {
+  return await sustained(server, { ...load, warmUp: load.warmUpRequests }, async (progress) => {
     await clients.each(async (client) => {
       for (; !progress.over; progress.amount += 1) await client.headBlob(REPOSITORY, digest);
     });

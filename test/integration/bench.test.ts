@@ -13,7 +13,7 @@ test('the measuring program gets a figure of our server in every scenario, and s
   const { results, floors } = await runRounds({
     contenders: [stevedore()],
     rounds: 1,
-    load: prepareLoad({ images: 8, blobSize: 3 * 1024 * 1024, window: 50, warmUp: 10 }),
+    load: prepareLoad({ images: 8, blobSize: 3 * 1024 * 1024, window: 250, warmUp: 10, warmUpRequests: 10 }),
     folder,
     deadline: Number.POSITIVE_INFINITY,
     progress: () => {},
@@ -37,7 +37,7 @@ test('a run that is stopped ends with the reason', async (t) => {
   const run = runRounds({
     contenders: [stevedore()],
     rounds: 1,
-    load: prepareLoad({ images: 1, blobSize: 1024, window: 60_000, warmUp: 10 }),
+    load: prepareLoad({ images: 1, blobSize: 1024, window: 60_000, warmUp: 10, warmUpRequests: 10 }),
     folder,
     deadline: Number.POSITIVE_INFINITY,
     progress: (line) => {
