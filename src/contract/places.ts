@@ -13,6 +13,8 @@ export const CERTIFICATE_FOLDER = '/etc/stevedore/tls';
 export const HTPASSWD_FOLDER = '/etc/stevedore/htpasswd';
 /** A Secret volume: keys that sign tokens. */
 export const TOKEN_KEYS_FOLDER = '/etc/stevedore/token-keys';
+/** A ConfigMap volume: authorities of client certificates. */
+export const CLIENT_AUTHORITIES_FOLDER = '/etc/stevedore/client-authorities';
 /** A ConfigMap volume: rules of access. */
 export const ACCESS_FOLDER = '/etc/stevedore/access';
 

@@ -1,13 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Registry } from '../api/registry.ts';
 import type { Stored } from '../kube/object.ts';
-import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
+import { done, type Outcome } from '../kube/outcome.ts';
 import type { Secret } from '../kube/resources.ts';
 import { applyChild } from './apply-child.ts';
 import { childNames } from './child-names.ts';
-import { mayBeUsed } from './credentials.ts';
 import { accessFile, accessProblems, desiredAccess, hasAccessRules } from './desired-access.ts';
-import { desiredTokenKeys, TOKEN_KEYS, tokenKeysFlaw, type TokenKeys } from './desired-token-keys.ts';
 import {
   desiredPassword,
   desiredUsers,
@@ -16,8 +14,9 @@ import {
   USERS_KEY,
 } from './desired-users.ts';
 import { htpasswdFits, writeHtpasswd } from './htpasswd-file.ts';
-import { notPermitted, passwordUnder, type UserProblem } from './password.ts';
+import { passwordUnder } from './password.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
+import { findSecret } from './referenced-secret.ts';
 import { keepSecret } from './retained-secret.ts';
 import { dataText } from './secret-data.ts';
 import {
@@ -28,9 +27,6 @@ import {
   type RegistryUser,
   type UserList,
 } from './user-sources.ts';
-
-/** How often what can't be watched is looked at. */
-const UNWATCHED_MS = 30_000;
 
 export async function writeUsers(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { kube, world, hasher } = tools;
@@ -104,16 +100,6 @@ async function findUser(
     : { credentials: new Map([[name, found]]), problems: [] };
 }
 
-/** Only Secrets with our label are watched; asking tells one without it from none. */
-async function findSecret(
-  { kube, world }: RegistryTools,
-  namespace: string,
-  name: string,
-): Promise<Secret | undefined> {
-  const key = { namespace, name };
-  return world.credentials.get(key) ?? kube.find<Secret>(world.credentials.type, key);
-}
-
 /** In a stable order, since the first of two that have the same user counts. */
 function selectedSecrets(
   { world }: RegistryTools,
@@ -131,65 +117,6 @@ export async function writeAccessRules({ kube, world }: RegistryTools, look: Reg
   if (child.outcome !== undefined) return child.outcome;
   look.facts.access = { hash: hashOf(accessFile(registry)), problems: accessProblems(registry) };
   return done;
-}
-
-/** What the server has already stays in force while the source of the keys is broken. */
-export async function copyTokenKeys(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
-  const { kube, world } = tools;
-  const { registry } = look;
-  const token = registry.spec.auth?.token;
-  if (token === undefined) return done;
-  const { namespace, name } = registry.metadata;
-  const keys: { -readonly [Field in keyof TokenKeys]: string } = {};
-  for (const field of Object.keys(TOKEN_KEYS) as (keyof TokenKeys)[]) {
-    const ref = token[field];
-    if (ref === undefined) continue;
-    const found = await findKeys(tools, namespace, field, ref);
-    if ('text' in found) keys[field] = found.text;
-    else if (world.secrets.get({ namespace, name: childNames(name).tokenKeys }) === undefined) {
-      return found.problem.reason === 'NotPermitted'
-        ? stalled(found.problem.reason, found.problem.message)
-        : waiting(UNWATCHED_MS, found.problem.reason, found.problem.message);
-    } else {
-      look.facts.tokenProblem = found.problem;
-      return done;
-    }
-  }
-  const child = await applyChild(kube, world.secrets, registry, desiredTokenKeys(registry, keys));
-  return child.outcome ?? done;
-}
-
-type KeysRef = NonNullable<NonNullable<NonNullable<Registry['spec']['auth']>['token']>['jwks']>;
-
-async function findKeys(
-  tools: RegistryTools,
-  namespace: string,
-  field: keyof TokenKeys,
-  { secretName, configMapName, key }: KeysRef,
-): Promise<{ readonly text: string } | { readonly problem: UserProblem }> {
-  const { kube, world } = tools;
-  const what = secretName === undefined ? `ConfigMap ${configMapName ?? ''}` : `Secret ${secretName}`;
-  const problem = (reason: UserProblem['reason'], message: string) => ({
-    problem: { name: `token.${field}`, reason, message },
-  });
-  const missing = () =>
-    problem('SecretNotFound', `There is no ${what}. Make it, with what token.${field} needs under ${key}.`);
-  let text: string | undefined;
-  if (secretName !== undefined) {
-    const secret = await findSecret(tools, namespace, secretName);
-    if (secret === undefined) return missing();
-    if (!mayBeUsed(secret)) return problem('NotPermitted', notPermitted(secretName));
-    text = dataText(secret, key);
-  } else {
-    const configMap = await kube.find(world.configMaps.type, { namespace, name: configMapName ?? '' });
-    if (configMap === undefined) return missing();
-    text = configMap.data?.[key];
-  }
-  if (text === undefined) return problem('KeyNotFound', `The ${what} has no key ${key}.`);
-  const flaw = tokenKeysFlaw(field, text);
-  return flaw === undefined
-    ? { text }
-    : problem('EntryInvalid', `The key ${key} of the ${what} holds ${flaw}.`);
 }
 
 /** Passwords of users who are no longer in the spec: nobody can log in with them. */

@@ -22,6 +22,7 @@ import {
   PUBLISHED_ANNOTATION,
 } from './desired-authority.ts';
 import { notPermitted } from './password.ts';
+import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { keepSecret } from './retained-secret.ts';
 import { dataText } from './secret-data.ts';
@@ -118,9 +119,8 @@ async function makeAuthority({ clock }: RegistryTools, registry: Registry): Prom
 
 /** One that the user brings. The bundle is the user's as well: it may hold the next one already. */
 async function useOwnAuthority(tools: RegistryTools, look: RegistryLook, name: string): Promise<Outcome> {
-  const { kube, world, clock } = tools;
-  const key = { namespace: look.registry.metadata.namespace, name };
-  const secret = world.credentials.get(key) ?? (await kube.find<Secret>(world.credentials.type, key));
+  const { clock } = tools;
+  const secret = await findSecret(tools, look.registry.metadata.namespace, name);
   if (secret === undefined) {
     return waiting(
       UNWATCHED_MS,

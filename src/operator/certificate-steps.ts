@@ -24,6 +24,7 @@ import { desiredCertificate, desiredCertManagerCertificate, ISSUED_SUFFIX } from
 import { keepForeign } from './exposure-steps.ts';
 import { notPermitted } from './password.ts';
 import type { CertificateFacts } from './registry-facts.ts';
+import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { dataText } from './secret-data.ts';
 
@@ -47,16 +48,11 @@ export async function certifyServer(tools: RegistryTools, look: RegistryLook): P
     );
   }
   if (removed.kind !== 'done') return removed;
-  switch (mode) {
-    case 'Managed':
-      return issueCertificate(tools, look);
-    case 'Secret':
-      return copyCertificate(tools, look, secretRef?.name ?? '');
-    case 'CertManager':
-      return copyCertificate(tools, look, `${registry.metadata.name}${ISSUED_SUFFIX}`);
-    case 'Disabled':
-      return done;
-  }
+  if (mode === 'Managed') return issueCertificate(tools, look);
+  if (mode === 'Disabled') return done;
+  // A rule of the CRD asks for secretRef in mode Secret.
+  const source = mode === 'Secret' ? secretRef?.name : `${registry.metadata.name}${ISSUED_SUFFIX}`;
+  return copyCertificate(tools, look, source ?? '');
 }
 
 async function issueCertificate(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
@@ -117,8 +113,7 @@ async function copyCertificate(tools: RegistryTools, look: RegistryLook, source:
   const { kube, world, clock } = tools;
   const { registry } = look;
   const { namespace, name } = registry.metadata;
-  const key = { namespace, name: source };
-  const secret = world.credentials.get(key) ?? (await kube.find<Secret>(world.credentials.type, key));
+  const secret = await findSecret(tools, namespace, source);
   const obstacle = copyObstacle(registry, source, secret, clock.now());
   const kept = storedPair(world.secrets.get({ namespace, name: childNames(name).certificate }));
   const pair = obstacle === undefined ? storedPair(secret) : undefined;

@@ -24,6 +24,7 @@ import type { ObjectMeta, OwnerReference, Stored } from '../kube/object.ts';
  *     ├── Secret      NAME-htpasswd  users and bcrypt hashes
  *     ├── Secret      NAME-user-USER a generated password
  *     ├── Secret      NAME-token     keys that sign tokens
+ *     ├── ConfigMap   NAME-client-ca authorities of client certificates
  *     ├── ConfigMap   NAME-access    who may do what
  *     ├── ConfigMap   NAME-config    config.yml of the server
  *     ├── Secret      NAME-credentials  what of it is secret, as variables of the environment
@@ -31,6 +32,7 @@ import type { ObjectMeta, OwnerReference, Stored } from '../kube/object.ts';
  *     ├── PersistentVolumeClaim, Deployment, Service, PodDisruptionBudget, NetworkPolicy, Ingress, HTTPRoute or
  *     │   TLSRoute, ServiceMonitor and PrometheusRule NAME
  *     RegistryGC NAME
+ *     ├── ConfigMap   NAME-retention  rules of retention
  *     └── Job         NAME-SECONDS or NAME-HASH, one a run
  */
 export const childNames = (registry: string) => ({
@@ -40,6 +42,7 @@ export const childNames = (registry: string) => ({
   users: `${registry}-htpasswd`,
   tokenKeys: `${registry}-token`,
   access: `${registry}-access`,
+  clientAuthorities: `${registry}-client-ca`,
   config: `${registry}-config`,
   credentials: `${registry}-credentials`,
   statusService: `${registry}-status`,
@@ -105,6 +108,11 @@ export function collectionLabels(gc: RegistryGC): Readonly<Record<string, string
     [REGISTRY_LABEL]: gc.spec.registryRef.name,
     [REGISTRY_GC_LABEL]: gc.metadata.name,
   };
+}
+
+/** The ConfigMap with the rules of retention of a RegistryGC. */
+export function retentionName({ metadata }: { readonly metadata: ObjectMeta }): string {
+  return `${metadata.name}-retention`;
 }
 
 /** Whether Kubernetes deletes a child with its Registry. What is retained carries no owner reference. */

@@ -1,8 +1,8 @@
-import { X509Certificate } from 'node:crypto';
 import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Secret } from '../kube/resources.ts';
+import { certificatesIn } from '../pki/certificate-chain.ts';
 import { childMeta, childNames } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
 
@@ -27,7 +27,7 @@ export function desiredTokenKeys(registry: Stored<Registry>, keys: TokenKeys): A
 /** What the text is instead of keys: the end of a sentence; undefined when it is keys. */
 export function tokenKeysFlaw(field: keyof typeof TOKEN_KEYS, text: string): string | undefined {
   try {
-    if (field === 'rootCertBundle') new X509Certificate(text);
+    if (field === 'rootCertBundle') certificatesIn(text);
     else if (!hasKeys(JSON.parse(text))) return 'no JSON Web Key Set with keys';
     return undefined;
   } catch {

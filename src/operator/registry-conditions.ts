@@ -127,9 +127,9 @@ function expiryMessage({ certificate }: RegistryFacts): string {
 }
 
 function usersVerdict(registry: Registry, facts: RegistryFacts): Verdict | undefined {
-  if (registry.spec.auth === undefined) return undefined;
+  if (registry.spec.auth === undefined && registry.spec.tls.clientCAs === undefined) return undefined;
   const { users, access, servers } = facts;
-  const { htpasswd, token } = registry.spec.auth;
+  const { htpasswd, token } = registry.spec.auth ?? {};
   if (htpasswd !== undefined && users === undefined) return verdict('Unknown', 'UsersPending');
   const problems = userProblems(facts);
   const [first] = problems;
@@ -149,6 +149,7 @@ function usersVerdict(registry: Registry, facts: RegistryFacts): Verdict | undef
     return verdict('False', 'EntriesRefused', `Line ${refused.line} of htpasswd: ${refused.reason}`);
   }
   if (token !== undefined) return verdict('True', 'InForce', `Takes tokens of ${token.issuer}.`);
+  if (htpasswd === undefined) return verdict('True', 'InForce', 'Takes client certificates.');
   return verdict('True', 'InForce', `Users that can log in: ${server.users?.count ?? 0}.`);
 }
 
@@ -158,11 +159,11 @@ function messageOf(problems: readonly UserProblem[]): string {
 }
 
 /** All that keeps somebody from what the spec gives them. */
-export function userProblems({ users, access, tokenProblem }: RegistryFacts): readonly UserProblem[] {
+export function userProblems({ users, access, keysProblem }: RegistryFacts): readonly UserProblem[] {
   return [
     ...(users?.problems ?? []),
     ...(access?.problems ?? []),
-    ...(tokenProblem === undefined ? [] : [tokenProblem]),
+    ...(keysProblem === undefined ? [] : [keysProblem]),
   ];
 }
 

@@ -13,8 +13,8 @@ export interface RegistryFacts {
   readonly users?: FileFacts;
   /** The access rules. */
   readonly access?: FileFacts;
-  /** Why the keys that sign tokens stay as they were. */
-  readonly tokenProblem?: UserProblem;
+  /** Why the keys by which clients are known stay as they were. */
+  readonly keysProblem?: UserProblem;
   readonly claim?: PersistentVolumeClaim;
   /** SHA-256 of the configuration that the pod must serve, in hex. */
   readonly configHash?: string;

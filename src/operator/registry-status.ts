@@ -58,7 +58,7 @@ function usersStatus(
   facts: RegistryFacts,
   previous: RegistryStatus | undefined,
 ): Pick<RegistryStatus, 'users'> {
-  if (facts.users === undefined && facts.tokenProblem === undefined) return {};
+  if (facts.users === undefined && facts.keysProblem === undefined) return {};
   const count = facts.servers[0]?.users?.count ?? previous?.users?.count ?? 0;
   const errors = userProblems(facts).slice(0, MOST_ERRORS);
   return { users: { count, ...(errors.length > 0 && { errors }) } };

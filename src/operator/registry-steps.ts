@@ -1,8 +1,9 @@
 import { done, type Outcome } from '../kube/outcome.ts';
-import { copyTokenKeys, unusedPasswords, writeAccessRules, writeUsers } from './access-steps.ts';
+import { unusedPasswords, writeAccessRules, writeUsers } from './access-steps.ts';
 import { keepAuthorities, publishTrustBundle, retireAuthorities } from './authority-steps.ts';
 import { certifyServer } from './certificate-steps.ts';
 import { childNames } from './child-names.ts';
+import { copyClientAuthorities, copyTokenKeys } from './copied-keys.ts';
 import { credentialUses } from './credentials.ts';
 import { hasAccessRules } from './desired-access.ts';
 import { exposeService, limitNetwork, makeIngress, makeMonitoring, makeRoute } from './exposure-steps.ts';
@@ -26,6 +27,7 @@ export const registrySteps: readonly Step[] = [
   writeUsers,
   writeAccessRules,
   copyTokenKeys,
+  copyClientAuthorities,
   claimVolume,
   keepAuthorities,
   publishTrustBundle,
@@ -54,6 +56,7 @@ async function removeUnused(tools: RegistryTools, { registry, trusted }: Registr
     ...(credentialUses(registry).length === 0 ? [{ cache: world.secrets, name: names.credentials }] : []),
     ...(spec.auth?.htpasswd === undefined ? [{ cache: world.secrets, name: names.users }] : []),
     ...(spec.auth?.token === undefined ? [{ cache: world.secrets, name: names.tokenKeys }] : []),
+    ...(spec.tls.clientCAs === undefined ? [{ cache: world.configMaps, name: names.clientAuthorities }] : []),
     ...(hasAccessRules(registry) ? [] : [{ cache: world.configMaps, name: names.access }]),
     ...(spec.tls.mode === 'Disabled' ? [{ cache: world.secrets, name: names.certificate }] : []),
     ...(trusted === undefined ? [{ cache: world.configMaps, name: names.trustBundle }] : []),

@@ -1,8 +1,15 @@
 import type { Registry } from '../api/registry.ts';
-import { ACCESS_FOLDER, CERTIFICATE_FOLDER, HTPASSWD_FOLDER, TOKEN_KEYS_FOLDER } from '../contract/places.ts';
+import {
+  ACCESS_FOLDER,
+  CLIENT_AUTHORITIES_FOLDER,
+  CERTIFICATE_FOLDER,
+  HTPASSWD_FOLDER,
+  TOKEN_KEYS_FOLDER,
+} from '../contract/places.ts';
 import type { Deployment } from '../kube/resources.ts';
 import { childNames } from './child-names.ts';
 import { ACCESS_KEY, hasAccessRules } from './desired-access.ts';
+import { CLIENT_AUTHORITIES_KEY } from './desired-client-authorities.ts';
 import { TOKEN_KEYS } from './desired-token-keys.ts';
 import { USERS_KEY } from './desired-users.ts';
 
@@ -21,6 +28,14 @@ export function securityMounts(
     ...(tls.mode === 'Disabled'
       ? []
       : [{ folder: CERTIFICATE_FOLDER, volume: secret('tls', names.certificate) }]),
+    ...(tls.clientCAs === undefined
+      ? []
+      : [
+          {
+            folder: CLIENT_AUTHORITIES_FOLDER,
+            volume: { name: 'client-authorities', configMap: { name: names.clientAuthorities } },
+          },
+        ]),
     ...(auth?.htpasswd === undefined
       ? []
       : [{ folder: HTPASSWD_FOLDER, volume: secret('htpasswd', names.users) }]),
@@ -33,11 +48,21 @@ export function securityMounts(
   ];
 }
 
+const REQUIRED = 'require-and-verify-client-cert' as const;
+const OPTIONAL = 'verify-client-cert-if-given' as const;
+
 /** `http.tls` of the configuration. */
 export function tlsConfig({ spec: { tls } }: Registry) {
   if (tls.mode === 'Disabled') return {};
   return {
-    tls: { certificate: `${CERTIFICATE_FOLDER}/tls.crt`, key: `${CERTIFICATE_FOLDER}/tls.key` },
+    tls: {
+      certificate: `${CERTIFICATE_FOLDER}/tls.crt`,
+      key: `${CERTIFICATE_FOLDER}/tls.key`,
+      ...(tls.clientCAs !== undefined && {
+        clientcas: [`${CLIENT_AUTHORITIES_FOLDER}/${CLIENT_AUTHORITIES_KEY}`],
+        clientauth: tls.clientCAs.required ? REQUIRED : OPTIONAL,
+      }),
+    },
   };
 }
 
@@ -68,5 +93,12 @@ export function authConfig({ metadata, spec: { auth, hostname } }: Registry) {
 
 /** `stevedore.auth` of the configuration. */
 export function accessConfig(registry: Registry) {
-  return hasAccessRules(registry) ? { auth: { access: `${ACCESS_FOLDER}/${ACCESS_KEY}` } } : {};
+  const { tls, auth } = registry.spec;
+  // Without passwords a certificate is the user's name anyway.
+  const takesPlaceOfPassword = tls.clientCAs !== undefined && auth?.htpasswd !== undefined;
+  const sections = {
+    ...(hasAccessRules(registry) && { access: `${ACCESS_FOLDER}/${ACCESS_KEY}` }),
+    ...(takesPlaceOfPassword && { clientcertificates: true }),
+  };
+  return Object.keys(sections).length === 0 ? {} : { auth: sections };
 }

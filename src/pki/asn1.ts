@@ -9,6 +9,11 @@ export function sequence(members: readonly Asn1[]): Asn1 {
   return asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SEQUENCE, true, [...members]);
 }
 
+/** The number of the tag, whose meaning depends on its class. */
+export function tagOf({ type }: Asn1): number {
+  return type;
+}
+
 /** @throws {TypeError} when it has no parts */
 export function parts(structure: Asn1): readonly Asn1[] {
   if (typeof structure.value === 'string') throw new TypeError('an ASN.1 value that has no parts');

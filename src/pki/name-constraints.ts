@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { BlockList, isIPv6 } from 'node:net';
 import forge from 'node-forge';
-import { binary, content, fromDer, part, parts, sequence, type Asn1 } from './asn1.ts';
+import { binary, content, fromDer, part, parts, sequence, tagOf, type Asn1 } from './asn1.ts';
 import {
   ipAddressBytes,
   normalizedIpAddress,
@@ -48,9 +48,9 @@ export function permittedNames(authority: X509Certificate): PermittedNames | und
   const extension = extensionOf(authority, OID);
   if (extension === undefined) return undefined;
   const subtrees = parts(fromDer(extension))
-    .filter(({ type }) => type === PERMITTED)
+    .filter((one) => tagOf(one) === PERMITTED)
     .flatMap((permitted) => parts(permitted).map((one) => part(one, 0)));
-  const valuesOf = (tag: number) => subtrees.filter(({ type }) => type === tag).map(content);
+  const valuesOf = (tag: number) => subtrees.filter((one) => tagOf(one) === tag).map(content);
   return {
     dnsNames: valuesOf(DNS_NAME).map((name) => name.toString('latin1').toLowerCase().replace(/^\./, '')),
     ipRanges: valuesOf(IP_ADDRESS).map(rangeText),
@@ -142,7 +142,7 @@ function rangeText(bytes: Uint8Array): string {
 function extensionOf({ raw }: X509Certificate, oid: string): Buffer | undefined {
   const fields = parts(part(fromDer(raw), 0));
   const wrapped = fields.find(
-    ({ tagClass, type }) => tagClass === asn1.Class.CONTEXT_SPECIFIC && type === EXTENSIONS,
+    (one) => one.tagClass === asn1.Class.CONTEXT_SPECIFIC && tagOf(one) === EXTENSIONS,
   );
   const extensions = wrapped === undefined ? [] : parts(part(wrapped, 0));
   const found = extensions.find((extension) => asn1.derToOid(binary(content(part(extension, 0)))) === oid);

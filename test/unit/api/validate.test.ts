@@ -61,7 +61,7 @@ const cases: readonly (readonly [title: string, object: object, ...errors: strin
   [
     'An unknown enum value',
     registry({ tls: { mode: 'Off' } }),
-    'spec.tls.mode must be one of Managed, Disabled',
+    'spec.tls.mode must be one of Managed, Secret, CertManager, Disabled',
   ],
   [
     'Too short a list',
@@ -98,7 +98,7 @@ const cases: readonly (readonly [title: string, object: object, ...errors: strin
     'Several errors at once',
     registry({ storage: { filesystem: { size: '' } }, tls: { mode: 'x', dnsNames: ['A'] }, delete: 1 }),
     'spec.storage.filesystem.size is not a size: write a number of bytes, perhaps with a unit, such as 20Gi or 1.5T',
-    'spec.tls.mode must be one of Managed, Disabled',
+    'spec.tls.mode must be one of Managed, Secret, CertManager, Disabled',
     'spec.tls.dnsNames[0] is not a DNS name: write it in lower case without port and scheme; addresses belong in ipAddresses',
     'spec.delete must be true or false, not a value of type number',
   ],
@@ -167,7 +167,12 @@ describe('parseObject', () => {
     assert.equal(metadata.name, 'team');
     assert.deepEqual(spec, {
       storage: { filesystem: { size: '10Gi', accessModes: ['ReadWriteOnce'], deletionPolicy: 'Retain' } },
-      tls: { mode: 'Managed', duration: '2160h' },
+      tls: {
+        mode: 'Managed',
+        keyAlgorithm: 'ECDSA-P256',
+        duration: '2160h',
+        rotation: { overlap: '720h', grace: '24h' },
+      },
       service: { type: 'ClusterIP', port: 5000 },
       delete: true,
       readOnly: false,
