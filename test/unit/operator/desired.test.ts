@@ -45,7 +45,7 @@ const pair = { certificate: 'CERTIFICATE\n', key: 'KEY\n' };
 
 for (const [name, subject] of Object.entries({ plain, full, 'plain-http': plainHttp })) {
   test(`the children of the ${name} Registry are as in their golden files`, () => {
-    assertGolden(`operator/${name}-authority`, desiredAuthority(subject, pair));
+    assertGolden(`operator/${name}-authority`, desiredAuthority(subject, 'reg-ca', pair));
     assertGolden(`operator/${name}-trust-bundle`, desiredTrustBundle(subject, 'CERTIFICATE\n'));
     assertGolden(`operator/${name}-certificate`, desiredCertificate(subject, pair, 'CERTIFICATE\n'));
     assertGolden(`operator/${name}-users`, desiredUsers(subject, 'alice:HASH\n'));
