@@ -123,3 +123,16 @@ export const repositoryPattern = {
   message:
     "no repository can match: use lower-case letters, digits, '-', '_', '.' and '/', and * or ** for any of them",
 } as const satisfies Pattern;
+
+/** A pattern of repositories, as access rules and rules of retention have it. */
+export const repositoryGlobPattern = {
+  expression: '^[-a-z0-9._/*]+$',
+  message:
+    'not a pattern of repositories: write lower-case names in which * stands for anything but a slash and ** for anything',
+} as const satisfies Pattern;
+
+/** A pattern of tags. */
+export const tagGlobPattern = {
+  expression: '^[-A-Za-z0-9_.*]+$',
+  message: 'not a pattern of tags: write names in which * stands for anything, such as v* or *-rc*',
+} as const satisfies Pattern;

@@ -1,7 +1,81 @@
-import { conditions, durationWithDefault, objectName, observedGeneration, time } from './field-schemas.ts';
-import { schedulePattern, timeZonePattern } from './formats.ts';
+import {
+  conditions,
+  duration,
+  durationWithDefault,
+  objectName,
+  observedGeneration,
+  time,
+} from './field-schemas.ts';
+import { repositoryGlobPattern, schedulePattern, tagGlobPattern, timeZonePattern } from './formats.ts';
 import type { CustomObject, ResourceDefinition } from './resource.ts';
-import type { Infer, ObjectSchema } from './schema.ts';
+import type { ArraySchema, Infer, ObjectSchema } from './schema.ts';
+
+const keepTags = {
+  type: 'object',
+  description: 'A tag stays when one of these says so; the others go.',
+  properties: {
+    patterns: {
+      type: 'array',
+      maxItems: 16,
+      'x-kubernetes-list-type': 'set',
+      description: 'Tags with such a name.',
+      items: {
+        type: 'string',
+        minLength: 1,
+        maxLength: 128,
+        pattern: tagGlobPattern,
+        description: 'A pattern: `*` stands for anything.',
+      },
+    },
+    mostRecent: {
+      type: 'integer',
+      format: 'int32',
+      minimum: 1,
+      maximum: 1000000,
+      description: 'So many tags of a repository that were pushed last.',
+    },
+    pushedWithin: duration('Tags that were pushed within this time, such as `720h`.'),
+    pulledWithin: duration('Tags that were pulled or pushed within this time.'),
+  },
+  'x-kubernetes-validations': [
+    {
+      rule: 'has(self.patterns) || has(self.mostRecent) || has(self.pushedWithin) || has(self.pulledWithin)',
+      message:
+        'without a condition every tag would be deleted: add patterns, mostRecent, pushedWithin or pulledWithin',
+    },
+  ],
+} as const satisfies ObjectSchema;
+
+const retention = {
+  type: 'array',
+  minItems: 1,
+  maxItems: 16,
+  'x-kubernetes-list-type': 'atomic',
+  description:
+    'Which tags stay. The first rule that a repository matches decides; where none matches all tags stay. A dry run tells in the log of its pod what would become of each tag.',
+  items: {
+    type: 'object',
+    required: ['repositories', 'keepTags'],
+    description: 'One rule.',
+    properties: {
+      repositories: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 16,
+        'x-kubernetes-list-type': 'set',
+        description: 'The repositories that the rule is about.',
+        items: {
+          type: 'string',
+          minLength: 1,
+          maxLength: 255,
+          pattern: repositoryGlobPattern,
+          description: 'A pattern: `*` stands for anything but a slash, `**` for anything.',
+        },
+      },
+      keepTags,
+    },
+  },
+} as const satisfies ArraySchema;
 
 const registryGCSpec = {
   type: 'object',
@@ -60,6 +134,7 @@ const registryGCSpec = {
       description:
         'Whether manifests go that no tag, no index and no subject keeps. Otherwise they stay until clients delete them.',
     },
+    retention,
     minimumAge: durationWithDefault(
       '2h',
       'What was pushed or referenced more recently stays. It spares pushes that are not finished.',

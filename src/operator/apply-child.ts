@@ -71,7 +71,13 @@ export async function applyChild<T extends KubeObject>(
   );
 }
 
-/** What the API server finds invalid or forbidden stays so until somebody changes something. */
+/** What to say of an object that the API server finds invalid or forbids; undefined for an error that may pass. */
+export function refusalOf(error: unknown, kind: string, name: string): string | undefined {
+  if (!(error instanceof ApiError) || (error.status !== 422 && error.status !== 403)) return undefined;
+  return `The API server refuses the ${kind} ${name}: ${error.message}`;
+}
+
+/** What is refused stays so until somebody changes something. */
 async function unlessRefused<T extends KubeObject>(
   type: ResourceType<T>,
   { metadata: { name } }: ApplyFields<T>,
@@ -80,10 +86,9 @@ async function unlessRefused<T extends KubeObject>(
   try {
     return { object: await write() };
   } catch (error) {
-    if (!(error instanceof ApiError) || (error.status !== 422 && error.status !== 403)) throw error;
-    return {
-      outcome: stalled('Refused', `The API server refuses the ${type.kind} ${name}: ${error.message}`),
-    };
+    const refusal = refusalOf(error, type.kind, name);
+    if (refusal === undefined) throw error;
+    return { outcome: stalled('Refused', refusal) };
   }
 }
 

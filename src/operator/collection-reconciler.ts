@@ -1,13 +1,13 @@
 import type { RegistryGC } from '../api/registry-gc.ts';
 import type { Registry } from '../api/registry.ts';
-import { ApiError, isConflict } from '../kube/api-error.ts';
+import { isConflict } from '../kube/api-error.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
 import { formatKey, type NamespacedName, type Stored } from '../kube/object.ts';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
 import type { Job, PersistentVolumeClaim, Pod } from '../kube/resources.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
-import type { Kube } from './apply-child.ts';
+import { refusalOf, type Kube } from './apply-child.ts';
 import { childNames, isServer } from './child-names.ts';
 import type { CollectionFacts, Obstacle } from './collection-facts.ts';
 import { collectionObstacle } from './collection-obstacle.ts';
@@ -17,6 +17,7 @@ import { collectionStatus, runEvents } from './collection-status.ts';
 import { claimName } from './desired-claim.ts';
 import { desiredCollectionJob, type CollectionRun } from './desired-collection-job.ts';
 import { credentialsIn } from './desired-credentials.ts';
+import { keepRetention } from './keep-retention.ts';
 import { readOrLog, readRegistry, readRegistryGC, registryGCs } from './resource-types.ts';
 import { parseSchedule, ScheduleError, type Schedule } from './schedule.ts';
 import { storageReach } from './storage-reach.ts';
@@ -172,6 +173,8 @@ async function startDueRun(
   // What became of the run before is written down first.
   const last = gc.status?.lastRun;
   if (last !== undefined && last.result === undefined) return { facts };
+  const unwritten = await keepRetention(options, gc);
+  if (unwritten !== undefined) return { facts: { ...facts, obstacle: unwritten } };
   const job = await createJob(options, { ...facts, registry }, due);
   return 'reason' in job ? { facts: { ...facts, obstacle: job } } : { facts, job };
 }
@@ -201,11 +204,9 @@ async function createJob(
       const message = `There is a Job ${run.name} that does not belong to this RegistryGC. Delete it.`;
       return { reason: 'NameConflict', message, stalled: true };
     }
-    if (error instanceof ApiError && (error.status === 403 || error.status === 422)) {
-      const message = `The API server refuses the Job ${run.name}: ${error.message}`;
-      return { reason: 'Refused', message, stalled: true };
-    }
-    throw error;
+    const message = refusalOf(error, 'Job', run.name);
+    if (message === undefined) throw error;
+    return { reason: 'Refused', message, stalled: true };
   }
 }
 

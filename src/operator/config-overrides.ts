@@ -5,7 +5,7 @@ import { parseConfig, type ConfigProblem } from '../contract/config/config.ts';
  * files, programs, addresses that the server would ask (health.http, health.tcp), who may use it, and what the
  * resource has a field for that must agree with other objects.
  */
-export const ALLOWED_CONFIG: readonly string[] = [
+const ALLOWED_CONFIG: readonly string[] = [
   'catalog',
   'health.storagedriver',
   'http.headers',

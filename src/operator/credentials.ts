@@ -13,7 +13,7 @@ export interface CredentialUse {
   readonly path: string;
   readonly secretName: string;
   /** What the server is given; undefined where the Secret has not what is needed. */
-  read(secret: Secret): Variables | undefined;
+  readonly read: (secret: Secret) => Variables | undefined;
   /** What is needed, for people. */
   readonly needs: string;
 }

@@ -5,7 +5,8 @@ import { CONFIG_FILE } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Job } from '../kube/resources.ts';
-import { collectionLabels, ownerReference, registrySelector } from './child-names.ts';
+import { collectionLabels, ownerReference, registrySelector, retentionName } from './child-names.ts';
+import { RETENTION_KEY } from './desired-retention.ts';
 import {
   containerEnvironment,
   podIdentity,
@@ -35,6 +36,8 @@ export interface CollectorInputs {
 /** The collector has time to give its lease back. */
 const GRACE_SECONDS = 30;
 export const DRY_RUN_OPTION = '--dry-run';
+/** A ConfigMap volume, where there are rules of retention. */
+const RETENTION_FOLDER = '/etc/stevedore/retention';
 const REPORT_FILE = '/dev/termination-log';
 
 /**
@@ -82,10 +85,20 @@ export function desiredCollectionJob(
               terminationMessagePolicy: 'FallbackToLogsOnError',
               resources: { requests: { cpu: '50m', memory: '128Mi' } },
               securityContext: containerSecurity,
-              volumeMounts: volumeMounts(registry),
+              volumeMounts: [
+                ...volumeMounts(registry),
+                ...(gc.spec.retention === undefined
+                  ? []
+                  : [{ name: 'retention', mountPath: RETENTION_FOLDER, readOnly: true }]),
+              ],
             },
           ],
-          volumes: podVolumes(registry),
+          volumes: [
+            ...podVolumes(registry),
+            ...(gc.spec.retention === undefined
+              ? []
+              : [{ name: 'retention', configMap: { name: retentionName(gc) } }]),
+          ],
         },
       },
     },
@@ -102,6 +115,7 @@ function collectorArguments({ spec }: RegistryGC): string[] {
     `--trash-grace=${spec.trashGrace}`,
     `--drain-timeout=${spec.drainTimeout}`,
     ...(spec.dryRun ? [DRY_RUN_OPTION] : []),
+    ...(spec.retention === undefined ? [] : [`--retention=${RETENTION_FOLDER}/${RETENTION_KEY}`]),
     ...(spec.deleteUntagged ? ['--delete-untagged'] : []),
   ];
 }

@@ -8,7 +8,7 @@ import { childMeta, childNames, registrySelector } from './child-names.ts';
 type Metrics = NonNullable<Registry['spec']['metrics']>;
 
 /** The name of the pod's port for status and metrics. */
-export const STATUS_PORT_NAME = 'status';
+const STATUS_PORT_NAME = 'status';
 
 /** By which Prometheus finds the pods' status ports. A Service of its own, since the other one may be open to the world. */
 export function desiredStatusService(registry: Stored<Registry>): ApplyFields<Service> {

@@ -42,7 +42,8 @@ export function parseSchedule(pattern: string, timeZone = 'Etc/UTC'): Schedule {
 
 function isTimeZone(timeZone: string): boolean {
   try {
-    return new Intl.DateTimeFormat('en', { timeZone }) !== undefined;
+    Intl.DateTimeFormat('en', { timeZone });
+    return true;
   } catch {
     return false;
   }

@@ -431,6 +431,21 @@ export const refusals: readonly Refusal[] = [
     message: 'not a duration: write numbers with the units h, m, s or ms in this order',
   },
   {
+    title: 'A rule of retention that keeps nothing is refused.',
+    manifest: registryGC({ retention: [{ repositories: ['**'], keepTags: {} }] }),
+    message: 'without a condition every tag would be deleted: add patterns, mostRecent',
+  },
+  {
+    title: 'A rule of retention for no repository that can be is refused.',
+    manifest: registryGC({ retention: [{ repositories: ['Team/*'], keepTags: { mostRecent: 3 } }] }),
+    message: 'not a pattern of repositories: write lower-case names',
+  },
+  {
+    title: 'A rule of retention for no tag that can be is refused.',
+    manifest: registryGC({ retention: [{ repositories: ['**'], keepTags: { patterns: ['v?'] } }] }),
+    message: 'not a pattern of tags: write names in which * stands for anything',
+  },
+  {
     title: 'A run that would spend all its time waiting is refused.',
     manifest: registryGC({ drainTimeout: '10m', activeDeadlineSeconds: 600 }),
     message: 'make drainTimeout shorter than activeDeadlineSeconds',
@@ -530,6 +545,17 @@ export const acceptances: readonly Omit<Refusal, 'message'>[] = [
   {
     title: 'A RegistryGC runs at once with no age and no grace.',
     manifest: registryGC({ minimumAge: '0s', trashGrace: '0', drainTimeout: '1500ms' }),
+  },
+  {
+    title: 'Rules of retention may have all their conditions.',
+    manifest: registryGC({
+      retention: [
+        {
+          repositories: ['team/*', '**/cache'],
+          keepTags: { patterns: ['v*', 'latest'], mostRecent: 5, pushedWithin: '720h', pulledWithin: '168h' },
+        },
+      ],
+    }),
   },
   {
     title: 'A schedule may change, with names of days and a macro.',

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RegistryGCStatus } from '../../../src/api/registry-gc.ts';
+import { parseRetentionRules } from '../../../src/contract/retention-rules.ts';
 import type { CollectionReport } from '../../../src/contract/collection-report.ts';
 import type { EventDetails } from '../../../src/kube/event-recorder.ts';
-import { jobs, persistentVolumeClaims, pods, secrets, type Job } from '../../../src/kube/resources.ts';
+import {
+  configMaps,
+  jobs,
+  persistentVolumeClaims,
+  pods,
+  secrets,
+  type Job,
+} from '../../../src/kube/resources.ts';
 import type { Stored } from '../../../src/kube/object.ts';
 import { registryLabels } from '../../../src/operator/child-names.ts';
 import { createCollectionReconciler } from '../../../src/operator/collection-reconciler.ts';
@@ -311,6 +319,46 @@ test('of two for one Registry the older works; the other does when that one is g
   await h.converge('older');
   await h.converge('younger');
   assert.equal((await h.jobs()).length, 2);
+});
+
+const retention = [
+  {
+    repositories: ['team/*'],
+    keepTags: { patterns: ['v*'], mostRecent: 5, pushedWithin: '720h', pulledWithin: '1h30m' },
+  },
+];
+
+test('rules of retention are written before the run that reads them, and go when they are not asked for', async () => {
+  const h = harness();
+  h.putRegistry();
+  h.apply({ retention });
+  await h.converge();
+  const rules = () => h.kube.find(configMaps, h.key('night-retention'));
+  const text = (await rules())?.data?.['retention.json'] ?? '';
+  assert.deepEqual(JSON.parse(text), { retention });
+  assert.equal(parseRetentionRules(text)[0]?.keepTags.mostRecent, 5);
+  const first = await onlyJob(h);
+  const pod = first.spec?.template.spec;
+  const file = pod?.containers[0]?.args?.find((argument) => argument.startsWith('--retention='));
+  assert.equal(file, '--retention=/etc/stevedore/retention/retention.json');
+  assert.deepEqual(pod?.volumes?.at(-1)?.configMap, { name: 'night-retention' });
+
+  h.finish(first, 'Complete', JSON.stringify(report));
+  await h.converge();
+  h.apply({}, { annotations: { 'stevedore.dev/run-at': 'again' } });
+  await h.converge();
+  assert.equal(await rules(), undefined);
+  assert.equal((await h.jobs()).length, 2);
+});
+
+test('a ConfigMap of somebody else keeps a run with rules of retention from starting', async () => {
+  const h = harness();
+  h.putRegistry();
+  h.kube.put(configMaps, { metadata: h.key('night-retention') });
+  h.apply({ retention });
+  await h.converge();
+  assert.deepEqual(await h.jobs(), []);
+  assert.equal(await h.ready(), 'False NameConflict');
 });
 
 test('an older one that can never run is in no way', async () => {
