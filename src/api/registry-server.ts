@@ -1,6 +1,6 @@
 import { duration, objectName } from './field-schemas.ts';
 import { addressPattern, plainUrlPattern } from './formats.ts';
-import type { ObjectSchema } from './schema.ts';
+import type { FreeObjectSchema, ObjectSchema } from './schema.ts';
 
 /** How the server works: what becomes of it in config.yml. Each takes effect with a restart of the pods. */
 
@@ -184,9 +184,68 @@ export const notifications = {
   },
 } as const;
 
+/**
+ * What `spec.config` may set, each with all that is below it. Left out are places of content and credentials, listeners,
+ * files, programs, addresses that the server would ask (health.http, health.tcp), who may use it, and what the
+ * resource has a field for that must agree with other objects.
+ */
+export const ALLOWED_CONFIG: readonly string[] = [
+  'catalog',
+  'health.storagedriver',
+  'http.headers',
+  'http.host',
+  'http.http2',
+  'http.relativeurls',
+  'log',
+  'notifications.events',
+  'policy',
+  'redis.clientname',
+  'redis.dialtimeout',
+  'redis.maxretries',
+  'redis.maxretrybackoff',
+  'redis.minretrybackoff',
+  'redis.protocol',
+  'redis.readtimeout',
+  'redis.writetimeout',
+  'stevedore.compatibility',
+  'stevedore.limits',
+  'stevedore.notifications.attempts',
+  'stevedore.notifications.maxpending',
+  'storage.azure.max_retries',
+  'storage.azure.retry_delay',
+  'storage.cache.blobdescriptorsize',
+  'storage.gcs.chunksize',
+  'storage.gcs.maxconcurrency',
+  'storage.gcs.useragent',
+  'storage.maintenance.uploadpurging',
+  'storage.oss.chunksize',
+  'storage.redirect',
+  'storage.s3.accelerate',
+  'storage.s3.chunksize',
+  'storage.s3.loglevel',
+  'storage.s3.multipartcopychunksize',
+  'storage.s3.multipartcopymaxconcurrency',
+  'storage.s3.multipartcopythresholdsize',
+  'storage.s3.objectacl',
+  'storage.s3.redirectendpoint',
+  'storage.s3.usedualstack',
+  'storage.s3.usefipsendpoint',
+  'storage.s3.useragent',
+  'storage.s3.v4auth',
+  'storage.swift.chunksize',
+  'storage.swift.domainid',
+  'storage.swift.tempurlcontainerkey',
+  'storage.swift.tempurlmethods',
+  'storage.swift.tenantdomainid',
+  'storage.swift.tenantid',
+  'storage.swift.trustid',
+  'storage.tag',
+  'tags',
+  'validation',
+];
+
 export const config = {
   type: 'object',
   'x-kubernetes-preserve-unknown-fields': true,
-  description:
-    "More configuration of the server, as in docker distribution's `config.yml`, which goes before what this resource says. Where content lies, who may use it, listeners and files on the disk cannot be set here; docs/reference/configuration.md marks what can.",
-} as const;
+  description: `More configuration of the server, with the keys of docker distribution's \`config.yml\`, which goes before what the other fields say. It may set ${ALLOWED_CONFIG.map((path) => `\`${path}\``).join(', ')}, each with all that is below it. Anything else, a misspelt key included, is the condition \`InvalidConfig\`.`,
+} as const satisfies FreeObjectSchema;

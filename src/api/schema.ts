@@ -58,7 +58,7 @@ export interface MapSchema extends Annotated {
 }
 
 /** An object whose fields somebody else defines and checks. No rule reads them. */
-interface FreeObjectSchema extends Annotated {
+export interface FreeObjectSchema extends Annotated {
   readonly type: 'object';
   readonly 'x-kubernetes-preserve-unknown-fields': true;
 }
