@@ -12,6 +12,7 @@ export const optionsByTest: Readonly<Record<string, readonly string[]>> = {
     'http.prefix',
     'http.draintimeout',
     'auth.none',
+    'stevedore.status.addr',
   ],
   'integration/commands/log-options.test.ts': ['log.formatter', 'log.reportcaller'],
   'integration/registry/access-log.test.ts': ['log.accesslog.disabled'],
@@ -270,7 +271,7 @@ export const optionsByTest: Readonly<Record<string, readonly string[]>> = {
   'integration/registry/access-rules.test.ts': ['stevedore.auth.access'],
   'integration/registry/fallback-tags.test.ts': ['stevedore.compatibility.fallbackTags'],
   'integration/registry/limits.test.ts': ['stevedore.limits.uploads', 'stevedore.limits.idletimeout'],
-  'integration/registry/serve.test.ts': ['stevedore.status', 'stevedore.status.addr'],
+  'integration/registry/serve.test.ts': ['stevedore.status'],
 };
 
 /** Parts of every service account's key file that Google's storage does not ask for. */

@@ -55,6 +55,8 @@ function combinedLog({
   readonly stdout: { write(text: string): unknown };
 }): AccessLog {
   let lines = '';
+  let second = 0;
+  let time = '';
   return (exchange, { peer }) => {
     const { request, status, sentBytes, user } = exchange;
     if (lines === '') {
@@ -64,8 +66,10 @@ function combinedLog({
         stdout.write(written);
       });
     }
+    const now = Math.floor(clock.now() / 1000);
+    if (now !== second) [second, time] = [now, apacheTime(now)];
     lines +=
-      `${address(peer) ?? '-'} - ${field(user)} [${apacheTime(clock.now())}] ` +
+      `${address(peer) ?? '-'} - ${field(user)} [${time}] ` +
       `"${request.method} ${quoted(request.url)} HTTP/${request.httpVersion}" ${status} ${sentBytes} ` +
       `"${quoted(request.headers.referer)}" "${quoted(request.headers['user-agent'])}"\n`;
   };
@@ -83,18 +87,22 @@ function field(text: string | undefined): string {
 
 /** As Go's gorilla/handlers quotes: nothing that a client sends can end the string or the line. */
 function quoted(text: string | undefined): string {
-  return (text ?? '').replaceAll(/["\\]|[^ -~]/gu, (character) =>
+  if (text === undefined || PLAIN.test(text)) return text ?? '';
+  return text.replaceAll(/["\\]|[^ -~]/gu, (character) =>
     character === '"' || character === '\\'
       ? `\\${character}`
       : `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
   );
 }
 
+/** Nothing to quote. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-/** `02/Jan/2006:15:04:05 +0000`. @param now milliseconds since the epoch. */
-function apacheTime(now: number): string {
-  const date = new Date(now);
+/** `02/Jan/2006:15:04:05 +0000`. @param second since the epoch. */
+function apacheTime(second: number): string {
+  const date = new Date(second * 1000);
   const two = (value: number): string => String(value).padStart(2, '0');
   const day = `${two(date.getUTCDate())}/${MONTHS[date.getUTCMonth()]}/${date.getUTCFullYear()}`;
   return `${day}:${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())} +0000`;
