@@ -359,3 +359,28 @@ test('nobody is asked who they are with the provider none, which is one beside o
   });
   assert.deepEqual(lines(errors), ['auth must name one provider, not 2: none, htpasswd']);
 });
+
+test('a variable reaches an option that has a _ in its name, and one under an old name', () => {
+  const azure =
+    '{version: 0.1, storage: {azure: {accountname: a, accountkey: aGk=, container: c}}, http: {addr: ":0"}}';
+  const config = configOf(azure, {
+    REGISTRY_STORAGE_AZURE_MAX_RETRIES: '7',
+    REGISTRY_STORAGE_CACHE_LAYERINFO: 'inmemory',
+  });
+  assert.equal(config.storage.azure?.max_retries, 7);
+  assert.equal(config.storage.cache.blobdescriptor, 'inmemory');
+});
+
+test('one driver is configured, neither none nor two', () => {
+  const two = '{version: 0.1, storage: {filesystem: , inmemory: }, http: {addr: ":0"}}';
+  assert.deepEqual(lines(parseConfig(two).errors), [
+    'storage must name one driver, not 2: filesystem, inmemory',
+  ]);
+  // As with the image of distribution, whose file names a driver already.
+  const replaced = configOf(smallest, {
+    REGISTRY_STORAGE: 's3',
+    REGISTRY_STORAGE_S3_BUCKET: 'b',
+    REGISTRY_STORAGE_S3_REGION: 'r',
+  });
+  assert.deepEqual([replaced.storage.s3?.bucket, replaced.storage.filesystem], ['b', undefined]);
+});
