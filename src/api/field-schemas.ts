@@ -1,5 +1,5 @@
-import { durationPattern, objectNamePattern } from './formats.ts';
-import type { ObjectSchema, StringSchema } from './schema.ts';
+import { durationPattern, namespacePattern, objectNamePattern } from './formats.ts';
+import type { ArraySchema, ObjectSchema, StringSchema } from './schema.ts';
 
 /** Fields that more than one resource has. */
 
@@ -76,3 +76,21 @@ export const conditions = {
   description: 'What holds and what does not, each with its reason.',
   items: condition,
 } as const;
+
+/** Other namespaces that a Registry has an effect on. */
+export function namespaceNames(description: string) {
+  return {
+    type: 'array',
+    minItems: 1,
+    maxItems: 64,
+    'x-kubernetes-list-type': 'set',
+    description: `${description} The namespace of the Registry must be one that the chart lists (\`shareFromNamespaces\`), and the other must carry the label \`stevedore.dev/accepts-from\` with the name of the first, or \`any\`.`,
+    items: {
+      type: 'string',
+      minLength: 1,
+      maxLength: 63,
+      pattern: namespacePattern,
+      description: 'The name of a namespace.',
+    },
+  } as const satisfies ArraySchema;
+}

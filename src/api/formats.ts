@@ -32,6 +32,12 @@ export const objectNamePattern = {
     "not the name of an object: use lower-case letters, digits, '-' and '.', and begin and end with a letter or digit",
 } as const satisfies Pattern;
 
+/** The name of a namespace (RFC 1123 label). */
+export const namespacePattern = {
+  expression: `^${DNS_LABEL}$`,
+  message: "not the name of a namespace: use lower-case letters, digits and '-'",
+} as const satisfies Pattern;
+
 /** A key of a Secret's data. */
 export const secretKeyPattern = {
   expression: '^[-._a-zA-Z0-9]+$',

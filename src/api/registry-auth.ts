@@ -1,4 +1,4 @@
-import { objectName } from './field-schemas.ts';
+import { namespaceNames, objectName } from './field-schemas.ts';
 import {
   groupNamePattern,
   repositoryPattern,
@@ -296,6 +296,24 @@ export const auth = {
   ],
 } as const satisfies ObjectSchema;
 
+export const pullSecrets = {
+  type: 'array',
+  maxItems: 16,
+  'x-kubernetes-list-type': 'map',
+  'x-kubernetes-list-map-keys': ['user'],
+  description:
+    'Secrets of type `kubernetes.io/dockerconfigjson`, for `imagePullSecrets` of pods, named `NAMESPACE.NAME-user-USER`. What is no longer here is taken back.',
+  items: {
+    type: 'object',
+    required: ['user', 'namespaces'],
+    description: 'A user and the namespaces that pull as this user.',
+    properties: {
+      user: { ...userName, description: 'The name of a user of `auth.htpasswd.users`.' },
+      namespaces: namespaceNames('Namespaces that get the Secret; that of the Registry is always allowed.'),
+    },
+  },
+} as const satisfies ArraySchema;
+
 /** Rules of the spec that read more than one of its fields. */
 export const authRules = [
   {
@@ -308,5 +326,10 @@ export const authRules = [
     rule: '!has(self.auth) || !has(self.auth.token) || !has(self.tls.clientCAs)',
     message: 'users have tokens or certificates, not both: remove auth.token or tls.clientCAs',
     fieldPath: '.auth.token',
+  },
+  {
+    rule: '!has(self.pullSecrets) || (has(self.auth) && has(self.auth.htpasswd))',
+    message: 'a pull secret holds the password of a user: set auth.htpasswd, or remove pullSecrets',
+    fieldPath: '.pullSecrets',
   },
 ] as const;

@@ -1,5 +1,5 @@
 import { hostnamePattern } from './formats.ts';
-import { auth, authRules } from './registry-auth.ts';
+import { auth, authRules, pullSecrets } from './registry-auth.ts';
 import { exposureRules, gateway, ingress, metrics, networkPolicy, service } from './registry-exposure.ts';
 import { cache, config, health, log, maintenance, notifications } from './registry-server.ts';
 import { storage } from './registry-storage.ts';
@@ -32,6 +32,7 @@ export const registrySpec = {
     storage,
     tls,
     auth,
+    pullSecrets,
     service,
     delete: {
       type: 'boolean',

@@ -1,4 +1,4 @@
-import { duration, durationWithDefault, objectName } from './field-schemas.ts';
+import { duration, durationWithDefault, namespaceNames, objectName } from './field-schemas.ts';
 import { certificateNamePattern, permittedNamePattern, secretKeyPattern } from './formats.ts';
 import type { ObjectSchema } from './schema.ts';
 
@@ -182,6 +182,9 @@ export const tls = {
       'How long before its end a certificate is renewed. Without it, after two thirds of its life.',
     ),
     rotation,
+    trustBundleNamespaces: namespaceNames(
+      'Namespaces that get what clients are to trust as well, in a ConfigMap `NAMESPACE.NAME-ca` with `ca.crt`.',
+    ),
     clientCAs,
   },
   'x-kubernetes-validations': [
@@ -197,9 +200,9 @@ export const tls = {
       fieldPath: '.renewBefore',
     },
     {
-      rule: "!has(self.mode) || self.mode != 'Disabled' || (!has(self.dnsNames) && !has(self.ipAddresses) && !has(self.renewBefore) && !has(self.clientCAs))",
+      rule: "!has(self.mode) || self.mode != 'Disabled' || (!has(self.dnsNames) && !has(self.ipAddresses) && !has(self.renewBefore) && !has(self.clientCAs) && !has(self.trustBundleNamespaces))",
       message:
-        'without TLS there is no certificate: remove dnsNames, ipAddresses, renewBefore and clientCAs, or use mode Managed',
+        'without TLS there is no certificate: remove dnsNames, ipAddresses, renewBefore, clientCAs and trustBundleNamespaces, or use mode Managed',
     },
     {
       rule: "!has(self.mode) || has(self.secretRef) == (self.mode == 'Secret')",

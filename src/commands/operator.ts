@@ -45,6 +45,12 @@ export const operator: Command = {
       default: '1',
       description: 'How many registries get another image at a time (default 1).',
     },
+    'share-from-namespaces': {
+      type: 'string',
+      value: 'NAMES',
+      description:
+        'Namespaces, with commas between them, whose registries may put trust bundles and pull secrets into others.',
+    },
     'allow-image-override': {
       type: 'boolean',
       description: 'Let a Registry choose the image of its pods.',
@@ -76,6 +82,7 @@ interface Settings {
   readonly leaseNamespace: string;
   readonly upgradesAtOnce: number;
   readonly allowImageOverride: boolean;
+  readonly shareFromNamespaces: readonly string[];
   readonly kubeconfig: string | undefined;
   readonly health: { readonly host: string; readonly port: number };
   readonly logLevel: LogLevel;
@@ -111,7 +118,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     controller: `${GROUP}/operator`,
     instance: settings.instance,
   });
-  const { image, namespace, allowImageOverride, upgradesAtOnce } = settings;
+  const { image, namespace, allowImageOverride, shareFromNamespaces, upgradesAtOnce } = settings;
   const controllers = createOperator({
     ...tools,
     client,
@@ -120,6 +127,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     image,
     namespace,
     allowImageOverride,
+    shareFromNamespaces,
     upgradesAtOnce,
     // The lease is where the operator is.
     operatorNamespace: settings.leaseNamespace,
@@ -186,6 +194,9 @@ function readSettings({ values, positionals, environment }: Invocation): Setting
     leaseNamespace: required('leader-election-namespace'),
     upgradesAtOnce: readCount('upgrades-at-once', required('upgrades-at-once')),
     allowImageOverride: values['allow-image-override'] === true,
+    // In one namespace alone there are no rights in others.
+    shareFromNamespaces:
+      text('namespace') === undefined ? (text('share-from-namespaces')?.split(',') ?? []) : [],
     kubeconfig: text('kubeconfig') ?? environment['KUBECONFIG'],
     health: readAddress(required('health-address')),
     logLevel,

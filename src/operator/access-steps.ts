@@ -46,6 +46,10 @@ export async function writeUsers(tools: RegistryTools, look: RegistryLook): Prom
   const htpasswd = await writeHtpasswd(credentials, existing, hasher);
   const child = await applyChild(kube, world.secrets, registry, desiredUsers(registry, htpasswd));
   if (child.outcome !== undefined) return child.outcome;
+  const known = [...credentials].flatMap(([user, credential]) =>
+    'password' in credential ? [[user, credential.password] as const] : [],
+  );
+  look.passwords = new Map(known);
   look.facts.users = { hash: hashOf(htpasswd), problems };
   return done;
 }

@@ -26,6 +26,7 @@ import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { keepSecret } from './retained-secret.ts';
 import { dataText } from './secret-data.ts';
+import { shareTrustBundle } from './share-steps.ts';
 
 const AUTHORITY_LIFETIME_MS = 730 * 86_400_000;
 /** A Secret without our label changes unseen. */
@@ -147,6 +148,7 @@ export async function publishTrustBundle(tools: RegistryTools, look: RegistryLoo
   const desired = desiredTrustBundle(look.registry, look.trusted);
   const child = await applyChild(kube, world.configMaps, look.registry, desired);
   if (child.outcome !== undefined) return child.outcome;
+  await shareTrustBundle(tools, look);
   const published: KeptAuthority[] = [];
   // The first needs no patience: nobody trusts an earlier one.
   for (const [index, authority] of (look.authorities ?? []).entries()) {

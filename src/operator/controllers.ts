@@ -19,6 +19,7 @@ import {
   createWorld,
   registryOf,
   registryOfCollection,
+  sharedByOf,
   worldSelectors,
   type World,
 } from './world.ts';
@@ -32,6 +33,8 @@ export interface OperatorOptions {
   readonly image: string;
   /** Whether a Registry may choose another one. */
   readonly allowImageOverride: boolean;
+  /** Namespaces whose Registries may put something into others. */
+  readonly shareFromNamespaces: readonly string[];
   /** Where this process runs. */
   readonly operatorNamespace: string;
   /** How many registries may be on their way to another image at a time. */
@@ -92,7 +95,7 @@ export function createOperator(options: OperatorOptions): Operator {
 
 function runRegistries(options: OperatorOptions, world: World, signal: AbortSignal): Promise<void> {
   const { client: kube, clock, random, log, metrics, events, image, readServerStatus } = options;
-  const { allowImageOverride, operatorNamespace, upgradesAtOnce } = options;
+  const { allowImageOverride, operatorNamespace, shareFromNamespaces, upgradesAtOnce } = options;
   const hasher = createBcryptHasher();
   return runController(
     {
@@ -100,8 +103,8 @@ function runRegistries(options: OperatorOptions, world: World, signal: AbortSign
       primary: world.registries,
       triggers: [
         // By label and not by owner, since what is retained has none.
-        triggeredBy(world.secrets, registryOf),
-        triggeredBy(world.configMaps, registryOf),
+        triggeredBy(world.secrets, (secret) => [...registryOf(secret), ...sharerOf(world, secret)]),
+        triggeredBy(world.configMaps, (map) => [...registryOf(map), ...sharerOf(world, map)]),
         triggeredBy(world.services, registryOf),
         triggeredBy(world.claims, registryOf),
         triggeredBy(world.deployments, registryOf),
@@ -125,6 +128,7 @@ function runRegistries(options: OperatorOptions, world: World, signal: AbortSign
         image,
         allowImageOverride,
         operatorNamespace,
+        shareFromNamespaces,
         upgrades: new UpgradeQueue(upgradesAtOnce),
         readServerStatus,
         log,
@@ -168,6 +172,12 @@ function runCollections(options: OperatorOptions, world: World, signal: AbortSig
 function rivalsOf(world: World, gc: UnreadObject): NamespacedName[] {
   return registryOfCollection(gc).flatMap((registry) =>
     world.registryGCs.byIndex('registry', registry).flatMap(namespacedName),
+  );
+}
+
+function sharerOf(world: World, shared: KubeObject): NamespacedName[] {
+  return sharedByOf(shared).flatMap((value) =>
+    world.registries.byIndex('sharedBy', value).flatMap(namespacedName),
   );
 }
 

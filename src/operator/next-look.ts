@@ -22,6 +22,7 @@ export function nextLook(facts: RegistryFacts, now: number): Outcome {
   }
   if (certificate?.problem !== undefined)
     looks.push({ afterMs: FOR_SECRETS_MS, reason: 'CertificateProblem' });
+  if ((facts.shares ?? []).length > 0) looks.push({ afterMs: FOR_SECRETS_MS, reason: 'SharesIncomplete' });
   if (userProblems(facts).length > 0) {
     looks.push({ afterMs: FOR_SECRETS_MS, reason: 'UsersIncomplete' });
   }

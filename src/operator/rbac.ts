@@ -18,6 +18,10 @@ const APPLY = ['create', 'patch'] as const;
  */
 export const operatorRules: readonly PolicyRule[] = [
   { apiGroups: [GROUP], resources: ['registries', 'registrygcs'], verbs: [...WATCH] },
+  // Its finalizer, where something in another namespace is to be taken back.
+  { apiGroups: [GROUP], resources: ['registries'], verbs: ['patch'] },
+  // Whether a namespace takes what is put into it. Holds where the role is bound for the whole cluster.
+  { apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
   { apiGroups: [GROUP], resources: ['registries/status', 'registrygcs/status'], verbs: ['patch'] },
   // Read: passwords that users refer to, which no rule can name beforehand.
   { apiGroups: [''], resources: ['secrets'], verbs: ['get', ...WATCH, ...APPLY, 'delete'] },

@@ -17,6 +17,8 @@ export const conditionTypes = {
   CertificateReady:
     'The server certificate is valid and the server says that it serves it. Not there without TLS.',
   UsersReady: 'Every user can log in, and the server says that it has read them. Not there without users.',
+  SharesReady:
+    'Trust bundles and pull secrets are in the namespaces that the spec names. Not there where it names none.',
   StorageReady: 'The volume is there, or the servers say that the bucket answers.',
   ReadOnly:
     'The server says that it refuses or holds writes. It is no fault: garbage collection does it for a while.',
@@ -46,7 +48,7 @@ export const reasons = {
     remedy: 'Read the message; then kubectl describe pod and kubectl logs of the pod that it names.',
   },
   NameConflict: {
-    of: ['Ready'],
+    of: ['Ready', 'SharesReady'],
     event: 'Warning',
     meaning: 'An object that the operator has to make is there already and belongs to somebody else.',
     remedy: 'Delete or rename that object, or hand it over with the two labels that the message names.',
@@ -84,19 +86,20 @@ export const reasons = {
     remedy: 'Correct what the message names.',
   },
   KindNotInstalled: {
-    of: ['Ready'],
+    of: ['Ready', 'CertificateReady'],
     event: 'Warning',
-    meaning: 'The spec asks for a route of the Gateway API, and the cluster does not have its kind.',
-    remedy: 'Install the Gateway API, or remove spec.gateway.',
+    meaning:
+      'The spec asks for a route of the Gateway API or a Certificate of cert-manager, and the cluster does not have its kind.',
+    remedy: 'Install what the message names, or change the spec.',
   },
   ServiceAccountNotFound: {
-    of: ['Ready'],
+    of: ['Ready', 'CertificateReady'],
     event: 'Warning',
     meaning: 'The ServiceAccount that spec.podTemplate names is not there.',
     remedy: 'Make it, with the label stevedore.dev/use=credentials; it is looked for each half minute.',
   },
   Refused: {
-    of: ['Ready'],
+    of: ['Ready', 'SharesReady'],
     event: 'Warning',
     meaning: 'The API server refuses an object that the operator has to make.',
     remedy:
@@ -165,21 +168,21 @@ export const reasons = {
 
   InForce: { of: ['UsersReady'], event: 'Normal', meaning: 'Every user of the spec can log in.' },
   SecretNotFound: {
-    of: ['UsersReady', 'Ready'],
+    of: ['UsersReady', 'CertificateReady', 'Ready'],
     event: 'Warning',
     meaning:
       'A Secret that the spec names is not there. A user whose password is in it can not log in; without credentials of the server its pods stay as they are.',
     remedy: 'Make the Secret, with the label stevedore.dev/use=credentials.',
   },
   NotPermitted: {
-    of: ['UsersReady', 'Ready'],
+    of: ['UsersReady', 'CertificateReady', 'SharesReady', 'Ready'],
     event: 'Warning',
     meaning:
       'A Secret or ServiceAccount that the spec names does not carry the label that permits its use, or the cluster does not permit what is asked.',
     remedy: 'kubectl label secret NAME stevedore.dev/use=credentials; otherwise as the message says.',
   },
   EntryInvalid: {
-    of: ['UsersReady'],
+    of: ['UsersReady', 'Ready'],
     event: 'Warning',
     meaning: 'A line of a htpasswd file is left out, or keys that sign tokens cannot be read.',
     remedy: 'Correct what the message names: lines are user:hash with bcrypt, as htpasswd -B writes them.',
@@ -221,6 +224,18 @@ export const reasons = {
     remedy: 'Report it: the operator wrote that file.',
   },
   UsersPending: { of: ['UsersReady'], event: false, meaning: 'The users are not written yet.' },
+
+  Shared: {
+    of: ['SharesReady'],
+    event: 'Normal',
+    meaning: 'What other namespaces are to have is there.',
+  },
+  UserNotFound: {
+    of: ['SharesReady'],
+    event: 'Warning',
+    meaning: 'A pull secret is for a user that is not in auth.htpasswd.users, or that has no password.',
+    remedy: 'Correct the name, or add the user.',
+  },
 
   Bound: { of: ['StorageReady'], event: 'Normal', meaning: 'The volume is there.' },
   Resizing: {

@@ -15,6 +15,7 @@ export function registryFindings(registry: Registry, facts: RegistryFacts, now: 
   const particular = [
     found('CertificateReady', certificateVerdict(registry, facts, now)),
     found('UsersReady', usersVerdict(registry, facts)),
+    found('SharesReady', sharesVerdict(facts)),
     found('StorageReady', storageVerdict(registry, facts)),
     found('ReadOnly', readOnlyVerdict(facts)),
   ].flat();
@@ -165,6 +166,13 @@ export function userProblems({ users, access, keysProblem }: RegistryFacts): rea
     ...(access?.problems ?? []),
     ...(keysProblem === undefined ? [] : [keysProblem]),
   ];
+}
+
+function sharesVerdict({ shares }: RegistryFacts): Verdict | undefined {
+  if (shares === undefined) return undefined;
+  const [first] = shares;
+  if (first === undefined) return verdict('True', 'Shared');
+  return verdict('False', first.reason, shares.map(({ message }) => message).join(' '));
 }
 
 function storageVerdict(registry: Registry, facts: RegistryFacts): Verdict {

@@ -2,6 +2,7 @@ import type { StatusDocument } from '../contract/status-document.ts';
 import type { Stalled, Waiting } from '../kube/outcome.ts';
 import type { Deployment, PersistentVolumeClaim, Pod } from '../kube/resources.ts';
 import type { Reason } from './reasons.ts';
+import type { ShareProblem } from './share-steps.ts';
 import type { UserProblem } from './password.ts';
 
 /** What one look at a Registry's world found. Conditions and status follow from it, and from nothing else. */
@@ -15,6 +16,8 @@ export interface RegistryFacts {
   readonly access?: FileFacts;
   /** Why the keys by which clients are known stay as they were. */
   readonly keysProblem?: UserProblem;
+  /** What is not in other namespaces as it should be; undefined: nothing is to be there. */
+  readonly shares?: readonly ShareProblem[] | undefined;
   readonly claim?: PersistentVolumeClaim;
   /** SHA-256 of the configuration that the pod must serve, in hex. */
   readonly configHash?: string;

@@ -10,6 +10,7 @@ import type { Variables } from './credentials.ts';
 import type { PasswordHasher } from './htpasswd-file.ts';
 import type { Credentials } from './pod-parts.ts';
 import type { RegistryFacts } from './registry-facts.ts';
+import type { ShareProblem } from './share-steps.ts';
 import type { UpgradeQueue } from './upgrade-queue.ts';
 import type { World } from './world.ts';
 
@@ -24,6 +25,8 @@ export interface RegistryTools {
   readonly image: string;
   /** Whether a Registry may choose the image of its pods. */
   readonly allowImageOverride: boolean;
+  /** Namespaces whose Registries may put something into others. */
+  readonly shareFromNamespaces: readonly string[];
   /** Where the operator runs, which asks the pods for their status. */
   readonly operatorNamespace: string;
   readonly upgrades: UpgradeQueue;
@@ -38,6 +41,9 @@ export interface RegistryLook {
   authorities?: readonly KeptAuthority[];
   /** What clients are to trust, in PEM; undefined: what they trust anyway. */
   trusted?: string;
+  /** Of the users of the spec, by name. */
+  passwords?: ReadonlyMap<string, Buffer>;
+  readonly shareProblems: ShareProblem[];
   /** The secret variables of the server's environment, as the pods get them. */
   variables?: Variables;
   credentials?: Credentials;

@@ -11,6 +11,7 @@ import { registrySteps } from './registry-steps.ts';
 import { readOrLog, readRegistry, registries } from './resource-types.ts';
 import { serverAddresses } from './rollout.ts';
 import type { ReadServerStatus } from './server-status.ts';
+import { withdrawShares } from './share-steps.ts';
 import { transitionEvents } from './transitions.ts';
 import { writeStatus } from './write-status.ts';
 
@@ -27,8 +28,12 @@ export function createRegistryReconciler(options: RegistryReconcilerOptions) {
   const { world, log } = options;
   return async (key: NamespacedName): Promise<Outcome> => {
     const object = world.registries.get(key);
-    // Its children carry an owner reference and go with it; what is retained stays as it is.
-    if (object === undefined || object.metadata.deletionTimestamp !== undefined) return done;
+    if (object === undefined) return done;
+    if (object.metadata.deletionTimestamp !== undefined) {
+      // Its children carry an owner reference and go with it; what is retained stays as it is.
+      await withdrawShares(options, object);
+      return done;
+    }
     const registry = readOrLog(object, readRegistry, log);
     if (registry === undefined) return stalled('InvalidSpec', 'The object does not fit its schema.');
     const look = await lookAt(options, registry);
@@ -51,6 +56,7 @@ async function lookAt(options: RegistryReconcilerOptions, registry: Stored<Regis
   const key = formatKey({ namespace, name });
   const look: RegistryLook = {
     registry,
+    shareProblems: [],
     facts: {
       servers: [],
       pods: world.pods.byIndex('registry', key).filter(isServer),

@@ -7,6 +7,7 @@ import { copyClientAuthorities, copyTokenKeys } from './copied-keys.ts';
 import { credentialUses } from './credentials.ts';
 import { hasAccessRules } from './desired-access.ts';
 import { exposeService, limitNetwork, makeIngress, makeMonitoring, makeRoute } from './exposure-steps.ts';
+import { releaseShares, sharePullSecrets } from './share-steps.ts';
 import type { RegistryLook, RegistryTools, Step } from './registry-look.ts';
 import {
   awaitUpgrade,
@@ -43,6 +44,8 @@ export const registrySteps: readonly Step[] = [
   makeRoute,
   makeMonitoring,
   retireAuthorities,
+  sharePullSecrets,
+  releaseShares,
   removeUnused,
 ];
 

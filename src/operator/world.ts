@@ -12,12 +12,14 @@ import {
   pods,
   secrets,
   services,
+  type ConfigMap,
   type Job,
   type Pod,
   type Secret,
 } from '../kube/resources.ts';
 import type { Logger } from '../process/logger.ts';
 import { MANAGED_SELECTOR } from './child-names.ts';
+import { SHARED_BY_LABEL, sharedBy } from './desired-shares.ts';
 import { registries, registryGCs, type UnreadObject } from './resource-types.ts';
 
 /** What the operator sees of the cluster, kept up to date by reflectors. All but the first three hold only what it made. */
@@ -45,13 +47,16 @@ export function createWorld(log: Logger) {
     /** By the Secrets that they name, and by the namespace in which they find more. */
     registries: new Cache(registries, {
       log,
-      indexes: { secret: namedSecrets, selectorIn: namespaceOfSelector },
+      indexes: { secret: namedSecrets, selectorIn: namespaceOfSelector, sharedBy: ownShares },
     }),
     /** By the Registry they collect in. */
     registryGCs: new Cache(registryGCs, { log, indexes: { registry: registryOfCollection } }),
     credentials: new Cache(secrets, { log }),
-    secrets: new Cache<Secret, 'registry'>(secrets, { log, indexes: { registry: byLabels.registry } }),
-    configMaps: new Cache(configMaps, { log }),
+    secrets: new Cache<Secret, 'registry' | 'sharedBy'>(secrets, {
+      log,
+      indexes: { registry: byLabels.registry, sharedBy: sharedByOf },
+    }),
+    configMaps: new Cache<ConfigMap, 'sharedBy'>(configMaps, { log, indexes: { sharedBy: sharedByOf } }),
     services: new Cache(services, { log }),
     claims: new Cache(persistentVolumeClaims, { log }),
     deployments: new Cache(deployments, { log }),
@@ -81,6 +86,16 @@ export function collectionOf(object: KubeObject): NamespacedName[] {
 function labelled({ metadata: { namespace, labels } }: KubeObject, label: string): NamespacedName[] {
   const name = labels?.[label];
   return namespace === undefined || name === undefined ? [] : [{ namespace, name }];
+}
+
+/** By which a Registry knows what it put into other namespaces. */
+export function sharedByOf({ metadata }: KubeObject): string[] {
+  const value = metadata.labels?.[SHARED_BY_LABEL];
+  return value === undefined ? [] : [value];
+}
+
+function ownShares({ metadata: { namespace = '', name } }: KubeObject): string[] {
+  return [sharedBy({ namespace, name })];
 }
 
 /** Every Secret that the spec names, wherever. Takes the object as it comes: it may not fit its schema. */

@@ -104,7 +104,7 @@ export const securityRefusals: readonly Refusal[] = [
   {
     title: 'Names and authorities of clients that TLS Disabled never uses are refused.',
     manifest: tls({ mode: 'Disabled', clientCAs: { configMapName: 'clients' } }),
-    message: 'without TLS there is no certificate: remove dnsNames, ipAddresses, renewBefore and clientCAs',
+    message: 'without TLS there is no certificate: remove dnsNames, ipAddresses, renewBefore, clientCAs',
   },
   {
     title: 'A certificate of a Secret that is not named is refused.',
@@ -144,6 +144,16 @@ export const securityRefusals: readonly Refusal[] = [
     title: 'A permitted range with too long a prefix is refused.',
     manifest: tls({ permittedNames: ['10.0.0.0/33'] }),
     message: 'not a range of addresses: write one such as 10.0.0.0/8 or fd00::/8',
+  },
+  {
+    title: 'A pull secret without passwords is refused.',
+    manifest: registry({ pullSecrets: [{ user: 'ci', namespaces: ['apps'] }] }),
+    message: 'a pull secret holds the password of a user: set auth.htpasswd, or remove pullSecrets',
+  },
+  {
+    title: 'A namespace with a dot is refused.',
+    manifest: tls({ trustBundleNamespaces: ['apps.one'] }),
+    message: "not the name of a namespace: use lower-case letters, digits and '-'",
   },
   {
     title: 'A rotation that leaves clients an hour is refused.',

@@ -42,7 +42,9 @@ function countingHasher(): PasswordHasher & { readonly hashed: string[] } {
 }
 
 /** One Registry with its world: a stand-in for the API server and the real reconciler. */
-export function registryHarness(options: { readonly allowImageOverride?: boolean } = {}) {
+export function registryHarness(
+  options: { readonly allowImageOverride?: boolean; readonly shareFromNamespaces?: readonly string[] } = {},
+) {
   const { log } = logSink();
   const world = createWorld(log);
   const kube = new KubeStandIn(world);
@@ -58,6 +60,7 @@ export function registryHarness(options: { readonly allowImageOverride?: boolean
     log,
     image: 'example.test/stevedore:1',
     allowImageOverride: options.allowImageOverride ?? false,
+    shareFromNamespaces: options.shareFromNamespaces ?? [],
     operatorNamespace: 'stevedore-system',
     upgrades: new UpgradeQueue(1),
     events: { record: (_: unknown, event: EventDetails) => void events.push(event) },
