@@ -12,7 +12,7 @@ import { encodeData } from './secret-data.ts';
 /** What a Registry puts into other namespaces: the bundle that clients trust, and Secrets for pulling. */
 
 /** On a namespace: the namespace from which it takes bundles and pull secrets, or `any`. */
-export const ACCEPTS_LABEL = 'stevedore.dev/accepts-from';
+const ACCEPTS_LABEL = 'stevedore.dev/accepts-from';
 const ACCEPTS_ANY = 'any';
 
 /** On what is shared: which Registry did it. A hash, since a label has no room for two names. */

@@ -11,7 +11,7 @@ import { registries, type UnreadObject } from './resource-types.ts';
 import type { World } from './world.ts';
 
 /** On a Registry that has put something into another namespace, which its deletion must take back. */
-export const SHARES_FINALIZER = 'stevedore.dev/shares';
+const SHARES_FINALIZER = 'stevedore.dev/shares';
 
 /** Why something is not where it should be. */
 export interface ShareProblem {

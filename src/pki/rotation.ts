@@ -54,7 +54,7 @@ export interface RotationPlan {
   readonly nextAt: number | undefined;
 }
 
-export const SHORTEST_OVERLAP_MS = 24 * 3_600_000;
+const SHORTEST_OVERLAP_MS = 24 * 3_600_000;
 
 /** What is to be done now. Done and asked again, the plan comes to an end at the same time. */
 export function planRotation(state: RotationState, times: RotationTimes): RotationPlan {
