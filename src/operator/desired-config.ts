@@ -3,11 +3,7 @@ import { basename } from 'node:path';
 import { dump } from 'js-yaml';
 import type { Registry } from '../api/registry.ts';
 import type { configSchema } from '../contract/config/schema.ts';
-import {
-  CONFIG_FILE,
-  REGISTRY_PORT,
-  STATUS_PORT,
-} from '../contract/places.ts';
+import { CONFIG_FILE, REGISTRY_PORT, STATUS_PORT } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { ConfigMap } from '../kube/resources.ts';

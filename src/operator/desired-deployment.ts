@@ -1,11 +1,5 @@
 import type { Registry } from '../api/registry.ts';
-import {
-  CONFIG_FILE,
-  HEALTH_PATH,
-  READY_PATH,
-  REGISTRY_PORT,
-  STATUS_PORT,
-} from '../contract/places.ts';
+import { CONFIG_FILE, HEALTH_PATH, READY_PATH, REGISTRY_PORT, STATUS_PORT } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Deployment } from '../kube/resources.ts';
@@ -118,10 +112,7 @@ function podSpec(registry: Registry, { image, reach, credentials }: PodInputs): 
         ],
       },
     ],
-    volumes: [
-      ...podVolumes(registry),
-      ...extras.map(({ volume }) => volume),
-    ],
+    volumes: [...podVolumes(registry), ...extras.map(({ volume }) => volume)],
   };
 }
 
