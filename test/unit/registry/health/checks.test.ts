@@ -27,9 +27,9 @@ function only(checks: readonly HealthCheck[]): HealthCheck {
   return checks[0];
 }
 
-async function problemOf({ check }: HealthCheck): Promise<string | undefined> {
+async function problemOf(health: HealthCheck): Promise<string | undefined> {
   try {
-    await check(new AbortController().signal);
+    await health.check(new AbortController().signal);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
