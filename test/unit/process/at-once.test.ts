@@ -20,7 +20,10 @@ for (const [title, items] of [
       taken.push(item);
       running--;
     });
-    assert.deepEqual(taken.toSorted((a, b) => a - b), [0, 1, 2, 3, 4, 5, 6]);
+    assert.deepEqual(
+      taken.toSorted((a, b) => a - b),
+      [0, 1, 2, 3, 4, 5, 6],
+    );
     assert.equal(most, 3);
   });
 }
