@@ -8,7 +8,8 @@ import type { TestContext } from 'node:test';
  * @returns `127.0.0.1:port`.
  */
 export async function scatterRequests(t: TestContext, choose: () => string): Promise<string> {
-  const proxy = createServer((request, response) => {
+  // Longer than a client waits between two requests, which else may meet the end of its connection.
+  const proxy = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
     const { method, url, headers } = request;
     const upstream = send(new URL(url ?? '/', choose()), { method, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
