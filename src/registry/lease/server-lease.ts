@@ -22,6 +22,9 @@ export interface ServerLeaseDependencies {
   readonly parameters?: LeaseParameters;
 }
 
+/** How long the state waits for a look, in milliseconds: the operator waits for no more than twice that. */
+const STATE_WITHIN = 1000;
+
 /**
  * The server's side of the read-only lease (docs/decisions/0003-read-only-lease.md). While the server has something to
  * write it is announced as `writing` and looks at the collectors' runs every 2 s; otherwise it holds no permission and
@@ -98,9 +101,9 @@ export class ServerLease implements WriteGate, UploadActivity {
     return this.#uploads.count();
   }
 
-  /** What /status says. Looks at the runs if nobody else does at the moment. */
+  /** What /status says. Looks at the runs if nobody else does at the moment, and goes by the last look if that fails. */
   async state(): Promise<StatusDocument['readOnly']> {
-    if (!this.#readOnly && this.#state === 'idle') await this.#look();
+    if (!this.#readOnly && this.#state === 'idle') await this.#lookBriefly();
     const reason = this.#readOnlyReason();
     if (reason === undefined) return { active: false };
     const since = new Date(this.#readOnlySince ?? this.#clock.now()).toISOString();
@@ -195,6 +198,13 @@ export class ServerLease implements WriteGate, UploadActivity {
       this.#log.info({ heldMilliseconds }, 'writes are free again');
     }
     return look;
+  }
+
+  /** Who asks for the state wants an answer, above all when the store has none. */
+  async #lookBriefly(): Promise<void> {
+    const over = new AbortController();
+    await Promise.race([this.#look(), this.#clock.sleep(STATE_WITHIN, over.signal)]).catch(() => {});
+    over.abort();
   }
 
   #readOnlyReason(): StatusDocument['readOnly']['reason'] {

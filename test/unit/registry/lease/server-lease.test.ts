@@ -365,6 +365,20 @@ test('an idle server that is asked for its state looks', async () => {
   assert.ok(state.since);
 });
 
+test('a server tells its state as it knows it while the store fails or does not answer', async () => {
+  const { lease, driver, clock, run } = await serverLease();
+  await run({ phase: 'marking' });
+  await lease.state();
+  driver.before = () => {
+    throw new Error('the store is gone');
+  };
+  assert.equal((await lease.state()).reason, 'Marking');
+  driver.before = () => new Promise<void>(() => {});
+  const asked = outcomeOf(lease.state());
+  await clock.advance(1000);
+  assert.equal(asked.value?.reason, 'Marking');
+});
+
 test('a server that stops takes its announcement back', async () => {
   const { lease, driver } = await serverLease();
   (await lease.begin('manifest'))[Symbol.dispose]();
