@@ -31,6 +31,7 @@ export function nextLook(facts: RegistryFacts, now: number): Outcome {
       !facts.collecting &&
       servers.every(
         (server) =>
+          server.storage?.problem === undefined &&
           server.readOnly.reason !== 'Draining' &&
           server.readOnly.reason !== 'Marking' &&
           server.configHash === configHash &&

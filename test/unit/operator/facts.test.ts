@@ -119,6 +119,7 @@ test('a status document is read as far as it fits', () => {
     configHash: 'abc',
     certificate: { serial: '0a', notAfter: '2026-01-01T00:00:00Z' },
     users: { count: 2, hash: 'def', errors: [{ line: 3, reason: 'no hash' }] },
+    storage: { problem: 'AccessDenied' },
     readOnly: { active: true, reason: 'Marking', since: '2026-01-01T00:00:00.000Z' },
     openUploads: 1,
   } as const;

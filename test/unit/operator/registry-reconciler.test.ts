@@ -395,6 +395,33 @@ test('what the API server refuses is a condition', async () => {
   assert.match(status?.conditions?.[0]?.message ?? '', /Service reg: provided port is already allocated/);
 });
 
+test('a registry that not one user can log in to is not ready, and each problem has a line', async () => {
+  const harness = registryHarness();
+  harness.apply(withUsers('alice', 'bob'));
+  await harness.converge();
+  await harness.start();
+  const says = async (count: number) => {
+    harness.setServer({
+      version: '1',
+      configHash: '',
+      users: { count, hash: '', errors: [] },
+      readOnly: { active: false },
+      openUploads: 0,
+    });
+    await harness.converge();
+    return harness.condition('Ready');
+  };
+  const { reason, message } = await says(0);
+  assert.equal(reason, 'NobodyCanLogIn');
+  assert.match(
+    message,
+    /^Not one user can log in\. alice: There is no Secret alice\..*\nbob: There is no Secret bob\./,
+  );
+  assert.equal((await says(1)).status, 'True', 'whom the server still has can log in');
+  harness.apply({ auth: { htpasswd: { users: [] } } });
+  assert.equal((await says(0)).status, 'True', 'who asks for nobody gets nobody');
+});
+
 test('an existing claim is used, and looked for while it is not there', async () => {
   const harness = registryHarness();
   harness.apply({ storage: { filesystem: { existingClaim: 'old' } } });
