@@ -205,6 +205,10 @@ const runIdentity = {
 const count = { type: 'integer', format: 'int64', minimum: 0 } as const;
 
 const runNumbers = {
+  tagsDeleted: {
+    ...count,
+    description: 'Tags that no rule of `retention` kept; in a dry run, those that would go.',
+  },
   manifestsDeleted: { ...count, description: 'Manifests deleted; in a dry run, those that would be.' },
   blobsDeleted: { ...count, description: 'Blobs deleted; in a dry run, those that would be.' },
   bytesReclaimed: { ...count, description: 'Bytes that came back to the volume.' },

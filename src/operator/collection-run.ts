@@ -47,7 +47,7 @@ export function runOf(job: Job, pods: readonly Pod[]): LastRun {
 
 function withReport(state: JobState, report: CollectionReport) {
   const { startTime, completionTime, dryRun, readOnlySeconds } = report;
-  const { manifestsDeleted, blobsDeleted, bytesReclaimed, bytesInTrash, message } = report;
+  const { tagsDeleted, manifestsDeleted, blobsDeleted, bytesReclaimed, bytesInTrash, message } = report;
   // The container's exit code has the last word: a report of success may be followed by a crash.
   const result = state === 'failed' && report.result === 'Succeeded' ? 'Failed' : report.result;
   return {
@@ -56,6 +56,7 @@ function withReport(state: JobState, report: CollectionReport) {
     completionTime,
     dryRun,
     readOnlySeconds,
+    tagsDeleted,
     manifestsDeleted,
     blobsDeleted,
     bytesReclaimed,
@@ -116,13 +117,15 @@ function isDryRun(job: Job): boolean {
 
 /** The line of a run in the history; undefined while it goes on. */
 export function finishedRun(run: LastRun): FinishedRun | undefined {
-  const { name, result, startTime, completionTime, manifestsDeleted, blobsDeleted, bytesReclaimed } = run;
+  const { name, result, startTime, completionTime } = run;
+  const { tagsDeleted, manifestsDeleted, blobsDeleted, bytesReclaimed } = run;
   if (result === undefined) return undefined;
   return {
     name,
     result,
     ...(startTime !== undefined && { startTime }),
     ...(completionTime !== undefined && { completionTime }),
+    ...(tagsDeleted !== undefined && { tagsDeleted }),
     ...(manifestsDeleted !== undefined && { manifestsDeleted }),
     ...(blobsDeleted !== undefined && { blobsDeleted }),
     ...(bytesReclaimed !== undefined && { bytesReclaimed }),

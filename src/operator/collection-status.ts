@@ -56,13 +56,15 @@ export function runEvents(before: RegistryGC['status'], after: RegistryGCStatus)
 
 function successNote(run: LastRun): string {
   const {
+    tagsDeleted = 0,
     manifestsDeleted = 0,
     blobsDeleted = 0,
     bytesReclaimed = 0,
     bytesInTrash = 0,
     readOnlySeconds = 0,
   } = run;
-  const what = `${manifestsDeleted} manifests and ${blobsDeleted} blobs`;
+  const tags = tagsDeleted === 0 ? '' : `${tagsDeleted} tags, `;
+  const what = `${tags}${manifestsDeleted} manifests and ${blobsDeleted} blobs`;
   return run.dryRun === true
     ? `The dry run ${run.name} would delete ${what}; ${bytesReclaimed} bytes would come back, ${bytesInTrash} would be in the trash.`
     : `The run ${run.name} deleted ${what}; ${bytesReclaimed} bytes came back, ${bytesInTrash} are in the trash. Writes were held for ${readOnlySeconds} s.`;
