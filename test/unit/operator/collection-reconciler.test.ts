@@ -206,7 +206,7 @@ test('one without a schedule runs once, and tells what became of it', async () =
   );
   assert.match(
     h.events[1]?.note ?? '',
-    /deleted 2 manifests and 3 blobs; 4096 bytes came back.* held for 7 s/,
+    /deleted 5 tags, 2 manifests and 3 blobs; 4096 bytes came back.* held for 7 s/,
   );
 });
 
