@@ -153,6 +153,8 @@ const rights = {
     'list registries --all-namespaces',
     'watch registrygcs --all-namespaces',
     'patch registries --subresource=status --namespace=team',
+    // For its finalizer.
+    'patch registries --namespace=team',
     'create jobs --namespace=team',
     'get secrets --namespace=team',
     `patch leases --namespace=${SYSTEM_NAMESPACE}`,
@@ -162,7 +164,6 @@ const rights = {
     'get pods --subresource=log --namespace=team',
     'create pods --namespace=team',
     'delete pods --namespace=team',
-    'patch registries --namespace=team',
     'delete registries --namespace=team',
     'delete persistentvolumeclaims --namespace=team',
     'create serviceaccounts --subresource=token --namespace=team',
