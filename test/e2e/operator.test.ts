@@ -216,6 +216,7 @@ const names = (things: readonly Thing[]) =>
   things.map(({ kind, metadata }) => `${kind} ${metadata.name}`).toSorted();
 
 const ALL_CHILDREN = [
+  'ConfigMap reg-access',
   'ConfigMap reg-ca',
   'ConfigMap reg-config',
   'Deployment reg',
