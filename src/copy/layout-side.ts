@@ -120,10 +120,13 @@ export class ImageLayout implements ImageSource, ImageDestination {
       ...(subject && artifactType !== undefined && { artifactType }),
       ...(tag !== undefined && { annotations: { [NAME]: tag } }),
     };
-    const others = this.#entries.filter((other) =>
-      tag === undefined ? other.digest !== digest : other.annotations?.[NAME] !== tag,
-    );
-    this.#entries = [...others, entry];
+    const nameOf = (other: Entry): string | undefined => other.annotations?.[NAME];
+    const ofIt = this.#entries.filter((other) => other.digest === digest);
+    // What has a name already keeps it when it comes once more as a referrer.
+    if (tag === undefined && ofIt.length > 0) return;
+    const replaced = new Set(this.#entries.filter((other) => tag !== undefined && nameOf(other) === tag));
+    for (const other of ofIt) if (nameOf(other) === undefined) replaced.add(other);
+    this.#entries = [...this.#entries.filter((other) => !replaced.has(other)), entry];
     await this.#writing.run('index', () => this.#writeIndex());
   }
 

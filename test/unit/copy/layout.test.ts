@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ImageLayout } from '../../../src/copy/layout-side.ts';
+import { digestOf } from '../../../src/oci/digest.ts';
+import { mediaTypes } from '../../../src/oci/media-type.ts';
+import { imageManifest } from '../../support/store-fixture.ts';
+import { withTemporaryFolder } from '../../support/temporary-folder.ts';
+
+const subject = { mediaType: mediaTypes.ociManifest, digest: digestOf(Buffer.from('subject')), size: 7 };
+const bytes = Buffer.from(
+  JSON.stringify({
+    ...(JSON.parse(imageManifest({ digest: digestOf(Buffer.from('{}')), size: 2 }).toString()) as object),
+    subject,
+  }),
+);
+const signature = { digest: digestOf(bytes), mediaType: mediaTypes.ociManifest, bytes };
+
+for (const order of [
+  ['signature', undefined],
+  [undefined, 'signature'],
+  ['signature', undefined, 'other'],
+]) {
+  const names = order.map((tag) => tag ?? 'a referrer').join(', then as ');
+  test(`a manifest that comes as ${names} has each of its names, and is listed once for each`, () =>
+    withTemporaryFolder(async (folder) => {
+      const layout = await ImageLayout.create(folder);
+      for (const tag of order) await layout.putManifest(signature, tag);
+      const tags = order.filter((tag) => tag !== undefined);
+      const again = await ImageLayout.open(folder);
+      assert.deepEqual((await again.tags()).toSorted(), tags.toSorted());
+      assert.equal((await again.referrers(subject.digest)).length, tags.length);
+    }));
+}
