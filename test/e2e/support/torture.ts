@@ -3,12 +3,13 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { StatusDocument } from '../../../src/contract/status-document.ts';
 import { startServe, type ServeProcess } from '../../support/serve-process.ts';
 import { killProcess, startCollector, type CollectorProcess } from '../collector-process.ts';
 import { HttpRegistry } from '../http-registry.ts';
+import { createBucket } from '../s3-bucket.ts';
 import { testRandom, type SeededRandom } from '../seeded-random.ts';
 import { waitFor } from '../wait.ts';
 import { TornRegistry, TortureClient } from './torture-client.ts';
@@ -24,7 +25,7 @@ const KILL_COLLECTOR_EVERY_MS = 90_000;
 /** As long as the last lease may last. */
 const RECOVERY_MS = 60_000;
 
-export interface TortureOptions {
+interface TortureOptions {
   readonly seconds: number;
   /** The `storage` section; without it a folder. */
   readonly storage?: object;
@@ -37,11 +38,30 @@ export interface TortureOptions {
   };
 }
 
+/** The test on a file system, and on a bucket of the Ceph gateway. */
+export function testTorture(seconds: number, atLeast: TortureOptions['atLeast']): void {
+  const timeout = (seconds + 300) * 1000;
+  test(
+    `no image is lost on a file system while processes are killed and stopped for ${seconds} s`,
+    { timeout },
+    (t) => torture(t, { seconds, atLeast }),
+  );
+  test(
+    `no image is lost in a bucket while processes are killed and stopped for ${seconds} s`,
+    { timeout },
+    async (t) => {
+      const { config } = await createBucket();
+      const storage = { filesystem: undefined, s3: config, redirect: { disable: true } };
+      await torture(t, { seconds, atLeast, storage });
+    },
+  );
+}
+
 /**
  * Three servers, eight clients and one collection after the other with no minimum age, while processes are killed and
  * stopped at random. A minute after the last of that every image that was acknowledged is there, and nothing is read-only.
  */
-export async function torture(t: TestContext, options: TortureOptions): Promise<void> {
+async function torture(t: TestContext, options: TortureOptions): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'torture-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const random = testRandom(t);
