@@ -62,8 +62,10 @@ export class RegistryHttp {
   async sendOnce(request: ClientRequest): Promise<ClientAnswer> {
     const { authorization } = this.#deps;
     let header = await authorization.header(request.scopes);
-    let answer = await this.#follow(request, header);
-    if (answer.status === 401) {
+    const first = await this.#follow(request, header);
+    let { answer } = first;
+    // Another host must not say who is given the credentials.
+    if (answer.status === 401 && first.own) {
       await answer.body.dump();
       if (!authorization.learn(answer.headers['www-authenticate'], request.scopes, header)) {
         throw new RegistryRefusal(`${this.#name(request)}: 401, the credentials are missing or wrong`, 401);
@@ -71,21 +73,29 @@ export class RegistryHttp {
       header = await authorization.header(request.scopes);
       // What was sent of a stream is gone.
       if (isStream(request.body)) throw new TransientError(`${this.#name(request)}: 401`);
-      answer = await this.#follow(request, header);
+      ({ answer } = await this.#follow(request, header));
     }
     if (request.expect.includes(answer.status)) return answer;
     throw await this.#refusal(request, answer);
   }
 
-  async #follow(request: ClientRequest, authorization: string | undefined): Promise<ClientAnswer> {
+  /** @returns `own`: the registry itself has answered, no host that it redirects to. */
+  async #follow(
+    request: ClientRequest,
+    authorization: string | undefined,
+  ): Promise<{ readonly answer: ClientAnswer; readonly own: boolean }> {
     let url = new URL(request.target, this.#base);
     for (let redirects = 0; ; redirects++) {
       // Another host, such as a bucket's, must not see the credentials.
-      const own = url.origin === this.#base.origin && authorization !== undefined;
-      const answer = await this.#ask(request, url, own ? { authorization } : {});
+      const own = url.origin === this.#base.origin;
+      const answer = await this.#ask(
+        request,
+        url,
+        own && authorization !== undefined ? { authorization } : {},
+      );
       const { location } = answer.headers;
       const redirected = [301, 302, 307, 308].includes(answer.status) && location !== undefined;
-      if (!redirected || redirects >= MOST_REDIRECTS || isStream(request.body)) return answer;
+      if (!redirected || redirects >= MOST_REDIRECTS || isStream(request.body)) return { answer, own };
       await answer.body.dump();
       url = new URL(location, url);
     }

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { Agent } from 'undici';
+import { Authorization } from '../../../src/oci-client/authorization.ts';
+import { RegistryHttp } from '../../../src/oci-client/registry-http.ts';
+import { sleeplessClock, standInService } from '../../support/stand-in-service.ts';
+
+const credentials = { username: 'alice', password: 'secret' };
+
+function connect(t: TestContext, url: string, retries = 0): RegistryHttp {
+  const dispatcher = new Agent();
+  t.after(() => dispatcher.destroy());
+  const clock = sleeplessClock();
+  const authorization = new Authorization({ credentials, isSecure: false, dispatcher, clock });
+  return new RegistryHttp(new URL(url), {
+    dispatcher,
+    authorization,
+    retry: { retries, clock, random: () => 0 },
+  });
+}
+
+test('a host that the registry redirects to gets no credentials, whatever it asks for', async (t) => {
+  for (const scheme of ['Basic', 'Bearer'] as const) {
+    const bucket = await standInService(t, () => ({
+      status: 401,
+      headers: { 'www-authenticate': `${scheme} realm="${bucket.url}/token"` },
+    }));
+    const registry = await standInService(t, ({ headers }) =>
+      headers.authorization === undefined
+        ? { status: 401, headers: { 'www-authenticate': 'Basic realm="registry"' } }
+        : { status: 307, headers: { location: `${bucket.url}/blob` } },
+    );
+    const http = connect(t, registry.url);
+    const request = { method: 'GET', target: '/v2/app/blobs/x', scopes: [], expect: [200] } as const;
+    await assert.rejects(http.send(request), { name: 'RegistryRefusal', status: 401 });
+    await assert.rejects(http.send(request), { name: 'RegistryRefusal', status: 401 });
+    assert.deepEqual(
+      bucket.received.map(({ path, headers }) => [path, headers.authorization]),
+      [
+        ['/blob', undefined],
+        ['/blob', undefined],
+      ],
+      scheme,
+    );
+  }
+});
