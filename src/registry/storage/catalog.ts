@@ -14,7 +14,8 @@ export async function listRepositories(
 ): Promise<RepositoryName[]> {
   const repositories: RepositoryName[] = [];
   if (options.limit === 0) return repositories;
-  for await (const repository of walk(driver, '', options.last ?? '')) {
+  const names = await listIfThere(driver, REPOSITORIES_ROOT);
+  for await (const repository of walk(driver, '', names, options.last ?? '')) {
     if (options.isWanted?.(repository) === false) continue;
     repositories.push(repository);
     if (repositories.length >= options.limit) break;
@@ -31,8 +32,9 @@ class UnknownRepositoryError extends Error {
  * All repositories, sorted bytewise.
  * @throws UnknownRepositoryError when there is content under a name that is none: a collector must not pass it over.
  */
-export function walkRepositories(driver: StorageDriver): AsyncIterable<RepositoryName> {
-  return walk(driver, '', '', async (path) => {
+export async function* walkRepositories(driver: StorageDriver): AsyncIterable<RepositoryName> {
+  const names = await listIfThere(driver, REPOSITORIES_ROOT);
+  yield* walk(driver, '', names, '', async (path) => {
     if (!(await holdsContent(driver, `${REPOSITORIES_ROOT}/${path}`))) return;
     throw new UnknownRepositoryError(
       `${path} is no name of a repository, so what it needs is unknown and nothing was deleted. Rename or remove it`,
@@ -49,14 +51,15 @@ export async function repositoryExists(driver: StorageDriver, repository: Reposi
  * Repositories below `prefix` (which ends in a slash or is empty), from behind `last`. A directory and what is below it
  * are not neighbours in bytewise order: `a-b` lies between `a` and `a/b`. So a name stands in the queue twice, once for
  * itself and once, with a slash, for what is below it.
+ * @param names in that folder
  */
 async function* walk(
   driver: StorageDriver,
   prefix: string,
+  names: readonly string[],
   last: string,
   unknown?: (path: string) => Promise<void>,
 ): AsyncGenerator<RepositoryName> {
-  const names = await listIfThere(driver, `${REPOSITORIES_ROOT}/${prefix}`.replace(/\/$/, ''));
   for (const name of unknown === undefined ? [] : names) {
     if (!OWN_FOLDERS.has(name) && parseRepositoryName(prefix + name) === undefined)
       await unknown?.(prefix + name);
@@ -67,13 +70,19 @@ async function* walk(
     .flatMap((path) => [path, `${path}/`])
     .filter((entry) => entry > last || (entry.endsWith('/') && last.startsWith(entry)))
     .sort((a, b) => (a < b ? -1 : 1));
+  /** What is in a folder whose second turn comes. */
+  const children = new Map<string, readonly string[]>();
   for (const entry of queue) {
-    if (entry.endsWith('/')) {
-      yield* walk(driver, entry, last, unknown);
+    const path = entry.endsWith('/') ? entry.slice(0, -1) : entry;
+    const found = children.get(path) ?? (await listIfThere(driver, `${REPOSITORIES_ROOT}/${path}`));
+    if (entry !== path) {
+      children.delete(path);
+      yield* walk(driver, entry, found, last, unknown);
       continue;
     }
-    const repository = parseRepositoryName(entry);
-    if (repository !== undefined && (await repositoryExists(driver, repository))) yield repository;
+    children.set(path, found);
+    const repository = parseRepositoryName(path);
+    if (repository !== undefined && isRepository(found)) yield repository;
   }
 }
 
