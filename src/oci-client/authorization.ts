@@ -2,6 +2,7 @@ import { request, type Dispatcher } from 'undici';
 import type { Clock } from '../process/clock.ts';
 import { parseChallenge, type Challenge } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
+import { readBody } from './read-body.ts';
 import { PASSING_STATUSES, RegistryRefusal } from './refusal.ts';
 import { TransientError } from './retry.ts';
 
@@ -10,6 +11,9 @@ const MARGIN = 10_000;
 
 /** A token that does not say how long it lives does so for a minute, as clients have agreed. */
 const SHORTEST_LIFE_SECONDS = 60;
+
+/** Bytes of what a token server says. */
+const LONGEST_ANSWER = 1024 * 1024;
 
 interface Token {
   readonly header: string;
@@ -106,7 +110,7 @@ export class Authorization {
     const name = `${realm.host}${realm.pathname}`;
     try {
       const answer = await request(...this.#tokenRequest(realm, service, scopes, dispatcher));
-      const text = await answer.body.text();
+      const text = String(await readBody(answer.body, LONGEST_ANSWER));
       if (answer.statusCode === 200) return JSON.parse(text) as TokenDocument; // the format of that specification
       const message = `${name} gave no token: ${answer.statusCode} ${text.slice(0, 200)}`;
       if (!PASSING_STATUSES.has(answer.statusCode)) throw new RegistryRefusal(message, answer.statusCode);

@@ -1,7 +1,7 @@
 import { digestAlgorithm, digestHex, digestOf, parseDigest, type Digest } from '../oci/digest.ts';
 import { LARGEST_MANIFEST_BYTES } from '../oci/manifest.ts';
 import { bareMediaType, mediaTypes } from '../oci/media-type.ts';
-import type { ClientAnswer, RegistryHttp } from './registry-http.ts';
+import type { ClientRequest, RegistryHttp, WholeAnswer } from './registry-http.ts';
 import { pause, TransientError } from './retry.ts';
 
 export interface FetchedManifest {
@@ -36,35 +36,30 @@ export class RegistryClient {
 
   /** @param reference a tag or a digest. @returns undefined when it is not there. */
   async manifest(repository: string, reference: string): Promise<FetchedManifest | undefined> {
-    const answer = await this.#manifestRequest('GET', repository, reference);
-    if (answer.status === 404) return discard(answer);
-    const bytes = Buffer.from(await answer.body.arrayBuffer());
-    if (bytes.length > LARGEST_MANIFEST_BYTES)
-      throw new Error(`${repository}: manifest ${reference} is too large`);
+    const { status, headers, bytes } = await this.#manifestRequest('GET', repository, reference);
+    if (status === 404) return undefined;
     const wanted = parseDigest(reference);
     const digest = wanted ?? digestOf(bytes);
     if (wanted !== undefined && digestOf(bytes, digestAlgorithm(wanted)) !== wanted) {
       throw new Error(`${repository}: manifest ${reference} is damaged`);
     }
-    return { digest, mediaType: bareMediaType(answer.headers['content-type'] ?? ''), bytes };
+    return { digest, mediaType: bareMediaType(headers['content-type'] ?? ''), bytes };
   }
 
   /** The digest that a tag or digest leads to. @returns undefined when it is not there, or the registry does not say. */
   async resolve(repository: string, reference: string): Promise<Digest | undefined> {
-    const answer = await this.#manifestRequest('HEAD', repository, reference);
-    await answer.body.dump();
-    return answer.status === 404 ? undefined : parseDigest(answer.headers['docker-content-digest'] ?? '');
+    const { status, headers } = await this.#manifestRequest('HEAD', repository, reference);
+    return status === 404 ? undefined : parseDigest(headers['docker-content-digest'] ?? '');
   }
 
   async hasBlob(repository: string, digest: Digest): Promise<boolean> {
-    const answer = await this.http.send({
+    const { status } = await this.http.read({
       method: 'HEAD',
       target: `/v2/${repository}/blobs/${digest}`,
       scopes: [push(repository)],
       expect: [200, 404],
     });
-    await answer.body.dump();
-    return answer.status === 200;
+    return status === 200;
   }
 
   /** Bytes of a blob from `start` on. A download that breaks goes on where it was. */
@@ -97,14 +92,13 @@ export class RegistryClient {
 
   /** By the referrers API, or by the fallback tag where there is none. OCI distribution-spec, "Listing Referrers". */
   async referrers(repository: string, subject: Digest): Promise<readonly ReferrerEntry[]> {
-    const answer = await this.http.send({
+    const { status, bytes } = await this.http.read({
       method: 'GET',
       target: `/v2/${repository}/referrers/${subject}`,
       scopes: [pull(repository)],
       expect: [200, 400, 404, 405],
     });
-    if (answer.status === 200) return parseEntries(Buffer.from(await answer.body.arrayBuffer()));
-    await answer.body.dump();
+    if (status === 200) return parseEntries(bytes);
     const index = await this.manifest(repository, fallbackTag(subject));
     return index === undefined ? [] : parseEntries(index.bytes);
   }
@@ -135,34 +129,31 @@ export class RegistryClient {
     }
   }
 
-  async #manifestRequest(
-    method: 'GET' | 'HEAD',
-    repository: string,
-    reference: string,
-  ): Promise<ClientAnswer> {
-    return this.http.send({
+  #manifestRequest(method: 'GET' | 'HEAD', repository: string, reference: string): Promise<WholeAnswer> {
+    const request: ClientRequest = {
       method,
       target: `/v2/${repository}/manifests/${reference}`,
       scopes: [pull(repository)],
       headers: { accept: ACCEPT },
       expect: [200, 404],
-    });
+    };
+    return this.http.read(request, LARGEST_MANIFEST_BYTES);
   }
 
   /** All pages of a list. */
   async #list(first: string, scopes: readonly string[], field: string): Promise<string[] | undefined> {
     const names: string[] = [];
     for (let target: string | undefined = first; target !== undefined;) {
-      const answer: ClientAnswer = await this.http.send({
+      const { status, headers, bytes }: WholeAnswer = await this.http.read({
         method: 'GET',
         target,
         scopes,
         expect: [200, 404],
       });
-      if (answer.status === 404) return discard(answer);
-      const page = (await answer.body.json()) as Readonly<Record<string, readonly string[] | null>>; // as specified
-      names.push(...(page[field] ?? []));
-      target = /<([^>]+)>\s*;\s*rel="?next"?/i.exec(answer.headers['link'] ?? '')?.[1];
+      if (status === 404) return undefined;
+      const page = JSON.parse(bytes.toString()) as Readonly<Record<string, readonly string[] | null>>; // as specified
+      for (const name of page[field] ?? []) names.push(name);
+      target = /<([^>]+)>\s*;\s*rel="?next"?/i.exec(headers['link'] ?? '')?.[1];
     }
     return names;
   }
@@ -171,11 +162,6 @@ export class RegistryClient {
 /** Where clients list the referrers of a manifest for registries without the API. OCI distribution-spec, "Referrers Tag Schema". */
 export function fallbackTag(subject: Digest): string {
   return `${digestAlgorithm(subject)}-${digestHex(subject).slice(0, 64)}`;
-}
-
-async function discard(answer: ClientAnswer): Promise<undefined> {
-  await answer.body.dump();
-  return undefined;
 }
 
 export function parseEntries(index: Buffer): readonly ReferrerEntry[] {

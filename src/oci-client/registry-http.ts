@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { request as send, type Dispatcher } from 'undici';
 import { parseRetryAfter } from '../process/retry-after.ts';
 import type { Authorization } from './authorization.ts';
+import { readBody } from './read-body.ts';
 import { PASSING_STATUSES, RegistryRefusal } from './refusal.ts';
 import { TransientError, withRetries, type RetryOptions } from './retry.ts';
 
@@ -24,8 +25,16 @@ export interface ClientAnswer {
   readonly body: Dispatcher.ResponseData['body'];
 }
 
+/** An answer with its body. */
+export interface WholeAnswer extends Omit<ClientAnswer, 'body'> {
+  readonly bytes: Buffer;
+}
+
 const MOST_REDIRECTS = 5;
 const LONGEST_ERROR = 64 * 1024;
+
+/** A page of a list, of which some registries have one alone, whatever is asked for. */
+const LONGEST_DOCUMENT = 64 * 1024 * 1024;
 
 /** Requests to one registry: logs in when asked to, follows redirects, and tries again what may go well the next time. */
 export class RegistryHttp {
@@ -56,6 +65,19 @@ export class RegistryHttp {
   /** @throws RegistryRefusal; TransientError when it has failed too often. */
   send(request: ClientRequest): Promise<ClientAnswer> {
     return withRetries(this.#deps.retry, () => this.sendOnce(request));
+  }
+
+  /**
+   * As `send`, and reads the body, which it asks for again when it breaks.
+   * @param most bytes that the body may have. @throws as `send`
+   */
+  read(request: ClientRequest, most = LONGEST_DOCUMENT): Promise<WholeAnswer> {
+    return withRetries(this.#deps.retry, async () => {
+      const { status, headers, body } = await this.sendOnce(request);
+      const bytes = await readBody(body, most).catch((error: unknown) => this.#broken(request, error));
+      if (bytes !== undefined) return { status, headers, bytes };
+      throw new RegistryRefusal(`${this.#name(request)}: the answer is longer than ${most} bytes`, status);
+    });
   }
 
   /** For a body that cannot be sent twice. @throws RegistryRefusal; TransientError when it may go well another time. */
@@ -119,16 +141,20 @@ export class RegistryHttp {
       });
       return { status: answer.statusCode, headers: flat(answer.headers), body: answer.body };
     } catch (error) {
-      retry.signal?.throwIfAborted();
-      // The source of a body met it.
-      if (error instanceof RegistryRefusal) throw error;
-      throw new TransientError(`${this.#name(request)}: ${messageOf(error)}`, { cause: error });
+      return this.#broken(request, error);
     }
   }
 
+  #broken(request: ClientRequest, error: unknown): never {
+    this.#deps.retry.signal?.throwIfAborted();
+    // The source of a body met it.
+    if (error instanceof RegistryRefusal) throw error;
+    throw new TransientError(`${this.#name(request)}: ${messageOf(error)}`, { cause: error });
+  }
+
   async #refusal(request: ClientRequest, { status, headers, body }: ClientAnswer): Promise<Error> {
-    const text = (await body.text().catch(() => '')).slice(0, LONGEST_ERROR);
-    const message = `${this.#name(request)}: ${status}${reasonOf(text)}`;
+    const bytes = await readBody(body, LONGEST_ERROR).catch(() => undefined);
+    const message = `${this.#name(request)}: ${status}${reasonOf(String(bytes))}`;
     if (!PASSING_STATUSES.has(status)) return new RegistryRefusal(message, status);
     const retryAfter = parseRetryAfter(headers['retry-after'], this.#deps.retry.clock.now());
     return new TransientError(message, { retryAfter });

@@ -56,7 +56,7 @@ export async function putManifest(
   manifest: FetchedManifest,
   tag: string | undefined,
 ): Promise<void> {
-  const answer = await client.http.send({
+  const { headers } = await client.http.read({
     method: 'PUT',
     target: `/v2/${repository}/manifests/${tag ?? manifest.digest}`,
     scopes: [push(repository)],
@@ -64,9 +64,8 @@ export async function putManifest(
     body: manifest.bytes,
     expect: [201],
   });
-  await answer.body.dump();
   const { subject, artifactType, annotations } = parseManifest(manifest.bytes, manifest.mediaType);
-  if (subject === undefined || answer.headers['oci-subject'] !== undefined) return;
+  if (subject === undefined || headers['oci-subject'] !== undefined) return;
   await addToFallbackTag(client, repository, subject.digest, {
     mediaType: manifest.mediaType,
     digest: manifest.digest,
@@ -87,7 +86,7 @@ async function addToFallbackTag(
   const entries = before === undefined ? [] : parseEntries(before.bytes);
   if (entries.some(({ digest }) => digest === entry.digest)) return;
   const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [...entries, entry] };
-  const answer = await client.http.send({
+  await client.http.read({
     method: 'PUT',
     target: `/v2/${repository}/manifests/${tag}`,
     scopes: [push(repository)],
@@ -95,5 +94,4 @@ async function addToFallbackTag(
     body: Buffer.from(JSON.stringify(index)),
     expect: [201],
   });
-  await answer.body.dump();
 }

@@ -44,3 +44,22 @@ test('a host that the registry redirects to gets no credentials, whatever it ask
     );
   }
 });
+
+const whole = { method: 'GET', target: '/v2/app/manifests/v1', scopes: [], expect: [200] } as const;
+
+test('an answer that breaks off is asked for again', async (t) => {
+  const registry = await standInService(t, (_request, count) => ({
+    headers: { connection: 'close', 'content-length': '8' },
+    body: count === 1 ? 'manif' : 'manifest',
+  }));
+  const { bytes } = await connect(t, registry.url, 1).read(whole);
+  assert.equal(bytes.toString(), 'manifest');
+});
+
+test('an answer that is too long is not read, and not asked for again', async (t) => {
+  const registry = await standInService(t, () => ({ body: 'manifest' }));
+  const http = connect(t, registry.url, 1);
+  assert.equal((await http.read(whole, 8)).bytes.toString(), 'manifest');
+  await assert.rejects(http.read(whole, 7), { name: 'RegistryRefusal', message: /longer than 7 bytes/ });
+  assert.equal(registry.received.length, 2);
+});
