@@ -15,8 +15,9 @@ export async function findBlobData(driver: StorageDriver, canonical: Digest): Pr
   return stat?.size;
 }
 
-/** The whole data of a small blob, such as a manifest. */
+/** The whole data of a small blob, such as a manifest; puts back what a collector took away. */
 export async function readBlobData(driver: StorageDriver, canonical: Digest): Promise<Buffer | undefined> {
-  if ((await findBlobData(driver, canonical)) === undefined) return undefined;
-  return readIfThere(driver, blobDataPath(canonical));
+  const path = blobDataPath(canonical);
+  const bytes = await readIfThere(driver, path);
+  return bytes ?? ((await restoreFromTrash(driver, path)) ? readIfThere(driver, path) : undefined);
 }
