@@ -1,5 +1,5 @@
 import type { Digest } from '../../oci/digest.ts';
-import type { RepositoryScan } from './repository-scan.ts';
+import type { RepositoryScan, Revision } from './repository-scan.ts';
 
 /**
  * Which manifests of a repository stay. Without `deleteUntagged` all of them. With it, those that something leads to:
@@ -11,7 +11,7 @@ export function manifestsToKeep(
   scan: Pick<RepositoryScan, 'revisions' | 'tags'>,
   options: {
     readonly deleteUntagged: boolean;
-    readonly isYoung: (digest: Digest) => boolean;
+    readonly isYoung: (revision: Revision) => boolean;
     /** Manifests that stay as long as another does, by the other: what clients tag after its digest. */
     readonly followers?: ReadonlyMap<Digest, readonly Digest[]>;
   },
@@ -20,13 +20,15 @@ export function manifestsToKeep(
   const referrers = new Map<Digest, Digest[]>();
   // The same manifest may be known by its sha256 and its sha512 digest; one name keeps the other.
   const names = new Map<Digest, Digest[]>();
-  for (const { digest, canonical, references } of scan.revisions.values()) {
+  const waiting = [...scan.tags.values()];
+  for (const revision of scan.revisions.values()) {
+    const { digest, canonical, references } = revision;
+    if (options.isYoung(revision)) waiting.push(digest);
     names.set(canonical, [...(names.get(canonical) ?? []), digest]);
     if (references.subject === undefined) continue;
     referrers.set(references.subject, [...(referrers.get(references.subject) ?? []), digest]);
   }
   const keep = new Set<Digest>();
-  const waiting = [...scan.tags.values(), ...[...scan.revisions.keys()].filter(options.isYoung)];
   for (let digest = waiting.pop(); digest !== undefined; digest = waiting.pop()) {
     const revision = scan.revisions.get(digest);
     if (revision === undefined || keep.has(digest)) continue;

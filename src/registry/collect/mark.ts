@@ -154,11 +154,10 @@ class Marking {
     this.#repositories++;
     this.#manifests += scan.revisions.size;
     this.#options.progress?.(this.#scanned(), undefined);
-    const young = await this.#youngRevisions(scan);
     const tags = await this.#judgeTags(scan);
     const keep = manifestsToKeep(
       { revisions: scan.revisions, tags: tags.roots },
-      { deleteUntagged, isYoung: (digest) => young.has(digest), followers: tags.followers },
+      { deleteUntagged, isYoung: ({ linkedAt }) => !this.#isOld(linkedAt), followers: tags.followers },
     );
     await forEachAtOnce(keep, LOOKS_AT_ONCE, (digest) => this.#keepManifest(scan, digest));
     const manifests = new DigestList();
@@ -230,16 +229,6 @@ class Marking {
       this.#needed.add(layerLinkPath(repository, blob));
       if (canonical) this.#needed.add(blobDataPath(canonical));
     }
-  }
-
-  async #youngRevisions({ repository, revisions }: RepositoryScan): Promise<ReadonlySet<Digest>> {
-    const young = new Set<Digest>();
-    if (!this.#options.deleteUntagged) return young;
-    await forEachAtOnce(revisions.keys(), LOOKS_AT_ONCE, async (digest) => {
-      const stat = await statIfThere(this.#driver, revisionLinkPath(repository, digest));
-      if (stat === undefined || !this.#isOld(stat.modifiedAt)) young.add(digest);
-    });
-    return young;
   }
 
   /** What the rules say of the tags of a repository. */

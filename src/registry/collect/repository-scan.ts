@@ -3,11 +3,11 @@ import { digestAlgorithm, digestOf, parseDigest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
 import { forEachAtOnce } from '../../process/at-once.ts';
+import { readBlobData } from '../storage/blob-data.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { listIfThere, readIfThere, statIfThere } from '../storage/if-there.ts';
-import { readLink, readTagLink } from '../storage/links.ts';
+import { listIfThere, statIfThere } from '../storage/if-there.ts';
+import { findLink, lookAtLink, readLink, readTagLink } from '../storage/links.ts';
 import {
-  blobDataPath,
   layerLinkPath,
   layersFolder,
   revisionLinkPath,
@@ -21,10 +21,12 @@ import { referencesOf, type References } from './references.ts';
 import { tagHistory } from './tag-history.ts';
 
 /** A manifest of a repository. */
-interface Revision {
+export interface Revision {
   readonly digest: Digest;
   /** The sha256 digest under which its bytes lie. */
   readonly canonical: Digest;
+  /** When its link was last written, by the store's clock; milliseconds. */
+  readonly linkedAt: number;
   readonly references: References;
 }
 
@@ -78,9 +80,11 @@ export async function scanRepository(
     await listDigests(driver, revisionsFolder(repository)),
     LOOKS_AT_ONCE,
     async (digest) => {
+      // An empty link is what a crash of an old server left: absent, for every server.
+      const link = await lookAtLink(driver, revisionLinkPath(repository, digest), digest);
+      if (link === undefined) return;
       try {
-        const revision = await readRevision(driver, repository, digest, cache);
-        if (revision) revisions.set(digest, revision);
+        revisions.set(digest, await readRevision(driver, repository, { digest, ...link }, cache));
       } catch (error) {
         if (!(error instanceof UnreadableManifestError) || !error.missing) throw error;
         withoutBytes.set(digest, error);
@@ -126,35 +130,25 @@ async function findTagged(
   cache: ReferenceCache,
 ): Promise<Revision | undefined> {
   const path = revisionLinkPath(repository, digest);
-  if (!(await statIfThere(driver, path)) && !(await restoreFromTrash(driver, path))) return undefined;
-  const revision = await readRevision(driver, repository, digest, cache);
-  if (revision !== undefined || digestAlgorithm(digest) !== 'sha256') return revision;
-  return { digest, canonical: digest, references: await readReferences(driver, repository, digest, cache) };
+  let link = await findLink(driver, path, digest);
+  if (link === undefined && digestAlgorithm(digest) === 'sha256') {
+    const damaged = await statIfThere(driver, path);
+    link = damaged && { canonical: digest, linkedAt: damaged.modifiedAt };
+  }
+  return link && readRevision(driver, repository, { digest, ...link }, cache);
 }
 
 async function readRevision(
   driver: StorageDriver,
   repository: RepositoryName,
-  digest: Digest,
+  link: Omit<Revision, 'references'>,
   cache: ReferenceCache,
-): Promise<Revision | undefined> {
-  // An empty link is what a crash of an old server left: absent, for every server.
-  const canonical = await readLink(driver, revisionLinkPath(repository, digest));
-  if (canonical === undefined) return undefined;
-  return { digest, canonical, references: await readReferences(driver, repository, canonical, cache) };
-}
-
-async function readReferences(
-  driver: StorageDriver,
-  repository: RepositoryName,
-  canonical: Digest,
-  cache: ReferenceCache,
-): Promise<References> {
-  const known = cache.get(canonical);
-  if (known) return known;
-  const references = referencesOf(await readManifest(driver, repository, canonical));
-  cache.set(canonical, references);
-  return references;
+): Promise<Revision> {
+  const known = cache.get(link.canonical);
+  if (known) return { ...link, references: known };
+  const references = referencesOf(await readManifest(driver, repository, link.canonical));
+  cache.set(link.canonical, references);
+  return { ...link, references };
 }
 
 async function readManifest(
@@ -162,15 +156,9 @@ async function readManifest(
   repository: RepositoryName,
   canonical: Digest,
 ): Promise<Uint8Array> {
-  const bytes = await findManifest(driver, blobDataPath(canonical));
+  const bytes = await readBlobData(driver, canonical);
   if (bytes !== undefined && digestOf(bytes) === canonical) return bytes;
   throw new UnreadableManifestError(repository, canonical, bytes === undefined ? 'missing' : 'damaged');
-}
-
-async function findManifest(driver: StorageDriver, path: string): Promise<Uint8Array | undefined> {
-  const bytes = await readIfThere(driver, path);
-  if (bytes !== undefined) return bytes;
-  return (await restoreFromTrash(driver, path)) ? driver.getContent(path) : undefined;
 }
 
 async function readTags(

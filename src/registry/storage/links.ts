@@ -40,7 +40,8 @@ export async function findLink(
   return lookAtLink(driver, path, digest);
 }
 
-async function lookAtLink(
+/** As `findLink`, and puts nothing back. */
+export async function lookAtLink(
   driver: StorageDriver,
   path: string,
   digest: Digest,

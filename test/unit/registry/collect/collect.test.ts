@@ -403,6 +403,17 @@ for (const [title, link] of [
   });
 }
 
+test('an image whose link has the size of one and no content, which servers serve all the same, stays whole', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const layer = await content.blob('layer');
+  const image = await content.image([layer]);
+  await driver.putContent(revisionLinkPath(app, image), Buffer.alloc(image.length));
+  await clock.advance(3 * HOUR);
+  assert.equal((await collect()).message, 'nothing to delete');
+  assert.ok(await findLink(driver, revisionLinkPath(app, image), image));
+  assert.ok(has(blobDataPath(layer)) && has(blobDataPath(image)));
+});
+
 for (const name of ['Library/app', 'library/app.', `library/${'a'.repeat(300)}`, 'ünï/app']) {
   test(`content under ${name.slice(0, 20)}, which is no repository name, ends the run: nothing can be told of it`, async () => {
     const { clock, collect, driver, has } = await registry();
