@@ -7,6 +7,8 @@ const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5000;
 const FORGOTTEN_AFTER_MS = 60_000;
 const KEYS_AT_MOST = 10_000;
+/** A header has room for names of 48 KB, and who guesses chooses them. */
+const KEY_LENGTH = 256;
 
 /**
  * Slows down who guesses passwords: the answer to a wrong one is held back, longer with each failure of the same source
@@ -34,7 +36,9 @@ export class GuessDelay {
     await this.#clock.sleep(delay, signal).catch(() => undefined);
   }
 
-  #count(key: string): number {
+  #count(of: string): number {
+    // A copy: a slice would keep the whole text.
+    const key = Buffer.from(of.slice(0, KEY_LENGTH)).toString();
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
     return failures;

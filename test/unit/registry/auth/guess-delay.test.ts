@@ -48,6 +48,15 @@ test('one source that tries many users is slowed down, and so are many sources t
   assert.equal(await delayOf(clock, delay.failed('10.0.0.100', 'bob', never)), 0);
 });
 
+test('only the beginning of a name is kept, as long as an attacker makes it', async () => {
+  const clock = new TestClock();
+  const delay = new GuessDelay(clock);
+  const name = 'a'.repeat(40_000);
+  for (let guess = 0; guess < 6; guess++)
+    await delayOf(clock, delay.failed(`10.0.0.${guess}`, `${name}${guess}`, never));
+  assert.equal(await delayOf(clock, delay.failed('10.0.0.99', name, never)), 200);
+});
+
 test('failures are forgotten after a minute without one, and a client that goes away waits no longer', async () => {
   const clock = new TestClock();
   const delay = new GuessDelay(clock);
