@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import { readToken, TokenError } from '../../../../../src/registry/auth/token/json-web-token.ts';
 import { signingAlgorithms } from '../../../../../src/registry/auth/token/signing-algorithms.ts';
@@ -169,6 +169,15 @@ test('a certificate that is no authority, has expired, or is too deep leads nowh
   const impostor = testCertificate({ commonName: 'root', authority: true });
   const signed = testCertificate({ commonName: 'signed', issuer: impostor });
   isRefused(chainToken(signed, [signed, impostor]), keys, /not trusted/);
+});
+
+test('a chain that leads nowhere in many ways costs a bounded number of signatures', (t) => {
+  const keys = parseCertificateBundle(root.pem);
+  const stranger = testCertificate({ commonName: 'stranger', authority: true });
+  const signed = testCertificate({ commonName: 'signed', issuer: stranger });
+  const { mock } = t.mock.method(X509Certificate.prototype, 'verify');
+  isRefused(chainToken(signed, [signed, ...Array<TestCertificate>(7).fill(stranger)]), keys, /not trusted/);
+  assert.ok(mock.callCount() <= 100, `${mock.callCount()} signatures`);
 });
 
 test('a certificate of the bundle signs by itself, also when it is no authority', () => {
