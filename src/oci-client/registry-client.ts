@@ -1,6 +1,7 @@
 import { digestAlgorithm, digestHex, digestOf, parseDigest, type Digest } from '../oci/digest.ts';
 import { LARGEST_MANIFEST_BYTES } from '../oci/manifest.ts';
 import { bareMediaType, mediaTypes } from '../oci/media-type.ts';
+import { KeyedLock } from '../process/keyed-lock.ts';
 import type { ClientRequest, RegistryHttp, WholeAnswer } from './registry-http.ts';
 import { pause, TransientError } from './retry.ts';
 
@@ -29,6 +30,8 @@ export const push = (repository: string): string => `repository:${repository}:pu
 /** Reads a registry. OCI distribution-spec. Every method throws RegistryRefusal, or TransientError when retries did not help. */
 export class RegistryClient {
   readonly http: RegistryHttp;
+  /** By fallback tag. Such a list is read and written anew: of two that do so at once, one would lose its entry. */
+  readonly referrerLists = new KeyedLock();
 
   constructor(http: RegistryHttp) {
     this.http = http;

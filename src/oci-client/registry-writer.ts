@@ -10,13 +10,14 @@ import {
   type ReferrerEntry,
   type RegistryClient,
 } from './registry-client.ts';
+import { RegistryRefusal } from './refusal.ts';
 
-/** Gives up an upload that a mount has begun instead. */
+/** The registry has begun an upload instead of a mount. */
 const NO_MOUNT = 202;
 
 /**
  * Links a blob of another repository of the same registry. OCI distribution-spec, "Mounting a blob from another repository".
- * @returns false when the registry does not do that.
+ * @returns false when the registry does not do that, or not for this user: then the blob has to be sent.
  */
 export async function mountBlob(
   { http }: RegistryClient,
@@ -25,25 +26,29 @@ export async function mountBlob(
   digest: Digest,
 ): Promise<boolean> {
   const scopes = [push(repository), pull(from)];
-  const answer = await http.send({
-    method: 'POST',
-    target: `/v2/${repository}/blobs/uploads/?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`,
-    scopes,
-    expect: [201, NO_MOUNT],
-  });
-  await answer.body.dump();
-  if (answer.status !== NO_MOUNT) return true;
-  const { location } = answer.headers;
+  const answer = await unlessRefused(
+    http.read({
+      method: 'POST',
+      target: `/v2/${repository}/blobs/uploads/?mount=${encodeURIComponent(digest)}&from=${encodeURIComponent(from)}`,
+      scopes,
+      expect: [201, NO_MOUNT],
+    }),
+  );
+  if (answer?.status === 201) return true;
+  const location = answer?.headers['location'];
   if (location === undefined) return false;
-  // Registries purge what is left; none has to know this method.
-  const cancelled = await http.send({
-    method: 'DELETE',
-    target: location,
-    scopes,
-    expect: [204, 202, 400, 404, 405],
-  });
-  await cancelled.body.dump();
+  // Registries purge what is left; none has to know this method, or let those who may push use it.
+  await unlessRefused(http.read({ method: 'DELETE', target: location, scopes, expect: [204] }));
   return false;
+}
+
+async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof RegistryRefusal) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -66,22 +71,23 @@ export async function putManifest(
   });
   const { subject, artifactType, annotations } = parseManifest(manifest.bytes, manifest.mediaType);
   if (subject === undefined || headers['oci-subject'] !== undefined) return;
-  await addToFallbackTag(client, repository, subject.digest, {
+  const list = fallbackTag(subject.digest);
+  const entry: ReferrerEntry = {
     mediaType: manifest.mediaType,
     digest: manifest.digest,
     size: manifest.bytes.length,
     ...(artifactType !== undefined && { artifactType }),
     ...(annotations && { annotations }),
-  });
+  };
+  await client.referrerLists.run(`${repository}:${list}`, () => addToList(client, repository, list, entry));
 }
 
-async function addToFallbackTag(
+async function addToList(
   client: RegistryClient,
   repository: string,
-  subject: Digest,
+  tag: string,
   entry: ReferrerEntry,
 ): Promise<void> {
-  const tag = fallbackTag(subject);
   const before = await client.manifest(repository, tag);
   const entries = before === undefined ? [] : parseEntries(before.bytes);
   if (entries.some(({ digest }) => digest === entry.digest)) return;

@@ -1,23 +1,7 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
-import { Agent } from 'undici';
-import { Authorization } from '../../../src/oci-client/authorization.ts';
-import { RegistryHttp } from '../../../src/oci-client/registry-http.ts';
-import { sleeplessClock, standInService } from '../../support/stand-in-service.ts';
-
-const credentials = { username: 'alice', password: 'secret' };
-
-function connect(t: TestContext, url: string, retries = 0): RegistryHttp {
-  const dispatcher = new Agent();
-  t.after(() => dispatcher.destroy());
-  const clock = sleeplessClock();
-  const authorization = new Authorization({ credentials, isSecure: false, dispatcher, clock });
-  return new RegistryHttp(new URL(url), {
-    dispatcher,
-    authorization,
-    retry: { retries, clock, random: () => 0 },
-  });
-}
+import { test } from 'node:test';
+import { standInService } from '../../support/stand-in-service.ts';
+import { connectHttp } from './connect-http.ts';
 
 test('a host that the registry redirects to gets no credentials, whatever it asks for', async (t) => {
   for (const scheme of ['Basic', 'Bearer'] as const) {
@@ -30,7 +14,7 @@ test('a host that the registry redirects to gets no credentials, whatever it ask
         ? { status: 401, headers: { 'www-authenticate': 'Basic realm="registry"' } }
         : { status: 307, headers: { location: `${bucket.url}/blob` } },
     );
-    const http = connect(t, registry.url);
+    const http = connectHttp(t, registry.url);
     const request = { method: 'GET', target: '/v2/app/blobs/x', scopes: [], expect: [200] } as const;
     await assert.rejects(http.send(request), { name: 'RegistryRefusal', status: 401 });
     await assert.rejects(http.send(request), { name: 'RegistryRefusal', status: 401 });
@@ -52,13 +36,13 @@ test('an answer that breaks off is asked for again', async (t) => {
     headers: { connection: 'close', 'content-length': '8' },
     body: count === 1 ? 'manif' : 'manifest',
   }));
-  const { bytes } = await connect(t, registry.url, 1).read(whole);
+  const { bytes } = await connectHttp(t, registry.url, 1).read(whole);
   assert.equal(bytes.toString(), 'manifest');
 });
 
 test('an answer that is too long is not read, and not asked for again', async (t) => {
   const registry = await standInService(t, () => ({ body: 'manifest' }));
-  const http = connect(t, registry.url, 1);
+  const http = connectHttp(t, registry.url, 1);
   assert.equal((await http.read(whole, 8)).bytes.toString(), 'manifest');
   await assert.rejects(http.read(whole, 7), { name: 'RegistryRefusal', message: /longer than 7 bytes/ });
   assert.equal(registry.received.length, 2);
