@@ -72,12 +72,14 @@ export class FallbackTags {
     const listed = all.filter(({ digest }) => digest !== without);
     const current = await this.#tags.resolve(repository, tag);
     if (listed.length === 0) {
-      if (current !== undefined) await ignoreUnknown(this.#tags.remove(repository, tag, permit));
+      if (current !== undefined) await ignore('MANIFEST_UNKNOWN', this.#tags.remove(repository, tag, permit));
       return current === undefined;
     }
     const bytes = indexOf(listed);
     if (current === digestOf(bytes)) return true;
-    await this.#put(repository, { bytes, mediaType: mediaTypes.ociIndex, tags: [tag] }, permit);
+    // A referrer that somebody deleted meanwhile is not listed in the next round.
+    const index = { bytes, mediaType: mediaTypes.ociIndex, tags: [tag] };
+    await ignore('MANIFEST_BLOB_UNKNOWN', this.#put(repository, index, permit));
     return false;
   }
 }
@@ -86,10 +88,10 @@ function indexOf(manifests: readonly Descriptor[]): Buffer {
   return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests }));
 }
 
-async function ignoreUnknown(removal: Promise<void>): Promise<void> {
+async function ignore(code: RegistryError['code'], work: Promise<unknown>): Promise<void> {
   try {
-    await removal;
+    await work;
   } catch (error) {
-    if (!(error instanceof RegistryError) || error.code !== 'MANIFEST_UNKNOWN') throw error;
+    if (!(error instanceof RegistryError) || error.code !== code) throw error;
   }
 }
