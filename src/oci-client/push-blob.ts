@@ -60,9 +60,12 @@ class BlobUpload {
   }
 
   async attempt(): Promise<void> {
+    if (this.#content.size <= SMALL) {
+      await this.#begin();
+      return this.#finish(await this.#whole());
+    }
     if (this.#location === undefined) await this.#begin();
     else await this.#askWhere();
-    if (this.#content.size <= SMALL) return this.#finish(await this.#whole());
     if (this.offset < this.#content.size) await this.#append();
     await this.#finish();
   }
