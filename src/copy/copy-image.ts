@@ -107,7 +107,8 @@ class ImageCopy {
 
   async #putBlob({ digest, size }: Descriptor): Promise<void> {
     const { source, destination, blobs, progress } = this.#options;
-    const content = { digest, size, open: (start: number) => source.blob(digest, start) };
+    const open = (start: number) => atMost(size - start, source.blob(digest, start), digest);
+    const content = { digest, size, open };
     const outcome = await blobs.run(() =>
       destination.putBlob(content, source, (bytes) => progress.sent(bytes)),
     );
@@ -126,6 +127,20 @@ class ImageCopy {
         await this.#putReferrers(manifest);
       }
     }
+  }
+}
+
+/** Passes bytes on. @throws Error instead of those past `most`, of which a source could have any number */
+async function* atMost(
+  most: number,
+  content: AsyncIterable<Uint8Array>,
+  digest: Digest,
+): AsyncIterable<Uint8Array> {
+  let left = most;
+  for await (const chunk of content) {
+    left -= chunk.length;
+    if (left < 0) throw new Error(`blob ${digest} is longer than its manifest says`);
+    yield chunk;
   }
 }
 
