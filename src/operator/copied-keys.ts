@@ -1,10 +1,16 @@
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
-import { certificatesIn } from '../pki/certificate-chain.ts';
+import { bundleOf } from '../pki/certificate-chain.ts';
 import { applyChild } from './apply-child.ts';
 import { childNames } from './child-names.ts';
 import { mayBeUsed } from './credentials.ts';
 import { desiredClientAuthorities } from './desired-client-authorities.ts';
-import { desiredTokenKeys, TOKEN_KEYS, tokenKeysFlaw, type TokenKeys } from './desired-token-keys.ts';
+import {
+  desiredTokenKeys,
+  NO_CERTIFICATES,
+  TOKEN_KEYS,
+  tokenKeysFlaw,
+  type TokenKeys,
+} from './desired-token-keys.ts';
 import { notPermitted, type UserProblem } from './password.ts';
 import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
@@ -36,15 +42,15 @@ export async function copyTokenKeys(tools: RegistryTools, look: RegistryLook): P
     if (source === undefined) continue;
     const found = await read(tools, namespace, `token.${field}`, source);
     const flaw = 'text' in found ? tokenKeysFlaw(field, found.text) : undefined;
-    const problem = 'problem' in found ? found.problem : flawed(`token.${field}`, source, flaw);
-    if (problem !== undefined) {
+    if ('problem' in found || flaw !== undefined) {
+      const problem = 'problem' in found ? found.problem : flawed(`token.${field}`, source, flaw ?? '');
       const copied = dataText(
         world.secrets.get({ namespace, name: childNames(name).tokenKeys }),
         TOKEN_KEYS[field],
       );
       return keepOrWait(look, problem, copied !== undefined);
     }
-    if ('text' in found) keys[field] = found.text;
+    keys[field] = found.text;
   }
   const child = await applyChild(kube, world.secrets, registry, desiredTokenKeys(registry, keys));
   return child.outcome ?? done;
@@ -57,13 +63,14 @@ export async function copyClientAuthorities(tools: RegistryTools, look: Registry
   if (source === undefined) return done;
   const { namespace, name } = registry.metadata;
   const found = await read(tools, namespace, 'tls.clientCAs', source);
-  const problem =
-    'problem' in found ? found.problem : flawed('tls.clientCAs', source, certificatesFlaw(found.text));
-  if (problem !== undefined || 'problem' in found) {
+  // A ConfigMap may be read by who may not read the Secret.
+  const bundle = 'text' in found ? bundleOf(found.text) : undefined;
+  if (bundle === undefined) {
+    const problem = 'problem' in found ? found.problem : flawed('tls.clientCAs', source, NO_CERTIFICATES);
     const copied = world.configMaps.get({ namespace, name: childNames(name).clientAuthorities });
-    return problem === undefined ? done : keepOrWait(look, problem, copied !== undefined);
+    return keepOrWait(look, problem, copied !== undefined);
   }
-  const desired = desiredClientAuthorities(registry, found.text);
+  const desired = desiredClientAuthorities(registry, bundle);
   const child = await applyChild(kube, world.configMaps, registry, desired);
   return child.outcome ?? done;
 }
@@ -78,17 +85,7 @@ function keepOrWait(look: RegistryLook, problem: UserProblem, isCopied: boolean)
   return reason === 'EntryInvalid' ? stalled(reason, message) : waiting(UNWATCHED_MS, reason, message);
 }
 
-function certificatesFlaw(text: string): string | undefined {
-  try {
-    certificatesIn(text);
-    return undefined;
-  } catch {
-    return 'no certificates in PEM';
-  }
-}
-
-function flawed(path: string, source: Source, flaw: string | undefined): UserProblem | undefined {
-  if (flaw === undefined) return undefined;
+function flawed(path: string, source: Source, flaw: string): UserProblem {
   return {
     name: path,
     reason: 'EntryInvalid',

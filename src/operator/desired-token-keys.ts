@@ -2,12 +2,15 @@ import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Secret } from '../kube/resources.ts';
-import { certificatesIn } from '../pki/certificate-chain.ts';
+import { bundleOf } from '../pki/certificate-chain.ts';
 import { childMeta, childNames } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
 
 /** Keys of the Secret, which are the names of files in the pod, by the field that says where they come from. */
 export const TOKEN_KEYS = { rootCertBundle: 'rootcertbundle.pem', jwks: 'jwks.json' } as const;
+
+/** What a text is instead of certificates: the end of a sentence. */
+export const NO_CERTIFICATES = 'no certificates in PEM';
 
 export type TokenKeys = Partial<Readonly<Record<keyof typeof TOKEN_KEYS, string>>>;
 
@@ -26,12 +29,11 @@ export function desiredTokenKeys(registry: Stored<Registry>, keys: TokenKeys): A
 
 /** What the text is instead of keys: the end of a sentence; undefined when it is keys. */
 export function tokenKeysFlaw(field: keyof typeof TOKEN_KEYS, text: string): string | undefined {
+  if (field === 'rootCertBundle') return bundleOf(text) === undefined ? NO_CERTIFICATES : undefined;
   try {
-    if (field === 'rootCertBundle') certificatesIn(text);
-    else if (!hasKeys(JSON.parse(text))) return 'no JSON Web Key Set with keys';
-    return undefined;
+    return hasKeys(JSON.parse(text)) ? undefined : 'no JSON Web Key Set with keys';
   } catch {
-    return field === 'rootCertBundle' ? 'no certificates in PEM' : 'no JSON';
+    return 'no JSON';
   }
 }
 

@@ -17,6 +17,19 @@ export function certificatesIn(pem: string): readonly string[] {
   return blocks.map((block) => inspectCertificate(block).x509.toString());
 }
 
+/**
+ * The certificates of a PEM text without what else is in it, such as a key, so that anybody may read them. Undefined:
+ * there are none, or one cannot be read.
+ */
+export function bundleOf(pem: string): string | undefined {
+  try {
+    return certificatesIn(pem).join('');
+  } catch (error) {
+    if (!(error instanceof UnreadablePemError)) throw error;
+    return undefined;
+  }
+}
+
 /** The first certificate of a PEM text alone. @throws {UnreadablePemError} */
 export function leafOf(pem: string): string {
   return inspectCertificate(pem).x509.toString();

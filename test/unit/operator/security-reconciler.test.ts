@@ -157,7 +157,7 @@ test('keys of tokens are copied when they are keys, and stay when their source b
 
 test('authorities of client certificates reach the server, from a ConfigMap or a Secret', async () => {
   const harness = registryHarness();
-  const { certificate } = authorityPair();
+  const { certificate, key } = authorityPair();
   harness.kube.put(configMaps, { metadata: named('clients'), data: { 'ca.crt': certificate } });
   harness.apply({ ...generated('alice'), tls: { clientCAs: { configMapName: 'clients', required: false } } });
   await harness.converge();
@@ -169,7 +169,8 @@ test('authorities of client certificates reach the server, from a ConfigMap or a
   const copy = async () => (await harness.kube.find(configMaps, named('reg-client-ca')))?.data?.['ca.crt'];
   assert.equal(await copy(), certificate);
 
-  harness.putSecret(passwordSecret('clients', { bundle: certificate.repeat(2) }));
+  // Anybody may read the copy.
+  harness.putSecret(passwordSecret('clients', { bundle: `${certificate}${key}${certificate}` }));
   harness.apply({ tls: { clientCAs: { secretName: 'clients', key: 'bundle' } } });
   await harness.converge();
   assert.equal(await copy(), certificate.repeat(2));
