@@ -6,7 +6,7 @@ import type { Stored } from '../kube/object.ts';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
 import type { Secret } from '../kube/resources.ts';
 import { createCertificateAuthority } from '../pki/certificate-authority.ts';
-import { certificatesIn, intermediatesOf } from '../pki/certificate-chain.ts';
+import { bundleOf, certificatesIn, intermediatesOf } from '../pki/certificate-chain.ts';
 import { inspectCertificate, isSignedBy } from '../pki/inspect.ts';
 import { generatePrivateKey, keyAlgorithmOf, type CertificatePair } from '../pki/key-pair.ts';
 import { permittedNames, samePermittedNames } from '../pki/name-constraints.ts';
@@ -135,9 +135,19 @@ async function useOwnAuthority(tools: RegistryTools, look: RegistryLook, name: s
   if (problem !== undefined || !isWhole(pair)) {
     return stalled('AuthorityUnusable', `The Secret ${name} can not be used: ${problem?.message ?? ''}`);
   }
+  const given = dataText(secret, 'ca.crt') ?? '';
+  const chain = bundleOf(pair.certificate);
+  const trusted = given === '' ? chain && certificatesIn(chain).at(-1) : bundleOf(given);
+  if (chain === undefined || trusted === undefined) {
+    const key = chain === undefined ? 'tls.crt' : 'ca.crt';
+    return stalled(
+      'AuthorityUnusable',
+      `The Secret ${name} can not be used: ${key} is no certificates in PEM.`,
+    );
+  }
   const uid = secret.metadata.uid ?? '';
   look.authorities = [{ name, uid, pair, publishedAt: undefined }];
-  look.trusted = dataText(secret, 'ca.crt') ?? certificatesIn(pair.certificate).at(-1) ?? '';
+  look.trusted = trusted;
   return done;
 }
 
@@ -209,7 +219,9 @@ function rotationOf(
   );
 }
 
+/** Undefined: what is there is no certificate, and is replaced by one. */
 function issuedBy(registry: Registry, server: string, authorities: readonly KeptAuthority[]) {
+  if (bundleOf(server) === undefined) return undefined;
   const certificate = inspectCertificate(server);
   const served = registry.status?.certificate;
   return {

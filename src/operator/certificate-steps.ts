@@ -4,7 +4,7 @@ import { parseDuration } from '../contract/duration.ts';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
 import type { Secret } from '../kube/resources.ts';
 import { readCertificateAuthority } from '../pki/certificate-authority.ts';
-import { certificatesIn, chainProblem, leafOf, missingNames } from '../pki/certificate-chain.ts';
+import { bundleOf, certificatesIn, chainProblem, leafOf, missingNames } from '../pki/certificate-chain.ts';
 import { inspectCertificate } from '../pki/inspect.ts';
 import { generatePrivateKey, type CertificatePair } from '../pki/key-pair.ts';
 import { namesNotPermitted, permittedNames } from '../pki/name-constraints.ts';
@@ -115,25 +115,24 @@ async function copyCertificate(tools: RegistryTools, look: RegistryLook, source:
   const { namespace, name } = registry.metadata;
   const secret = await findSecret(tools, namespace, source);
   const obstacle = copyObstacle(registry, source, secret, clock.now());
-  const kept = storedPair(world.secrets.get({ namespace, name: childNames(name).certificate }));
-  const pair = obstacle === undefined ? storedPair(secret) : undefined;
-  if (pair !== undefined) {
-    const trusted = trustedIn(secret, pair);
+  const kept = world.secrets.get({ namespace, name: childNames(name).certificate });
+  const served = obstacle === undefined ? secret : kept;
+  const pair = storedPair(served);
+  if (pair === undefined || bundleOf(pair.certificate) === undefined) {
+    return waiting(UNWATCHED_MS, obstacle?.reason ?? 'Issuing', obstacle?.message);
+  }
+  // What verifies the certificate that is served stays published for as long as it is.
+  const trusted = trustedIn(served, pair);
+  if (trusted !== undefined) look.trusted = trusted;
+  if (obstacle === undefined) {
     const desired = desiredCertificate(registry, pair, trusted ?? '');
     const child = await applyChild(kube, world.secrets, registry, desired);
     if (child.outcome !== undefined) return child.outcome;
-    if (trusted !== undefined) {
-      look.trusted = trusted;
-      const published = await publishTrustBundle(tools, look);
-      if (published.kind !== 'done') return published;
-    }
   }
-  const served = pair ?? kept;
-  if (served === undefined) {
-    return waiting(UNWATCHED_MS, obstacle?.reason ?? 'Issuing', obstacle?.message);
-  }
-  const { serial, notAfter } = inspectCertificate(served.certificate);
-  const missing = missingNames(served.certificate, namesOfClients(registry));
+  const published = await publishTrustBundle(tools, look);
+  if (published.kind !== 'done') return published;
+  const { serial, notAfter } = inspectCertificate(pair.certificate);
+  const missing = missingNames(pair.certificate, namesOfClients(registry));
   const problem =
     obstacle ??
     (missing.length === 0
@@ -181,8 +180,8 @@ function copyObstacle(
 
 /** What clients are told to trust: what the Secret says, or an own root at the end of the chain. */
 function trustedIn(secret: Secret | undefined, { certificate }: CertificatePair): string | undefined {
-  const given = dataText(secret, 'ca.crt');
-  if (given !== undefined && given !== '') return given;
+  const given = bundleOf(dataText(secret, 'ca.crt') ?? '');
+  if (given !== undefined) return given;
   const last = certificatesIn(certificate).at(-1) ?? '';
   const { x509 } = inspectCertificate(last);
   return x509.checkIssued(x509) ? last : undefined;

@@ -224,10 +224,21 @@ test('a certificate of a Secret is served when it is good, and what is wrong lat
     const { status } = await harness.registry();
     assert.match(status?.conditions?.find(({ type }) => type === 'CertificateReady')?.message ?? '', message);
     assert.equal(await served(harness), good.certificate, name);
+    assert.deepEqual(await bundle(harness), certificatesIn(authority.certificate), name);
   }
   harness.putSecret(secretOf(serverPair({ ...times, authority: issuer, dnsNames: ['other.example.com'] })));
   await harness.converge();
   assert.ok((await harness.conditions()).includes('CertificateReady=False SANMissing'));
+});
+
+test('a certificate of ours that somebody spoils is issued anew', async () => {
+  const harness = await running();
+  const spoilt = await harness.kube.find(secrets, named('reg-tls'));
+  assert.ok(spoilt);
+  const data = { ...spoilt.data, 'tls.crt': Buffer.from('rubbish').toString('base64') };
+  harness.kube.put(secrets, { ...spoilt, data }, 'applier');
+  await harness.converge();
+  assert.ok(verifies(await served(harness), await bundle(harness), harness.clock.now()));
 });
 
 test('cert-manager is asked for a certificate, and what it issues is served', async () => {
@@ -287,4 +298,16 @@ test('an own authority signs, and its intermediates are sent along', async () =>
   assert.ok(isSignedBy(inspectCertificate(await served(harness)), inspectCertificate(root.certificate)));
   assert.equal((await bundle(harness)).length, 2);
   assert.deepEqual(authorities(harness), []);
+  const files = { 'tls.crt': root.certificate, 'tls.key': root.key };
+  harness.putSecret(passwordSecret('corporate', { ...files, 'ca.crt': '' }));
+  await harness.converge();
+  assert.deepEqual(await bundle(harness), certificatesIn(root.certificate), 'an empty one says nothing');
+  harness.putSecret(passwordSecret('corporate', { ...files, 'ca.crt': root.certificate + root.key }));
+  await harness.converge();
+  const published = (await harness.kube.find(configMaps, named('reg-ca')))?.data?.['ca.crt'];
+  assert.equal(published, root.certificate, 'no key is published');
+  harness.putSecret(passwordSecret('corporate', { ...files, 'ca.crt': 'rubbish' }));
+  await harness.converge();
+  assert.ok((await harness.conditions()).includes('CertificateReady=False AuthorityUnusable'));
+  assert.deepEqual(await bundle(harness), certificatesIn(root.certificate));
 });
