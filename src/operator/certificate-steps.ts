@@ -21,7 +21,7 @@ import { childNames } from './child-names.ts';
 import { timestamp } from './conditions.ts';
 import { mayBeUsed } from './credentials.ts';
 import { desiredCertificate, desiredCertManagerCertificate, ISSUED_SUFFIX } from './desired-certificate.ts';
-import { keepForeign } from './exposure-steps.ts';
+import { applyForeign } from './foreign-kinds.ts';
 import { notPermitted } from './password.ts';
 import type { CertificateFacts } from './registry-facts.ts';
 import { findSecret } from './referenced-secret.ts';
@@ -34,25 +34,21 @@ const UNWATCHED_MS = 30_000;
 export async function certifyServer(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { registry } = look;
   const { mode, secretRef } = registry.spec.tls;
-  const removed = await keepForeign(
-    tools,
-    look,
-    'Certificate',
-    mode === 'CertManager' ? desiredCertManagerCertificate(registry, servedNames(look)) : undefined,
-  );
-  if (removed === 'not-installed') {
+  if (mode === 'Managed') return issueCertificate(tools, look);
+  if (mode === 'Disabled') return done;
+  // A rule of the CRD asks for secretRef in mode Secret.
+  if (mode === 'Secret') return copyCertificate(tools, look, secretRef?.name ?? '');
+  const desired = desiredCertManagerCertificate(registry, servedNames(look));
+  const asked = await applyForeign(tools.kube, registry, 'Certificate', desired);
+  if (asked === 'not-installed') {
     return waiting(
       UNWATCHED_MS,
       'KindNotInstalled',
       'The cluster has no kind Certificate of cert-manager.io. Install cert-manager, or use another spec.tls.mode.',
     );
   }
-  if (removed.kind !== 'done') return removed;
-  if (mode === 'Managed') return issueCertificate(tools, look);
-  if (mode === 'Disabled') return done;
-  // A rule of the CRD asks for secretRef in mode Secret.
-  const source = mode === 'Secret' ? secretRef?.name : `${registry.metadata.name}${ISSUED_SUFFIX}`;
-  return copyCertificate(tools, look, source ?? '');
+  if (asked.kind !== 'done') return asked;
+  return copyCertificate(tools, look, `${registry.metadata.name}${ISSUED_SUFFIX}`);
 }
 
 async function issueCertificate(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {

@@ -1,20 +1,40 @@
-import type { ApplyFields } from '../kube/client.ts';
 import { done, waiting, type Outcome } from '../kube/outcome.ts';
-import type { ForeignObject } from '../kube/resources.ts';
 import { applyChild } from './apply-child.ts';
 import { childNames } from './child-names.ts';
 import { desiredIngress, desiredRoute, hostOf, routeKind } from './desired-ingress.ts';
 import { desiredPrometheusRule, desiredServiceMonitor, desiredStatusService } from './desired-monitoring.ts';
 import { desiredNetworkPolicy } from './desired-network-policy.ts';
 import { desiredService } from './desired-service.ts';
-import { foreignKinds, seeForeign } from './foreign-kinds.ts';
+import { applyForeign, foreignKinds, seeForeign } from './foreign-kinds.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { removeChild } from './remove-child.ts';
 
 /** How often what can't be watched is looked at. */
 const UNWATCHED_MS = 60_000;
 
-/** First, since its addresses are names of the certificate. */
+/**
+ * What the spec no longer asks for of kinds that are not watched. First of all: the status tells next that the change
+ * was seen, also when a later step waits. An idle Registry asks nothing.
+ */
+export async function removeForeign({ kube }: RegistryTools, { registry }: RegistryLook): Promise<Outcome> {
+  const { metadata, status, spec } = registry;
+  if (metadata.generation === (status?.observedGeneration ?? 1)) return done;
+  const kinds = [
+    ['Certificate', spec.tls.mode === 'CertManager'],
+    ['HTTPRoute', spec.gateway !== undefined && routeKind(spec) === 'HTTPRoute'],
+    ['TLSRoute', spec.gateway !== undefined && routeKind(spec) === 'TLSRoute'],
+    ['ServiceMonitor', spec.metrics?.serviceMonitor !== undefined],
+    ['PrometheusRule', spec.metrics?.prometheusRule !== undefined],
+  ] as const;
+  for (const [kind, isWanted] of kinds) {
+    if (isWanted) continue;
+    const seen = await seeForeign(kube, foreignKinds[kind], registry);
+    if (seen !== undefined) await removeChild(kube, seen, registry, metadata.name);
+  }
+  return done;
+}
+
+/** Before all that waits, since its addresses are names of the certificate. */
 export async function exposeService({ kube, world }: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const child = await applyChild(kube, world.services, look.registry, desiredService(look.registry));
   if (child.outcome !== undefined) return child.outcome;
@@ -58,23 +78,16 @@ export async function makeIngress(
 /** Without the kind nobody reaches the registry by its name, so that this is told and not passed over. */
 export async function makeRoute(tools: RegistryTools, { registry }: RegistryLook): Promise<Outcome> {
   const { gateway, hostname } = registry.spec;
-  const kind = gateway === undefined ? undefined : routeKind(registry.spec);
-  const desired =
-    gateway === undefined || hostname === undefined
-      ? undefined
-      : desiredRoute(registry, gateway, hostOf(hostname));
-  for (const name of ['HTTPRoute', 'TLSRoute'] as const) {
-    const outcome = await keepForeign(tools, { registry }, name, kind === name ? desired : undefined);
-    if (outcome === 'not-installed') {
-      return waiting(
-        UNWATCHED_MS,
-        'KindNotInstalled',
-        `The cluster has no kind ${name}. Install the Gateway API and a controller for it, or remove spec.gateway.`,
-      );
-    }
-    if (outcome.kind !== 'done') return outcome;
-  }
-  return done;
+  if (gateway === undefined || hostname === undefined) return done;
+  const kind = routeKind(registry.spec);
+  const desired = desiredRoute(registry, gateway, hostOf(hostname));
+  const outcome = await applyForeign(tools.kube, registry, kind, desired);
+  if (outcome !== 'not-installed') return outcome;
+  return waiting(
+    UNWATCHED_MS,
+    'KindNotInstalled',
+    `The cluster has no kind ${kind}. Install the Gateway API and a controller for it, or remove spec.gateway.`,
+  );
 }
 
 /** What monitoring needs is made where its kinds are there. */
@@ -91,30 +104,11 @@ export async function makeMonitoring(tools: RegistryTools, { registry }: Registr
     ServiceMonitor: serviceMonitor && desiredServiceMonitor(registry, serviceMonitor),
     PrometheusRule: prometheusRule && desiredPrometheusRule(registry, prometheusRule),
   };
-  for (const name of ['ServiceMonitor', 'PrometheusRule'] as const) {
-    const outcome = await keepForeign(tools, { registry }, name, wanted[name]);
+  for (const kind of ['ServiceMonitor', 'PrometheusRule'] as const) {
+    const desired = wanted[kind];
+    if (desired === undefined) continue;
+    const outcome = await applyForeign(tools.kube, registry, kind, desired);
     if (outcome !== 'not-installed' && outcome.kind !== 'done') return outcome;
   }
   return done;
-}
-
-/** Makes the object as desired, or removes it where it is not desired any more. */
-export async function keepForeign(
-  { kube }: RegistryTools,
-  { registry }: Pick<RegistryLook, 'registry'>,
-  kind: keyof typeof foreignKinds,
-  desired: ApplyFields<ForeignObject> | undefined,
-): Promise<Outcome | 'not-installed'> {
-  const { metadata, status } = registry;
-  // What is not wanted is looked for after changes alone: an idle Registry asks nothing.
-  const isChanged = status !== undefined && status.observedGeneration !== metadata.generation;
-  if (desired === undefined && !isChanged) return done;
-  const seen = await seeForeign(kube, foreignKinds[kind], registry);
-  if (desired === undefined) {
-    if (seen !== undefined) await removeChild(kube, seen, registry, metadata.name);
-    return done;
-  }
-  if (seen === undefined) return 'not-installed';
-  const child = await applyChild(kube, seen, registry, desired);
-  return child.outcome ?? done;
 }

@@ -1,9 +1,11 @@
 import { REGISTRY_LABEL } from '../api/names.ts';
 import type { Registry } from '../api/registry.ts';
 import { isNotFound } from '../kube/api-error.ts';
+import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
+import { done, type Outcome } from '../kube/outcome.ts';
 import { resourceType, type ForeignObject, type ResourceType } from '../kube/resources.ts';
-import type { Kube, Seen } from './apply-child.ts';
+import { applyChild, type Kube, type Seen } from './apply-child.ts';
 
 /** A kind that a cluster may have or not, in the versions that it may be served in, the newest first. */
 export type ForeignKind = readonly [ResourceType<ForeignObject>, ...ResourceType<ForeignObject>[]];
@@ -50,4 +52,17 @@ export async function seeForeign(
     }
   }
   return undefined;
+}
+
+/** Makes the object as desired, where the cluster has its kind. */
+export async function applyForeign(
+  kube: Pick<Kube, 'listAll' | 'find' | 'apply'>,
+  registry: Stored<Registry>,
+  kind: keyof typeof foreignKinds,
+  desired: ApplyFields<ForeignObject>,
+): Promise<Outcome | 'not-installed'> {
+  const seen = await seeForeign(kube, foreignKinds[kind], registry);
+  if (seen === undefined) return 'not-installed';
+  const child = await applyChild(kube, seen, registry, desired);
+  return child.outcome ?? done;
 }

@@ -6,7 +6,14 @@ import { childNames } from './child-names.ts';
 import { copyClientAuthorities, copyTokenKeys } from './copied-keys.ts';
 import { credentialUses } from './credentials.ts';
 import { hasAccessRules } from './desired-access.ts';
-import { exposeService, limitNetwork, makeIngress, makeMonitoring, makeRoute } from './exposure-steps.ts';
+import {
+  exposeService,
+  limitNetwork,
+  makeIngress,
+  makeMonitoring,
+  makeRoute,
+  removeForeign,
+} from './exposure-steps.ts';
 import { releaseShares, sharePullSecrets } from './share-steps.ts';
 import type { RegistryLook, RegistryTools, Step } from './registry-look.ts';
 import {
@@ -24,6 +31,7 @@ import {
  * next look finds what is there and goes on.
  */
 export const registrySteps: readonly Step[] = [
+  removeForeign,
   exposeService,
   writeUsers,
   writeAccessRules,

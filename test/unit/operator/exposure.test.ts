@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ApiError } from '../../../src/kube/api-error.ts';
 import { ingresses, networkPolicies, services, type ForeignObject } from '../../../src/kube/resources.ts';
 import { desiredIngress, desiredRoute, hostOf } from '../../../src/operator/desired-ingress.ts';
 import {
@@ -11,7 +12,7 @@ import { desiredNetworkPolicy } from '../../../src/operator/desired-network-poli
 import { desiredService } from '../../../src/operator/desired-service.ts';
 import { foreignKinds } from '../../../src/operator/foreign-kinds.ts';
 import { assertGolden } from './golden.ts';
-import { registry } from './resource-builders.ts';
+import { passwordSecret, registry } from './resource-builders.ts';
 import { KEY, registryHarness } from './registry-harness.ts';
 
 const hostname = 'registry.example.com:8443';
@@ -90,6 +91,8 @@ test('Ingress and NetworkPolicy come and go with their fields', async () => {
   assert.deepEqual(await there(), { ingress: false, policy: false });
 });
 
+const unavailable = new ApiError({ status: 503, reason: '', message: 'away', retryAfterMs: undefined });
+
 const find = (harness: ReturnType<typeof registryHarness>, kind: keyof typeof foreignKinds) =>
   harness.kube.find<ForeignObject>(foreignKinds[kind][0], KEY);
 
@@ -108,6 +111,31 @@ test('a route is made of the kind that TLS asks for, and exchanged with it', asy
   await harness.converge();
   assert.equal(await find(harness, 'TLSRoute'), undefined);
   assert.ok(await find(harness, 'HTTPRoute'));
+});
+
+test('a route that is no longer asked for goes, whatever else the change waits for', async () => {
+  const harness = registryHarness();
+  harness.apply({ hostname, gateway: { parentRefs: [{ name: 'outer' }] } });
+  await harness.converge();
+  assert.ok(await find(harness, 'TLSRoute'));
+  harness.apply({ hostname, notifications: [{ name: 'a', url: 'http://a/', secretRef: { name: 'hook' } }] });
+  await harness.converge();
+  assert.equal((await harness.condition('Ready')).reason, 'SecretNotFound');
+  harness.putSecret(passwordSecret('hook', { authorization: 'Bearer x' }));
+  await harness.converge();
+  assert.equal(await find(harness, 'TLSRoute'), undefined);
+});
+
+test('a route goes that was made before anything was told of its Registry', async () => {
+  const harness = registryHarness();
+  harness.apply({ hostname, gateway: { parentRefs: [{ name: 'outer' }] } });
+  harness.kube.refuse = (write) => (write.endsWith('/status') ? unavailable : undefined);
+  await assert.rejects(harness.reconcile(), unavailable);
+  assert.ok(await find(harness, 'TLSRoute'));
+  harness.kube.refuse = () => undefined;
+  harness.apply({ hostname });
+  await harness.converge();
+  assert.equal(await find(harness, 'TLSRoute'), undefined);
 });
 
 test('a route whose kind is not installed is told of, and the registry runs', async () => {
