@@ -33,7 +33,8 @@ import type { StorageDriver } from './storage/driver.ts';
 import { createManifestRules } from './storage/manifest-rules.ts';
 import { ManifestStore } from './storage/manifest-store.ts';
 import { measureDriver } from './storage/measured-driver.ts';
-import { openRedirect, type OpenRedirect } from './storage/middleware/open-redirect.ts';
+import { openRedirect } from './storage/middleware/open-redirect.ts';
+import type { Redirect } from './storage/middleware/redirect.ts';
 import { openStorage, storageKind } from './storage/open-storage.ts';
 import { makeReserve } from './storage/reserve.ts';
 import { TagStore } from './storage/tag-store.ts';
@@ -81,10 +82,8 @@ export class ServerConfigError extends Error {
  */
 export async function startRegistryServer(deps: ServerDependencies): Promise<RegistryServer> {
   const { config, clock, log, peers } = deps;
-  const { pair, access, driver, sizes, middleware } = await openParts(deps);
-  await using started = new AsyncDisposableStack();
-  started.defer(() => sizes.close());
-  started.defer(() => middleware.stop());
+  const { pair, access, driver, sizes, redirect, opened } = await openParts(deps);
+  await using started = opened;
 
   const readOnly = config.storage.maintenance.readonly.enabled;
   const serverId = randomUUID();
@@ -112,7 +111,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
     tls: pair !== undefined,
   });
   const tags = new TagStore({ driver, lookups: config.storage.tag.concurrencylimit });
-  const blobs = new BlobStore({ driver, clock, log, sizes, redirect: middleware.redirect });
+  const blobs = new BlobStore({ driver, clock, log, sizes, redirect });
   const notifications = peers === undefined ? openWebhooks(deps) : undefined;
   if (notifications) started.defer(() => notifications.stop());
   const take = peers?.take ?? ((event) => notifications?.take(event));
@@ -233,9 +232,12 @@ async function openParts(deps: ServerDependencies): Promise<{
   readonly access: Access;
   readonly driver: StorageDriver;
   readonly sizes: DescriptorCache;
-  readonly middleware: OpenRedirect;
+  readonly redirect: Redirect;
+  /** Closes what has connections or timers. */
+  readonly opened: AsyncDisposableStack;
 }> {
   const { config, clock, log } = deps;
+  await using opened = new AsyncDisposableStack();
   const problems: ConfigProblem[] = [];
   const open = async <T>(path: string, work: () => T | Promise<T>): Promise<T | undefined> => {
     try {
@@ -247,16 +249,18 @@ async function openParts(deps: ServerDependencies): Promise<{
   };
   const pair = await open('http.tls', () => openCertificates(config.http));
   const access = await openAccess({ config, clock, log, open });
-  const opened = await open(`storage.${storageKind(config)}`, () =>
+  const storage = await open(`storage.${storageKind(config)}`, () =>
     openStorage(config, { ...deps, hasPeers: deps.peers !== undefined }),
   );
   const driver =
-    opened && showsMetrics(config) ? measureDriver(opened, { registry: deps.metrics, clock }) : opened;
+    storage && showsMetrics(config) ? measureDriver(storage, { registry: deps.metrics, clock }) : storage;
   const sizes = await open('redis', () => openCache(config, deps));
+  if (sizes) opened.defer(() => sizes.close());
   const middleware = driver && (await open('middleware.storage', () => openRedirect(config, driver, deps)));
+  if (middleware) opened.defer(() => middleware.stop());
   if (driver === undefined || sizes === undefined || middleware === undefined || problems.length > 0)
     throw new ServerConfigError(problems);
-  return { pair, access, driver, sizes, middleware };
+  return { pair, access, driver, sizes, redirect: middleware.redirect, opened: opened.move() };
 }
 
 /** @throws ServerConfigError when the outbox cannot be used. */

@@ -55,10 +55,12 @@ test('a key that does not fit its certificate, and a storage root that is a file
     file,
     `
 version: 0.1
-storage: {filesystem: {rootdirectory: ${file}}}
+storage: {filesystem: {rootdirectory: ${file}}, cache: {blobdescriptor: redis}}
+redis: {addr: "127.0.0.1:0"}
 http: {addr: "127.0.0.1:0", tls: {certificate: ${path}/tls.crt, key: ${path}/tls.key}}
 `,
   );
+  // It ends although Redis is asked again and again.
   const { code, stderr } = await runProgram(['serve', file]);
   assert.equal(code, 2);
   assert.match(stderr, /: http\.tls the key of \S+tls\.key is not the one of \S+tls\.crt$/m);
