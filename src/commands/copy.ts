@@ -152,6 +152,9 @@ function parseSettings({ positionals, values }: Invocation): Settings {
   }
   if (values['all'] === true && values['all-tags'] === true)
     throw new UsageError('--all copies all tags already');
+  const to = requirePlace(destination);
+  if (values['referrers'] === true && to.kind === 'archive')
+    throw new UsageError('a docker archive holds one image: it has no room for referrers');
   const platform = values['platform'];
   const parsed = typeof platform === 'string' ? parsePlatform(platform) : undefined;
   if (platform !== undefined && parsed === undefined) {
@@ -159,7 +162,7 @@ function parseSettings({ positionals, values }: Invocation): Settings {
   }
   return {
     from: requirePlace(source),
-    to: requirePlace(destination),
+    to,
     extent: values['all'] === true ? 'all' : values['all-tags'] === true ? 'tags' : 'one',
     platform: parsed,
     concurrency: requireCount('concurrency', values['concurrency'], 1),

@@ -43,8 +43,17 @@ export async function makePlan(from: Place, to: Place, extent: Extent, connect: 
   const names = await sourceNames(from, extent, connect);
   const target = await openTarget(to, extent, connect);
   const jobs: Job[] = [];
+  const taken = new Map<string, string>();
   for (const { source, repository, reference, tag } of names) {
-    jobs.push({ source, reference, ...(await target.place(repository, tag, reference)) });
+    const placed = await target.place(repository, tag, reference);
+    const here = `${source.title}:${reference}`;
+    const there = `${placed.destination.title}:${placed.tag ?? reference}`;
+    const other = taken.get(there);
+    // A layout may list a name more than once.
+    if (other === here) continue;
+    if (other !== undefined) throw new PlanError(`${other} and ${here} would both be ${there}`);
+    taken.set(there, here);
+    jobs.push({ source, reference, ...placed });
   }
   return { jobs, finish: (failed) => target.finish(failed) };
 }
@@ -78,7 +87,7 @@ async function sourceNames(from: Place, extent: Extent, connect: Connect): Promi
     if (repository === undefined) continue;
     const source = registrySource(client, from.host, repository);
     // A repository whose last tag was deleted is still listed.
-    const tags = (await client.tags(repository)) ?? [];
+    const tags = extent === 'all' ? ((await client.tags(repository)) ?? []) : await source.tags();
     names.push(...tags.map((tag) => ({ source, repository, reference: tag, tag })));
   }
   return names;

@@ -183,6 +183,21 @@ test('an image that fails is told, leaves nothing half made, and does not keep t
   assert.notEqual(await digestAt(to.url, 'app', 'amd64'), undefined);
 });
 
+test('images that would take the name of each other are refused, and so is a repository that is not there', async (t) => {
+  const [from, to] = [await startTestRegistry(t), await startTestRegistry(t)];
+  for (const name of ['a', 'b']) await push(from.url, name, 'v1', bytesOf(10, name));
+  const layout = `oci:${temporaryFolder(t)}/layout`;
+  await copy(['--all', host(from.url), layout]);
+  const both = await runCopy(['--all-tags', layout, `${host(to.url)}/x`]);
+  assert.equal(both.code, 2, both.stdout);
+  assert.match(both.stderr, /a:v1 and .*b:v1 would both be .*\/x:v1/);
+  assert.equal(await digestAt(to.url, 'x', 'v1'), undefined);
+
+  const missing = await runCopy(['--all-tags', `${host(from.url)}/none`, `${host(to.url)}/none`]);
+  assert.equal(missing.code, 1, missing.stdout);
+  assert.match(missing.stderr, /has no repository none/);
+});
+
 /** Passes on to a server, and cuts the connection once, when so many bytes were sent to it or received from it. */
 async function startCutter(
   t: TestContext,
@@ -316,6 +331,10 @@ test('bad usage says what is wrong and exits with 2', async () => {
     [['--platform=amd64', 'a/b', 'oci:x'], /--platform is OS\/ARCH/],
     [['--concurrency=0', 'a/b', 'oci:x'], /--concurrency is a number, 1 or more/],
     [['--all', '--all-tags', 'a.b', 'oci:x'], /--all copies all tags already/],
+    [
+      ['--referrers', 'a/b', 'docker-archive:x'],
+      /a docker archive holds one image: it has no room for referrers/,
+    ],
     [['--src-creds=nobody', 'a/b', 'oci:x'], /--src-creds is USER:PASSWORD/],
   ] as const) {
     const { code, stderr } = await runCopy(args);
