@@ -27,7 +27,7 @@ import { ServerLease } from './lease/server-lease.ts';
 import type { WriteGate } from './lease/write-gate.ts';
 import type { Notifications } from './notifications/notifications.ts';
 import { openEventSink, openNotifications } from './notifications/open-notifications.ts';
-import { PullRecorder, recordingPulls } from './pulls/pull-recorder.ts';
+import { PullRecorder } from './pulls/pull-recorder.ts';
 import { BlobStore } from './storage/blob-store.ts';
 import type { StorageDriver } from './storage/driver.ts';
 import { createManifestRules } from './storage/manifest-rules.ts';
@@ -115,14 +115,13 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
   const notifications = peers === undefined ? openWebhooks(deps) : undefined;
   if (notifications) started.defer(() => notifications.stop());
   const take = peers?.take ?? ((event) => notifications?.take(event));
-  const told = openEventSink(config, { links, clock, take });
-  const pulls = new PullRecorder({ driver, clock, log, serverId });
+  const events = openEventSink(config, { links, clock, take });
   const recordsPulls = config.stevedore.pulls.record && !readOnly;
-  if (recordsPulls) {
+  const pulls = recordsPulls ? new PullRecorder({ driver, clock, log, serverId }) : undefined;
+  if (pulls) {
     pulls.start();
     started.defer(() => pulls.stop());
   }
-  const events = recordsPulls ? recordingPulls(told, pulls) : told;
   const bodies = new StalledBodies({ timeout: config.stevedore.limits.idletimeout, clock, log });
   started.defer(() => bodies.stop());
   // A bucket may be served by several.
@@ -156,6 +155,7 @@ export async function startRegistryServer(deps: ServerDependencies): Promise<Reg
       gate: lease,
       links,
       events,
+      pulls,
       deletesEnabled: config.storage.delete.enabled,
       redirectsEnabled: !config.storage.redirect.disable,
       catalogMaxEntries: config.catalog.maxentries,

@@ -1,5 +1,6 @@
 import type { WriteGate } from '../lease/write-gate.ts';
 import type { EventSink } from '../notifications/event-sink.ts';
+import type { PullRecorder } from '../pulls/pull-recorder.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import type { ManifestStore } from '../storage/manifest-store.ts';
@@ -18,6 +19,8 @@ export interface HandlerContext {
   readonly links: Links;
   /** Is told of what a request did, before the answer. */
   readonly events: EventSink;
+  /** Is told by which name a manifest was pulled, where that is recorded. */
+  readonly pulls: Pick<PullRecorder, 'record'> | undefined;
   readonly deletesEnabled: boolean;
   /** Clients read blobs from the store itself, where it lets them. */
   readonly redirectsEnabled: boolean;

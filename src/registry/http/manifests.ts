@@ -26,6 +26,8 @@ export async function getManifest(
   const { repository, reference } = route;
   const manifest = await context.manifests.get(repository, reference);
   if (manifest === undefined) throw new RegistryError({ code: 'MANIFEST_UNKNOWN', detail: { reference } });
+  // For rules of retention who has it already pulls it as well; webhooks are not told, as by docker distribution.
+  context.pulls?.record(repository, reference);
   const etag = `"${manifest.digest}"`;
   const headers = { 'docker-content-digest': manifest.digest, etag };
   if (matchesEtag(exchange.request.headers['if-none-match'], etag)) return exchange.answer(304, headers);

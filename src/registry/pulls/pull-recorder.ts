@@ -1,9 +1,8 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
-import { parseTag, type Tag } from '../../oci/tag.ts';
+import type { Tag } from '../../oci/tag.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
-import type { EventSink } from '../notifications/event-sink.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { PULLS_ROOT } from '../storage/paths.ts';
 import { encodePulls } from './pull-record.ts';
@@ -139,17 +138,4 @@ export class PullRecorder {
       throw error;
     }
   }
-}
-
-/** Tells a recorder of each manifest that is pulled, by the name it was asked for. */
-export function recordingPulls(events: EventSink, recorder: PullRecorder): EventSink {
-  return {
-    record(exchange, happening) {
-      if (happening.action === 'pull' && 'manifest' in happening) {
-        const tag = happening.tag === undefined ? undefined : parseTag(happening.tag);
-        recorder.record(happening.repository, tag ?? happening.manifest.digest);
-      }
-      events.record(exchange, happening);
-    },
-  };
 }

@@ -11,9 +11,11 @@ import { startTestRegistry, type TestRegistry } from '../../support/test-registr
 
 const index = imageIndex([]);
 const digest = digestOf(index);
-const [byTag, byDigest, untouched] = ['by-tag', 'by-digest', 'untouched'].map(repositoryName);
+const [byTag, byDigest, unchanged, untouched] = ['by-tag', 'by-digest', 'unchanged', 'untouched'].map(
+  repositoryName,
+);
 
-/** Pushes an index to three repositories, pulls it from two, and stops. */
+/** Pushes an index to four repositories, pulls it from three, and stops. */
 async function pullAndStop(
   t: TestContext,
   overrides: Readonly<Record<string, string>>,
@@ -22,7 +24,7 @@ async function pullAndStop(
   const manifest = (repository: string, reference: string): string =>
     `${registry.url}/v2/${repository}/manifests/${reference}`;
   const headers = { 'content-type': 'application/vnd.oci.image.index.v1+json' };
-  for (const repository of [byTag, byDigest, untouched]) {
+  for (const repository of [byTag, byDigest, unchanged, untouched]) {
     const { status } = await fetch(manifest(String(repository), 'v1'), {
       method: 'PUT',
       headers,
@@ -32,19 +34,21 @@ async function pullAndStop(
   }
   await fetch(manifest('by-tag', 'v1'), { method: 'HEAD' });
   await (await fetch(manifest('by-digest', digest))).bytes();
+  const again = await fetch(manifest('unchanged', 'v1'), { headers: { 'if-none-match': `"${digest}"` } });
+  assert.equal(again.status, 304);
   await registry.server.stop();
   return registry;
 }
 
-test('a server writes down which tags were pulled, by their name and by digest', async (t) => {
+test('a server writes down which tags were pulled, by their name, by digest, or by somebody who has them already', async (t) => {
   const { folder } = await pullAndStop(t, {});
   const pulls = await readLastPulls(
     createFilesystemDriver({ root: join(folder, 'storage'), log: logSink().log }),
   );
-  const pulled = [byTag, byDigest, untouched].map(
+  const pulled = [byTag, byDigest, unchanged, untouched].map(
     (repository) => repository && pulls.of(repository, tagName('v1'), digest) !== undefined,
   );
-  assert.deepEqual(pulled, [true, true, false]);
+  assert.deepEqual(pulled, [true, true, true, false]);
 });
 
 test('a server that is not to record pulls writes nothing', async (t) => {
