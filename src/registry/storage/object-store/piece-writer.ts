@@ -1,4 +1,5 @@
 import type { FileWriter } from '../driver.ts';
+import { GatheredBytes } from './gathered-bytes.ts';
 
 /** About how many bytes all writers of a store may gather together; as many again may be on their way. */
 const MEMORY = 32 * 1024 * 1024;
@@ -15,10 +16,14 @@ export class PieceSizes {
     this.#unit = options.unit;
   }
 
-  /** Bytes of a writer's next piece. */
+  /** Bytes that a writer gathers for a piece while there are so many writers. */
   next(): number {
-    const share = Math.min(this.#largest, MEMORY / Math.max(1, this.#writers));
-    return Math.max(this.#unit, Math.floor(share / this.#unit) * this.#unit);
+    return Math.max(this.#unit, this.pieceOf(MEMORY / Math.max(1, this.#writers)));
+  }
+
+  /** How many of the gathered bytes one piece may have. */
+  pieceOf(gathered: number): number {
+    return Math.floor(Math.min(this.#largest, gathered) / this.#unit) * this.#unit;
   }
 
   enter(): void {
@@ -44,11 +49,9 @@ export interface PieceSink {
 /** Gathers chunks into the pieces that a store takes, and sends one while the next is gathered. */
 export class PieceWriter implements FileWriter {
   readonly #sink: PieceSink;
-  #chunks: Uint8Array[] = [];
-  #gathered = 0;
+  readonly #gathered = new GatheredBytes();
   /** Where the gathered bytes go. */
   #position: number;
-  #pieceBytes: number;
   /** The piece under way; never rejects. */
   #sending: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -57,20 +60,19 @@ export class PieceWriter implements FileWriter {
     this.#sink = sink;
     this.#position = sink.size;
     sink.sizes.enter();
-    this.#pieceBytes = sink.sizes.next();
   }
 
   get size(): number {
-    return this.#position + this.#gathered;
+    return this.#position + this.#gathered.size;
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
     this.#throwFailure();
-    // A chunk of a socket may be a small part of a large buffer, which would stay with it.
-    this.#chunks.push(chunk.length * 2 < chunk.buffer.byteLength ? chunk.slice() : chunk);
-    this.#gathered += chunk.length;
-    if (this.#gathered < this.#pieceBytes) return undefined;
-    if (this.#sending !== undefined || this.#gathered >= 2 * this.#pieceBytes) return this.#sendPieces();
+    this.#gathered.push(chunk);
+    // Asked anew each time: the share of an early writer shrinks when others come.
+    const enough = this.#sink.sizes.next();
+    if (this.#gathered.size < enough) return undefined;
+    if (this.#sending !== undefined || this.#gathered.size >= 2 * enough) return this.#sendPieces();
     this.#send();
     return undefined;
   }
@@ -80,7 +82,7 @@ export class PieceWriter implements FileWriter {
       await this.#sendPieces();
       await this.#sending;
       this.#throwFailure();
-      await this.#sink.finish(Buffer.concat(this.#chunks), this.#position);
+      await this.#sink.finish(this.#gathered.take(), this.#position);
     } finally {
       this.#sink.sizes.leave();
     }
@@ -88,7 +90,7 @@ export class PieceWriter implements FileWriter {
 
   /** Sends until less than a piece is left, which the last one may still be on its way with. */
   async #sendPieces(): Promise<void> {
-    while (this.#gathered >= this.#pieceBytes) {
+    while (this.#gathered.size >= this.#sink.sizes.next()) {
       await this.#sending;
       this.#throwFailure();
       this.#send();
@@ -96,15 +98,11 @@ export class PieceWriter implements FileWriter {
   }
 
   #send(): void {
-    const bytes = this.#pieceBytes;
-    const gathered = Buffer.concat(this.#chunks);
     const start = this.#position;
-    this.#chunks = bytes < gathered.length ? [Uint8Array.from(gathered.subarray(bytes))] : [];
-    this.#gathered -= bytes;
-    this.#position += bytes;
-    this.#pieceBytes = this.#sink.sizes.next();
+    const piece = this.#gathered.take(this.#sink.sizes.pieceOf(this.#gathered.size));
+    this.#position += piece.length;
     this.#sending = this.#sink
-      .send(gathered.subarray(0, bytes), start)
+      .send(piece, start)
       .catch((error: unknown) => {
         this.#failure ??= { error };
       })

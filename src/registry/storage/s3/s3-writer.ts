@@ -1,5 +1,6 @@
 import { RegistryError } from '../../errors.ts';
 import type { FileWriter } from '../driver.ts';
+import { GatheredBytes } from '../object-store/gathered-bytes.ts';
 import { copyInParts, type CopyOptions } from './copy-in-parts.ts';
 import type { S3Objects } from './s3-objects.ts';
 import { SMALLEST_PART, type OpenUpload, type Part, type S3Uploads } from './s3-uploads.ts';
@@ -46,9 +47,7 @@ export interface S3WriterOptions {
  */
 export class S3Writer implements FileWriter {
   readonly #options: S3WriterOptions;
-  #chunks: Uint8Array[] = [];
-  /** Bytes in `#chunks`. */
-  #gathered = 0;
+  readonly #gathered = new GatheredBytes();
   /** Bytes in parts, those on their way included. */
   #sent: number;
   #begun: Promise<OpenUpload> | undefined;
@@ -62,23 +61,21 @@ export class S3Writer implements FileWriter {
   }
 
   get size(): number {
-    return this.#sent + this.#gathered;
+    return this.#sent + this.#gathered.size;
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
     this.#throwFailure();
-    // A chunk of a socket may be a small part of a large buffer, which would stay with it.
-    this.#chunks.push(chunk.length * 2 < chunk.buffer.byteLength ? new Uint8Array(chunk) : chunk);
-    this.#gathered += chunk.length;
-    return this.#gathered < this.#options.chunkSize ? undefined : this.#sendWholeParts();
+    this.#gathered.push(chunk);
+    return this.#gathered.size < this.#options.chunkSize ? undefined : this.#sendWholeParts();
   }
 
   async close(): Promise<void> {
     const { left } = this.#options;
     const isThere = left.upload !== undefined || left.objectSize !== undefined;
-    if (this.#gathered > 0 || !isThere) {
+    if (this.#gathered.size > 0 || !isThere) {
       await this.#sendWholeParts();
-      if (this.#gathered > 0) await this.#send(this.#gathered);
+      if (this.#gathered.size > 0) await this.#send(this.#gathered.size);
     }
     await Promise.all(this.#sending);
     this.#throwFailure();
@@ -87,7 +84,7 @@ export class S3Writer implements FileWriter {
   async #sendWholeParts(): Promise<void> {
     const { chunkSize } = this.#options;
     await this.#upload();
-    while (this.#gathered >= chunkSize) await this.#send(chunkSize);
+    while (this.#gathered.size >= chunkSize) await this.#send(chunkSize);
   }
 
   /** Takes so many of the gathered bytes on their way, when there is room. */
@@ -99,13 +96,11 @@ export class S3Writer implements FileWriter {
     this.#throwFailure();
     const number = this.#nextPart++;
     if (number > MOST_PARTS) throw tooLarge(chunkSize);
-    const gathered = Buffer.concat(this.#chunks);
-    this.#chunks = bytes < gathered.length ? [gathered.subarray(bytes)] : [];
-    this.#gathered -= bytes;
+    const part = this.#gathered.take(bytes);
     this.#sent += bytes;
     traffic.parts++;
     const sending = uploads
-      .putPart(upload, number, gathered.subarray(0, bytes))
+      .putPart(upload, number, part)
       .then(() => undefined)
       .catch((error: unknown) => {
         this.#failure ??= { error };
@@ -144,8 +139,9 @@ export class S3Writer implements FileWriter {
     } else if (size > 0) {
       const beginning = await objects.get(key);
       if (beginning?.length !== size) throw new Error(`${key} was changed by somebody else`);
-      this.#chunks.unshift(beginning);
-      this.#gathered += size;
+      const behind = this.#gathered.take();
+      this.#gathered.push(beginning);
+      this.#gathered.push(behind);
       this.#sent = 0;
     }
   }

@@ -66,6 +66,19 @@ test('few writers have large pieces, and many small ones, of whole units', () =>
   return Promise.all(writers.map((writer) => writer.close())).then(() => assert.equal(sizes.next(), 5 * MIB));
 });
 
+test('a writer that was alone gathers no more than its share when others come, and sends what it has', async () => {
+  const MIB = 1024 * 1024;
+  const sizes = new PieceSizes({ largest: 16 * MIB, unit: MIB });
+  const sent: number[] = [];
+  const early = new PieceWriter(sink({ sizes, send: async (piece) => void sent.push(piece.length) }));
+  assert.equal(early.write(Buffer.alloc(10 * MIB)), undefined);
+  assert.deepEqual(sent, []);
+  for (let others = 0; others < 31; others++) sizes.enter();
+  await early.write(Buffer.alloc(1));
+  assert.deepEqual(sent, [10 * MIB]);
+  await early.close();
+});
+
 test('a piece that fails ends the writing, and nothing is finished', async () => {
   const pieces = sink({ send: () => Promise.reject(new Error('no')) });
   const writer = new PieceWriter(pieces);

@@ -81,7 +81,10 @@ test('many writers at once share the memory, and make smaller segments', async (
   const writers = await Promise.all(
     Array.from({ length: 64 }, (_, index) => driver.writer(`/upload/${index}`, { append: false })),
   );
-  await writers.at(-1)?.write(bytesOf(1.5 * MIB, 'x'));
+  const bytes = bytesOf(1.5 * MIB, 'x');
+  for (let at = 0; at < bytes.length; at += MIB / 16) {
+    await writers.at(-1)?.write(bytes.subarray(at, at + MIB / 16));
+  }
   await Promise.all(writers.map((writer) => writer.close()));
   assert.deepEqual(
     segments().map((name) => standIn.objects.get(`registry/${name}`)?.content.length),
