@@ -17,6 +17,12 @@ interface ArchivedImage {
   readonly Layers: readonly string[];
 }
 
+/** What a file says of itself: `beginning` are its first bytes, in hex. */
+interface Measured {
+  readonly digest: Digest;
+  readonly beginning: string;
+}
+
 const CONFIG = 'application/vnd.oci.image.config.v1+json';
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';
 
@@ -28,6 +34,8 @@ export class ArchiveSource implements ImageSource {
   readonly #images: readonly ArchivedImage[];
   /** Where the blobs lie of the manifests that were made. */
   readonly #blobs = new Map<Digest, TarEntry>();
+  /** Images share layers, and a layer is read as a whole for its digest. */
+  readonly #measured = new Map<TarEntry, Promise<Measured>>();
 
   private constructor(
     file: string,
@@ -67,10 +75,9 @@ export class ArchiveSource implements ImageSource {
             RepoTags?.some((name) => name === reference || name.endsWith(`:${reference}`)),
           );
     if (image === undefined) return undefined;
-    await using file = await open(this.#file);
-    const config = await this.#describe(file, image.Config, () => CONFIG);
+    const config = await this.#describe(image.Config, () => CONFIG);
     const layers = [];
-    for (const name of image.Layers) layers.push(await this.#describe(file, name, layerType));
+    for (const name of image.Layers) layers.push(await this.#describe(name, layerType));
     const document = { schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers };
     const bytes = Buffer.from(JSON.stringify(document));
     return { digest: digestOf(bytes), mediaType: mediaTypes.ociManifest, bytes };
@@ -86,14 +93,24 @@ export class ArchiveSource implements ImageSource {
     return [];
   }
 
-  async #describe(file: FileHandle, name: string, type: (beginning: Buffer) => string): Promise<object> {
+  async #describe(name: string, type: (beginning: string) => string): Promise<object> {
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new Error(`${this.title} has no file ${name}`);
-    const hash = createHash('sha256');
-    for await (const chunk of this.#read(entry)) hash.update(chunk);
-    const digest = finishDigest(hash, 'sha256');
+    const measuring = this.#measured.get(entry) ?? this.#measure(entry);
+    this.#measured.set(entry, measuring);
+    const { digest, beginning } = await measuring;
     this.#blobs.set(digest, entry);
-    return { mediaType: type(await readAt(file, entry.start, 4)), digest, size: entry.size };
+    return { mediaType: type(beginning), digest, size: entry.size };
+  }
+
+  async #measure(entry: TarEntry): Promise<Measured> {
+    const hash = createHash('sha256');
+    let beginning: string | undefined;
+    for await (const chunk of this.#read(entry)) {
+      hash.update(chunk);
+      beginning ??= Buffer.from(chunk.subarray(0, 4)).toString('hex');
+    }
+    return { digest: finishDigest(hash, 'sha256'), beginning: beginning ?? '' };
   }
 
   async *#read({ start, size }: TarEntry): AsyncIterable<Uint8Array> {
@@ -102,9 +119,9 @@ export class ArchiveSource implements ImageSource {
   }
 }
 
-function layerType(beginning: Buffer): string {
-  if (beginning.readUInt16BE(0) === 0x1f8b) return `${LAYER}+gzip`;
-  return beginning.readUInt32BE(0) === 0x28b52ffd ? `${LAYER}+zstd` : LAYER;
+function layerType(beginning: string): string {
+  if (beginning.startsWith('1f8b')) return `${LAYER}+gzip`;
+  return beginning === '28b52ffd' ? `${LAYER}+zstd` : LAYER;
 }
 
 /** Writes one image as `docker save` does, for `docker load`. Nothing is at the path before `finish`. */
@@ -146,15 +163,15 @@ export class ArchiveDestination implements ImageDestination {
     });
   }
 
+  /** @throws Error for an image with layers that a registry need not have: an archive without them cannot be loaded. */
   async putManifest({ bytes, mediaType }: FetchedManifest): Promise<void> {
-    const [config, ...layers] = parseManifest(bytes, mediaType).blobs.map(
-      ({ digest }) => this.#names.get(digest) ?? '',
-    );
-    this.#image = {
-      Config: config ?? '',
-      RepoTags: this.#name === undefined ? null : [this.#name],
-      Layers: layers,
-    };
+    const [config = '', ...layers] = parseManifest(bytes, mediaType).blobs.map(({ digest }) => {
+      const name = this.#names.get(digest);
+      if (name === undefined) throw new Error(`layer ${digest} is not distributed with the image`);
+      return name;
+    });
+    const tags = this.#name === undefined ? null : [this.#name];
+    this.#image = { Config: config, RepoTags: tags, Layers: layers };
   }
 
   async finish(): Promise<void> {
