@@ -4,7 +4,7 @@ import { parseConfig, type Config } from '../../../src/contract/config/config.ts
 import { deployments, secrets } from '../../../src/kube/resources.ts';
 import { credentialsOf, credentialUses } from '../../../src/operator/credentials.ts';
 import { configFile } from '../../../src/operator/desired-config.ts';
-import { CREDENTIALS_ANNOTATION } from '../../../src/operator/desired-credentials.ts';
+import { credentialsIn, CREDENTIALS_ANNOTATION } from '../../../src/operator/desired-credentials.ts';
 import { desiredDeployment } from '../../../src/operator/desired-deployment.ts';
 import { storageReach } from '../../../src/operator/storage-reach.ts';
 import { boundClaim, passwordSecret, registry } from './resource-builders.ts';
@@ -293,6 +293,22 @@ test('credentials come as variables from a Secret of the operator, and a change 
   await harness.converge();
   assert.equal((await podOf(harness))?.spec?.containers[0]?.env, undefined);
   assert.equal(await harness.kube.find(secrets, { ...KEY, name: 'reg-credentials' }), undefined);
+});
+
+test('what somebody adds to the credentials reaches no pod and rolls none', async () => {
+  const harness = registryHarness();
+  harness.putSecret(cloud('one'));
+  harness.apply(onS3);
+  await harness.converge();
+  const before = await podOf(harness);
+  const key = { ...KEY, name: 'reg-credentials' };
+  harness.kube.put(secrets, { metadata: key, data: { NODE_OPTIONS: 'LS1pbXBvcnQ9L3g=' } }, 'somebody');
+  await harness.converge();
+  assert.deepEqual(await podOf(harness), before);
+  assert.deepEqual(credentialsIn(await harness.kube.find(secrets, key))?.names, [
+    'REGISTRY_STORAGE_S3_ACCESSKEY',
+    'REGISTRY_STORAGE_S3_SECRETKEY',
+  ]);
 });
 
 test('a process that dies at any write rolls the pods for new credentials once', async () => {
