@@ -74,6 +74,7 @@ async function lookAt(options: RegistryReconcilerOptions, registry: Stored<Regis
   const deployment =
     facts.deployment ?? world.deployments.get({ namespace, name: childNames(name).deployment });
   if (deployment !== undefined) facts.deployment = deployment;
+  if (facts.halt !== undefined) options.upgrades.release({ namespace, name }, deployment);
   // After all writes to children: they must not wait for a server that does not answer.
   const answers = await Promise.all(serverAddresses(facts.pods).map(readServerStatus));
   facts.servers = answers.filter((answer) => answer !== undefined);

@@ -40,6 +40,15 @@ export class UpgradeQueue {
     return true;
   }
 
+  /**
+   * After a look that did not come to its end: a place that led to no change goes to the next, since what stands in
+   * the way is for somebody to mend, and may last. `deployment`: as it is after the look.
+   */
+  release(key: NamespacedName, deployment: Deployment | undefined): void {
+    const granted = this.#granted.get(formatKey(key));
+    if (deployment === undefined || imageOf(deployment) !== granted) this.#granted.delete(formatKey(key));
+  }
+
   /** A place is taken over by what the Deployment says as soon as it says it, and ends with the Deployment. */
   #forgetSeen(all: readonly Deployment[]): void {
     const images = new Map(all.map((deployment) => [keyText(deployment), imageOf(deployment)]));

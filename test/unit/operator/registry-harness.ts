@@ -76,8 +76,8 @@ export function registryHarness(
     events,
     reconcile: () => reconcile(KEY),
     /** The operator is another version from now on. */
-    upgradeTo(image: string): void {
-      reconcile = createRegistryReconciler({ ...tools, image, upgrades: new UpgradeQueue(1) });
+    upgradeTo(image: string, upgrades = new UpgradeQueue(1)): void {
+      reconcile = createRegistryReconciler({ ...tools, image, upgrades });
     },
     setServer: (document: StatusDocument | undefined) => {
       server = document;

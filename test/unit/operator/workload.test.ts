@@ -215,6 +215,23 @@ test('a registry that is deleted in its turn gives the place up', () => {
   assert.equal(queue.admits(of('b'), '2', among(running('b', '1'))), true);
 });
 
+test('a registry whose turn comes to nothing gives the place up', async () => {
+  const harness = registryHarness();
+  harness.apply();
+  await harness.converge();
+  await harness.start();
+  await harness.converge();
+  harness.apply({ config: { log: { fromatter: 'text' } } });
+  await harness.converge();
+  harness.kube.put(deployments, running('other', 'example.test/stevedore:1'), 'other-operator');
+  const queue = new UpgradeQueue(1);
+  harness.upgradeTo('example.test/stevedore:2', queue);
+  await harness.converge();
+  assert.equal((await harness.condition('Stalled')).reason, 'InvalidConfig');
+  const all = harness.world.deployments;
+  assert.equal(queue.admits(of('other'), 'example.test/stevedore:2', all), true);
+});
+
 test('while it is not its turn a registry goes on as it is, and is ready', async () => {
   const harness = registryHarness();
   harness.apply();
