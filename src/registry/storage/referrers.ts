@@ -3,6 +3,7 @@ import { digestAlgorithm, digestHex, parseDigest, type Digest } from '../../oci/
 import { parseManifest, type Descriptor, type Manifest } from '../../oci/manifest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
+import { forEachAtOnce } from '../../process/at-once.ts';
 import type { StorageDriver } from './driver.ts';
 import { listIfThere } from './if-there.ts';
 import { findLink, type FoundLink } from './links.ts';
@@ -13,8 +14,8 @@ import type { TagStore } from './tag-store.ts';
 /** Manifests of which it is remembered what they refer to; about 10 MB when all are referrers. */
 const REMEMBERED = 20_000;
 
-/** Revisions looked at before others get a turn. */
-const AT_ONCE = 100;
+/** Manifests that are read together: a bucket takes its time for each. */
+const AT_ONCE = 16;
 
 /** A manifest with a subject. */
 interface Referrer {
@@ -54,12 +55,11 @@ export class Referrers {
     for (const descriptor of await this.#underFallbackTag(repository, subject)) {
       found.set(descriptor.digest, descriptor);
     }
-    for (const [index, digest] of (await this.#revisions(repository)).entries()) {
-      if (index % AT_ONCE === AT_ONCE - 1) await new Promise((resolve) => setImmediate(resolve));
+    await forEachAtOnce(await this.#revisions(repository), AT_ONCE, async (digest) => {
       const referrer = await this.#referrer(digest);
-      if (referrer?.subject !== subject) continue;
+      if (referrer?.subject !== subject) return;
       if (await this.#link(repository, digest)) found.set(digest, referrer.descriptor);
-    }
+    });
     return [...found.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1));
   }
 

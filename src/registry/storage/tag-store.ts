@@ -1,17 +1,15 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
+import { forEachAtOnce } from '../../process/at-once.ts';
 import { RegistryError } from '../errors.ts';
 import type { WritePermit } from '../lease/write-gate.ts';
 import { repositoryExists } from './catalog.ts';
-import { PathNotFoundError, type StorageDriver } from './driver.ts';
-import { listIfThere, statIfThere } from './if-there.ts';
+import type { StorageDriver } from './driver.ts';
+import { deleteIfThere, listIfThere, statIfThere } from './if-there.ts';
 import { linkContent, readTagLink } from './links.ts';
 import { tagCurrentLinkPath, tagFolder, tagIndexLinkPath, tagsFolder } from './paths.ts';
 import { forgetTrash } from './trash.ts';
-
-/** Tags looked at before others get a turn: a look is synchronous on a local disk. */
-const AT_ONCE = 100;
 
 /**
  * Tags. A link that a collector removed led to nothing or was meant to go, and stays in the trash; but for one that was
@@ -90,7 +88,7 @@ export class TagStore {
   ): Promise<void> {
     if (change.previous === change.own || (await this.#stamp(repository, tag)) !== change.stamp) return;
     if ((await this.resolve(repository, tag)) !== change.own) return;
-    if (change.previous === undefined) await this.#deleteIfThere(tagFolder(repository, tag));
+    if (change.previous === undefined) await deleteIfThere(this.#driver, tagFolder(repository, tag));
     else await this.#driver.putContent(tagCurrentLinkPath(repository, tag), linkContent(change.previous));
   }
 
@@ -101,19 +99,11 @@ export class TagStore {
     }
     await permit.check();
     await forgetTrash(this.#driver, tagCurrentLinkPath(repository, tag));
-    await this.#deleteIfThere(tagFolder(repository, tag));
+    await deleteIfThere(this.#driver, tagFolder(repository, tag));
   }
 
   async #stamp(repository: RepositoryName, tag: Tag): Promise<number | undefined> {
     return (await statIfThere(this.#driver, tagCurrentLinkPath(repository, tag)))?.modifiedAt;
-  }
-
-  async #deleteIfThere(path: string): Promise<void> {
-    try {
-      await this.#driver.delete(path);
-    } catch (error) {
-      if (!(error instanceof PathNotFoundError)) throw error;
-    }
   }
 
   /** Tags of which `holds` is true, a few looked at at once: a bucket takes its time for each. */
@@ -121,14 +111,9 @@ export class TagStore {
     const names = await listIfThere(this.#driver, tagsFolder(repository));
     const tags = names.flatMap((name) => parseTag(name) ?? []);
     const found: Tag[] = [];
-    let next = 0;
-    const look = async (): Promise<void> => {
-      for (let tag = tags[next++]; tag !== undefined; tag = tags[next++]) {
-        if (next % AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
-        if (await holds(tag)) found.push(tag);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(this.#lookups, tags.length) }, look));
+    await forEachAtOnce(tags, this.#lookups, async (tag) => {
+      if (await holds(tag)) found.push(tag);
+    });
     return found;
   }
 }
