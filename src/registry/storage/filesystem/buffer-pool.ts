@@ -1,3 +1,5 @@
+import { free } from '../free-buffer.ts';
+
 /** Buffers that go round, because allocating (and clearing) a megabyte for each chunk costs as much as moving it. */
 export class BufferPool {
   readonly #size: () => number;
@@ -28,14 +30,6 @@ export class BufferPool {
     this.#freeBytes += whole.length;
     this.#free.push(whole);
   }
-}
-
-/**
- * Gives memory back at once. The garbage collector does not count how much hangs on a small object, or counts it all and
- * marks the whole heap again and again.
- */
-export function free(buffer: ArrayBuffer): void {
-  buffer.transferToFixedLength(0);
 }
 
 /**

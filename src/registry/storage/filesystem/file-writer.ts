@@ -1,5 +1,6 @@
 import type { FileWriter } from '../driver.ts';
-import { free, type BufferPool } from './buffer-pool.ts';
+import { freeChunk } from '../free-buffer.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import type { OpenFile } from './file-system.ts';
 import { storageError } from './storage-error.ts';
 
@@ -164,13 +165,4 @@ export class FilesystemWriter implements FileWriter {
       this.#wake = resolve;
     });
   }
-}
-
-/** Smaller ones may be parts of a buffer that others use as well. */
-const OWN_BUFFER = 8 * 1024;
-
-/** Left to the garbage collector, the chunks of a body would take a third of the processor time of a push. */
-function freeChunk(chunk: Uint8Array): void {
-  const { buffer, length } = chunk;
-  if (buffer instanceof ArrayBuffer && length > OWN_BUFFER && length === buffer.byteLength) free(buffer);
 }
