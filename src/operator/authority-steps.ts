@@ -14,14 +14,13 @@ import { authorityProblem, BACKDATE_MS, validity } from '../pki/renewal.ts';
 import { planRotation, type RotationPlan, type RotationTimes } from '../pki/rotation.ts';
 import { applyChild } from './apply-child.ts';
 import { authorityNumber, childNames, nextAuthorityName } from './child-names.ts';
-import { mayBeUsed } from './credentials.ts';
+import { mayBeUsed, notPermitted } from './credentials.ts';
 import {
   desiredAuthority,
   desiredTrustBundle,
   permittedBySpec,
   PUBLISHED_ANNOTATION,
 } from './desired-authority.ts';
-import { notPermitted } from './password.ts';
 import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { keepSecret } from './retained-secret.ts';

@@ -2,7 +2,7 @@ import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
 import { bundleOf } from '../pki/certificate-chain.ts';
 import { applyChild } from './apply-child.ts';
 import { childNames } from './child-names.ts';
-import { mayBeUsed } from './credentials.ts';
+import { mayBeUsed, notPermitted } from './credentials.ts';
 import { desiredClientAuthorities } from './desired-client-authorities.ts';
 import {
   desiredTokenKeys,
@@ -11,7 +11,7 @@ import {
   tokenKeysFlaw,
   type TokenKeys,
 } from './desired-token-keys.ts';
-import { notPermitted, type UserProblem } from './password.ts';
+import type { UserProblem } from './password.ts';
 import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { dataText } from './secret-data.ts';

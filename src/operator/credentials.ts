@@ -55,10 +55,7 @@ export function credentialsOf(
     );
   }
   if (!mayBeUsed(secret)) {
-    return problem(
-      'NotPermitted',
-      `The Secret ${secretName} does not allow this use. Whoever may change it can: kubectl label secret ${secretName} ${USE_LABEL}=${USE_CREDENTIALS}`,
-    );
+    return problem('NotPermitted', notPermitted(secretName));
   }
   const variables = read(secret);
   if (variables !== undefined) return { variables };
@@ -68,6 +65,11 @@ export function credentialsOf(
 /** Whoever may write a Registry could otherwise use anything of the namespace through it. */
 export function mayBeUsed({ metadata }: Pick<KubeObject, 'metadata'>): boolean {
   return metadata.labels?.[USE_LABEL] === USE_CREDENTIALS;
+}
+
+/** What to do about an object that `mayBeUsed` refuses. */
+export function notPermitted(name: string, kind: 'Secret' | 'ServiceAccount' = 'Secret'): string {
+  return `The ${kind} ${name} does not allow this use. Whoever may change it can: kubectl label ${kind.toLowerCase()} ${name} ${USE_LABEL}=${USE_CREDENTIALS}`;
 }
 
 interface Keys extends Pick<CredentialUse, 'read' | 'needs'> {}

@@ -1,3 +1,4 @@
+import { userNamePattern } from '../api/formats.ts';
 import type { Credential } from './user-sources.ts';
 
 /** bcrypt, or a stand-in for it. */
@@ -93,7 +94,7 @@ function flawOf(
   hash: string,
   known: ReadonlyMap<string, string>,
 ): Omit<LineProblem, 'line'> | undefined {
-  if (!/^[!-9;-~]{1,128}$/.test(name)) {
+  if (!isUserName(name)) {
     return { reason: 'EntryInvalid', message: 'is not user:hash with a user name in visible ASCII.' };
   }
   if (!BCRYPT.test(hash)) {
@@ -105,6 +106,13 @@ function flawOf(
   if (!known.has(name)) return undefined;
   return { reason: 'DuplicateUser', message: 'is for a user that an earlier line has, which counts.' };
 }
+
+/** Whether a user may be called so, in the spec as in a Secret. */
+export function isUserName(text: string): boolean {
+  return text.length <= 128 && USER_NAME.test(text);
+}
+
+const USER_NAME = new RegExp(userNamePattern.expression);
 
 /** What we wrote ourselves, or what somebody made of it. */
 function hashesIn(text: string): ReadonlyMap<string, string> {

@@ -1,7 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { USE_CREDENTIALS, USE_LABEL } from '../api/names.ts';
 import type { Secret } from '../kube/resources.ts';
-import { mayBeUsed } from './credentials.ts';
+import { mayBeUsed, notPermitted } from './credentials.ts';
 import { dataBytes } from './secret-data.ts';
 
 /** Why a user can't log in. Names the Secret and the key, never what is in them. */
@@ -63,10 +62,6 @@ export function passwordUnder({ name, secretName, key }: PasswordPlace, secret: 
     return problem('PasswordUnusable', `The key ${key} of the Secret ${secretName} holds ${flaw}.`);
   }
   return { password };
-}
-
-export function notPermitted(secretName: string): string {
-  return `The Secret ${secretName} does not allow this use. Whoever may change it can: kubectl label secret ${secretName} ${USE_LABEL}=${USE_CREDENTIALS}`;
 }
 
 /** Editors and `echo` end a file with a line break that nobody types when logging in. */

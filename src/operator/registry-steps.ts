@@ -1,4 +1,5 @@
 import { done, type Outcome } from '../kube/outcome.ts';
+import type { ConfigMap, Secret } from '../kube/resources.ts';
 import { unusedPasswords, writeAccessRules, writeUsers } from './access-steps.ts';
 import { keepAuthorities, publishTrustBundle, retireAuthorities } from './authority-steps.ts';
 import { certifyServer } from './certificate-steps.ts';
@@ -15,6 +16,7 @@ import {
   removeForeign,
 } from './exposure-steps.ts';
 import { releaseShares, sharePullSecrets } from './share-steps.ts';
+import { removeChild } from './remove-child.ts';
 import type { RegistryLook, RegistryTools, Step } from './registry-look.ts';
 import {
   awaitUpgrade,
@@ -61,7 +63,7 @@ export const registrySteps: readonly Step[] = [
 async function removeUnused(tools: RegistryTools, { registry, trusted }: RegistryLook): Promise<Outcome> {
   const { kube, world } = tools;
   const { spec } = registry;
-  const { name, namespace, uid } = registry.metadata;
+  const { name, namespace } = registry.metadata;
   const names = childNames(name);
   const unused = [
     ...(credentialUses(registry).length === 0 ? [{ cache: world.secrets, name: names.credentials }] : []),
@@ -72,11 +74,7 @@ async function removeUnused(tools: RegistryTools, { registry, trusted }: Registr
     ...(spec.tls.mode === 'Disabled' ? [{ cache: world.secrets, name: names.certificate }] : []),
     ...(trusted === undefined ? [{ cache: world.configMaps, name: names.trustBundle }] : []),
   ];
-  for (const { cache, name } of unused) {
-    const object = cache.get({ namespace, name });
-    if (!object?.metadata.ownerReferences?.some((owner) => owner.uid === uid)) continue;
-    await kube.delete(cache.type, { namespace, name }, { uid: object.metadata.uid });
-  }
+  for (const { cache, name } of unused) await removeChild<ConfigMap | Secret>(kube, cache, registry, name);
   for (const { metadata } of unusedPasswords(tools, registry)) {
     await kube.delete(world.secrets.type, { namespace, name: metadata.name }, { uid: metadata.uid });
   }

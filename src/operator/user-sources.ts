@@ -1,8 +1,8 @@
 import type { Registry } from '../api/registry.ts';
 import type { Secret } from '../kube/resources.ts';
-import { mayBeUsed } from './credentials.ts';
-import { parseHtpasswd } from './htpasswd-file.ts';
-import { notPermitted, passwordIn, type UserProblem } from './password.ts';
+import { mayBeUsed, notPermitted } from './credentials.ts';
+import { isUserName, parseHtpasswd } from './htpasswd-file.ts';
+import { passwordIn, type UserProblem } from './password.ts';
 import { dataBytes, dataText } from './secret-data.ts';
 import { USERS_KEY } from './desired-users.ts';
 
@@ -63,7 +63,7 @@ export function selectedUsers(secret: Secret): UserList {
   const { name } = secret.metadata;
   if (dataBytes(secret, USERS_KEY) !== undefined) return listedUsers({ name, key: USERS_KEY }, secret);
   const user = dataText(secret, 'username')?.trim();
-  if (user === undefined || !USER_NAME.test(user)) {
+  if (user === undefined || !isUserName(user)) {
     return {
       credentials: new Map(),
       problems: [
@@ -106,6 +106,3 @@ export function mergeUsers(lists: readonly { readonly source: string; readonly l
 function oneUser(name: string, credential: Credential): UserList {
   return { credentials: new Map([[name, credential]]), problems: [] };
 }
-
-/** As `userNamePattern` of the API. */
-const USER_NAME = /^[!"$-9;-~][!-9;-~]{0,127}$/;

@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
-import { serviceAccounts, type Secret } from '../kube/resources.ts';
+import { serviceAccounts } from '../kube/resources.ts';
 import { applyChild, findChild } from './apply-child.ts';
 import { childNames } from './child-names.ts';
 import { configFlaw } from './config-overrides.ts';
-import { credentialsOf, credentialUses, mayBeUsed, type Variables } from './credentials.ts';
+import { credentialsOf, credentialUses, mayBeUsed, notPermitted, type Variables } from './credentials.ts';
 import { USE_CREDENTIALS, USE_LABEL } from '../api/names.ts';
 import { claimMismatch, desiredClaim } from './desired-claim.ts';
 import { configFile, configHash, desiredConfig } from './desired-config.ts';
 import { desiredCredentials, revisionOf } from './desired-credentials.ts';
 import { desiredDeployment } from './desired-deployment.ts';
 import { desiredDisruptionBudget } from './desired-disruption-budget.ts';
+import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { removeChild } from './remove-child.ts';
 import { storageReach } from './storage-reach.ts';
@@ -70,8 +71,7 @@ export async function checkPermissions(
     return waiting(UNWATCHED_MS, 'ServiceAccountNotFound', message);
   }
   if (mayBeUsed(account)) return done;
-  const message = `The ServiceAccount ${name} does not allow this use. Whoever may change it can: kubectl label serviceaccount ${name} ${USE_LABEL}=${USE_CREDENTIALS}`;
-  return waiting(UNWATCHED_MS, 'NotPermitted', message);
+  return waiting(UNWATCHED_MS, 'NotPermitted', notPermitted(name, 'ServiceAccount'));
 }
 
 /** What the server gets of Secrets goes into one of its own, so that only what it needs reaches the pod. */
@@ -101,7 +101,7 @@ export async function writeCredentials(tools: RegistryTools, look: RegistryLook)
 }
 
 async function readCredentials(
-  { kube, world }: RegistryTools,
+  tools: RegistryTools,
   { registry }: RegistryLook,
 ): Promise<
   | { readonly variables: Variables; readonly outcome?: undefined }
@@ -109,9 +109,7 @@ async function readCredentials(
 > {
   const variables: Record<string, string> = {};
   for (const use of credentialUses(registry)) {
-    const key = { namespace: registry.metadata.namespace, name: use.secretName };
-    // Only Secrets with our label are watched; asking tells one without it from none.
-    const secret = world.credentials.get(key) ?? (await kube.find<Secret>(world.credentials.type, key));
+    const secret = await findSecret(tools, registry.metadata.namespace, use.secretName);
     const found = credentialsOf(use, secret);
     if (found.problem !== undefined) {
       return { outcome: waiting(UNWATCHED_MS, found.problem.reason, found.problem.message) };
