@@ -10,6 +10,7 @@ import { isManifestMediaType } from '../../oci/media-type.ts';
 import { isNonDistributable } from '../../oci/non-distributable.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
+import { forEachAtOnce } from '../../process/at-once.ts';
 import { KeyedLock, type Lock } from '../../process/keyed-lock.ts';
 import type { Logger } from '../../process/logger.ts';
 import { RegistryError, type ErrorItem } from '../errors.ts';
@@ -26,6 +27,9 @@ import { blobDataPath, revisionLinkPath } from './paths.ts';
 import { Referrers } from './referrers.ts';
 import type { TagStore } from './tag-store.ts';
 import { forgetTrash } from './trash.ts';
+
+/** References of a manifest that are looked at together: a bucket takes its time for each. */
+const LOOKS_AT_ONCE = 16;
 
 export interface StoredManifest {
   /** The digest that was asked for, or the one that the tag was pushed with. */
@@ -239,19 +243,19 @@ export class ManifestStore {
   /** Also puts back what a collector took away. @throws RegistryError MANIFEST_BLOB_UNKNOWN, one item for each. */
   async #verifyReferences({ repository, manifest }: NewWrite): Promise<void> {
     const missing = new Set<Digest>();
-    for (const blob of manifest.blobs) {
-      if (isNonDistributable(blob)) continue;
+    await forEachAtOnce(manifest.blobs, LOOKS_AT_ONCE, async (blob) => {
+      if (isNonDistributable(blob)) return;
       if ((await this.#blobs.stat(repository, blob.digest)) === undefined) missing.add(blob.digest);
-    }
-    for (const child of manifest.manifests) {
+    });
+    await forEachAtOnce(manifest.manifests, LOOKS_AT_ONCE, async (child) => {
       // Looked at in any case: what a collector took away comes back by that.
       const exists = await this.#childExists(repository, child);
       if (!exists && this.#rules.mustExist(child)) missing.add(child.digest);
-    }
-    const [first, ...others] = [...missing].map((digest): ErrorItem => ({
-      code: 'MANIFEST_BLOB_UNKNOWN',
-      detail: digest,
-    }));
+    });
+    const named = new Set([...manifest.blobs, ...manifest.manifests].map(({ digest }) => digest));
+    const [first, ...others] = [...named]
+      .filter((digest) => missing.has(digest))
+      .map((digest): ErrorItem => ({ code: 'MANIFEST_BLOB_UNKNOWN', detail: digest }));
     if (first) throw new RegistryError([first, ...others]);
   }
 

@@ -17,6 +17,7 @@ import {
 } from '../../../../src/registry/storage/paths.ts';
 import { moveToTrash, purge, tagTrashName, listTrash } from '../../../../src/registry/storage/trash.ts';
 import { logSink } from '../../../support/log-sink.ts';
+import { MemoryDriver } from '../../../support/memory-driver.ts';
 import { MemoryFileSystem } from '../../../support/memory-file-system.ts';
 import { openPermit } from '../../../support/open-gate.ts';
 import {
@@ -253,6 +254,28 @@ describe('pushing a manifest works', () => {
       urls: ['https://example.com/layer'],
     };
     await put(stores, imageManifest({ digest: digestOf(config) }, [foreign]));
+  });
+
+  test('with its layers looked at together, as a bucket takes its time for each', async () => {
+    const driver = new MemoryDriver(() => 0);
+    const stores = createStores(driver);
+    await pushBlob(stores, app, config);
+    const layers = Array.from({ length: 40 }, (_, index) => bytesOf(10, `layer ${index}`));
+    for (const bytes of layers) await pushBlob(stores, app, bytes);
+    let [running, most] = [0, 0];
+    driver.before = async () => {
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setImmediate(resolve));
+      running--;
+    };
+    await put(
+      stores,
+      imageManifest(
+        { digest: digestOf(config) },
+        layers.map((bytes) => ({ digest: digestOf(bytes) })),
+      ),
+    );
+    assert.equal(most, 16);
   });
 
   test('with a subject that is not there, which the answer names', async () => {
