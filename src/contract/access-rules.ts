@@ -1,7 +1,7 @@
-import { decodeObject, isRawObject, type ConfigProblem, type Findings } from './config/decode.ts';
+import type { ConfigProblem } from './config/decode.ts';
 import type { Decoded, ObjectField } from './config/fields.ts';
-import { parseYaml } from './config/yaml.ts';
 import { namePattern } from './name-pattern.ts';
+import { checkRepositories, readRules, repositoriesField } from './rules-file.ts';
 
 /** The file that `stevedore.auth.access` names: who may do what. docs/reference/access-rules.md. */
 const accessFile = {
@@ -22,14 +22,7 @@ const accessFile = {
         type: 'object',
         description: 'A rule.',
         fields: {
-          repositories: {
-            type: 'list',
-            of: {
-              type: 'string',
-              description: 'A pattern: `*` stands for anything but a slash, `**` for anything.',
-            },
-            description: 'The repositories that the rule is about.',
-          },
+          repositories: repositoriesField,
           users: {
             type: 'list',
             of: { type: 'string', description: 'A user.' },
@@ -73,52 +66,22 @@ export const everythingForUsers: AccessRules = {
   permits: (user) => user !== undefined,
 };
 
-/**
- * Parses the file of access rules. Unlike in the configuration, a key that is not known is an error: a rule that was
- * misspelt would give other rights than its author meant.
- * @throws Error that tells every problem with its path
- */
+/** Parses the file of access rules. @throws Error that tells every problem with its path */
 export function parseAccessRules(text: string): AccessRules {
-  const found: Findings = { errors: [], warnings: [], notices: [], files: [] };
-  const document = parseYaml(text, '(document)', found);
-  if (document !== undefined && document !== null && !isRawObject(document)) {
-    found.errors.push({ path: '(document)', message: 'must be a map' });
-  }
-  const problems = (): readonly ConfigProblem[] => [
-    ...found.errors,
-    ...found.warnings.map(({ path, message }) => ({ path, message: message.replace(' and is ignored', '') })),
-  ];
-  // decodeObject follows the schema, which is what the type is inferred from.
-  const file = decodeObject(accessFile, document ?? null, '', found) as AccessFile;
-  if (problems().length === 0) found.errors.push(...checkRules(file));
-  if (problems().length > 0)
-    throw new Error(
-      problems()
-        .map(({ path, message }) => `${path} ${message}`)
-        .join('; '),
-    );
-  return compile(file);
+  return compile(readRules(accessFile, text, checkRules));
 }
 
-function checkRules({ access, groups }: AccessFile): ConfigProblem[] {
+function checkRules({ access, groups }: AccessFile): readonly ConfigProblem[] {
   return access.flatMap((rule, index) => {
-    const problem = (key: string, message: string): ConfigProblem => ({
-      path: `access.${index}.${key}`,
-      message,
-    });
-    const strange = rule.repositories.filter((pattern) => !/^[a-z0-9._\-/*]+$/.test(pattern));
+    const path = `access.${index}`;
     const unknown = rule.groups.filter((group) => !Object.hasOwn(groups, group));
     return [
-      ...(rule.repositories.length === 0
-        ? [problem('repositories', 'is required, as in ["**"] for all')]
-        : []),
-      ...(rule.actions.length === 0 ? [problem('actions', 'is required')] : []),
-      ...strange.map((pattern) =>
-        problem('repositories', `has ${JSON.stringify(pattern)}, which no name can match`),
-      ),
-      ...unknown.map((group) =>
-        problem('groups', `names ${JSON.stringify(group)}, which groups does not have`),
-      ),
+      ...checkRepositories(`${path}.repositories`, rule.repositories),
+      ...(rule.actions.length === 0 ? [{ path: `${path}.actions`, message: 'is required' }] : []),
+      ...unknown.map((group) => ({
+        path: `${path}.groups`,
+        message: `names ${JSON.stringify(group)}, which groups does not have`,
+      })),
     ];
   });
 }

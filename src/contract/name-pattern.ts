@@ -1,5 +1,6 @@
 /**
  * What the patterns of rules mean: `*` stands for anything but a slash, `**` for anything.
+ * @param patterns of letters, digits, `.`, `_`, `-`, `/` and `*`, as rules-file.ts checks
  * @returns matches a name that one of the patterns matches as a whole.
  */
 export function namePattern(patterns: readonly string[]): RegExp {

@@ -33,7 +33,7 @@ retention:
 });
 
 for (const [text, message] of [
-  ['', /\(document\) must be a map/],
+  ['', /^retention is required: a list of rules$/],
   ['[]', /\(document\) must be a map/],
   ['{}', /^retention is required/],
   ['retention: [', /is not YAML/],
