@@ -20,7 +20,7 @@ import type { RetentionRule } from '../../contract/retention-rules.ts';
 import { isNothing, nothingRemoved, plannedCounts, type Counts } from './counts.ts';
 import { Progress } from './progress.ts';
 import type { TagVerdict } from './retention.ts';
-import { DigestList } from './digest-list.ts';
+import { DataList } from './data-list.ts';
 import { removeEmptyRepository } from './empty-folders.ts';
 import { mark, type Mark, type MarkOptions, type Scanned } from './mark.ts';
 import { PathSet } from './path-set.ts';
@@ -289,7 +289,7 @@ class Collection {
   ): Promise<void> {
     for (let round = 1; round <= ROUNDS; round++) {
       const again = nothingRemoved();
-      await sweep({ ...marked, unreferenced: new DigestList() }, sweeping, again);
+      await sweep({ ...marked, unreferenced: new DataList() }, sweeping, again);
       if (again.manifests + again.tags + again.links === 0) return;
       await purgeMoved();
     }

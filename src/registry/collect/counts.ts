@@ -35,8 +35,8 @@ export async function plannedCounts(
     tags: count(({ tags }) => tags.length),
     links: count(({ deadManifests, layers }) => deadManifests.length + layers.length),
     blobs: marked.unreferenced.length,
-    bytes: marked.unreferencedBytes,
-    bytesReclaimed: expired + (atOnce ? marked.unreferencedBytes : 0),
-    bytesInTrash: inTrash - expired + (atOnce ? 0 : marked.unreferencedBytes),
+    bytes: marked.unreferenced.bytes,
+    bytesReclaimed: expired + (atOnce ? marked.unreferenced.bytes : 0),
+    bytesInTrash: inTrash - expired + (atOnce ? 0 : marked.unreferenced.bytes),
   };
 }

@@ -3,7 +3,13 @@ import type { Tag } from '../../oci/tag.ts';
 import { fallbackTag } from '../storage/referrers.ts';
 import type { DeadTag, Retention } from './mark.ts';
 import type { RepositoryScan } from './repository-scan.ts';
-import { judgeTags, ruleFor, type JudgeOptions, type TagReason, type TagTimes } from './retention.ts';
+import {
+  judgeTags,
+  type DecidingRule,
+  type JudgeOptions,
+  type TagReason,
+  type TagTimes,
+} from './retention.ts';
 
 /** The tags of a repository, as the rules of retention see them. */
 export interface JudgedTags {
@@ -15,32 +21,32 @@ export interface JudgedTags {
   readonly goingWith: (keep: ReadonlySet<Digest>) => readonly DeadTag[];
 }
 
-/** Without rules. */
-export function allStay({ tags }: RepositoryScan): JudgedTags {
+/** Where no rule is about the repository. */
+export function allStay(
+  { repository, tags, revisions }: RepositoryScan,
+  judged: Retention['judged'] | undefined,
+): JudgedTags {
+  for (const [tag, digest] of tags) {
+    if (revisions.has(digest)) judged?.({ repository, tag, keep: true, rule: undefined, reason: 'NoRule' });
+  }
   return { roots: tags, followers: new Map(), goingWith: () => [] };
 }
 
 /**
- * Applies the first rule that is about the repository. What clients tag after a digest, as cosign does with signatures
- * (`sha256-<hex>.sig`) and the fallback of the referrers API does, belongs to that manifest: it is not judged, and stays
- * and goes with it.
+ * Applies a rule. What clients tag after a digest, as cosign does with signatures (`sha256-<hex>.sig`) and the fallback of
+ * the referrers API does, belongs to that manifest: it is not judged, and stays and goes with it.
  * @param times of the tags that have a manifest; the others are none of retention's.
  */
 export function judgeRepository(
   scan: RepositoryScan,
+  rule: DecidingRule,
   times: ReadonlyMap<Tag, TagTimes>,
-  options: Retention & Omit<JudgeOptions, 'pullsSince'>,
+  options: Pick<Retention, 'pulls' | 'judged'> & Omit<JudgeOptions, 'pullsSince'>,
 ): JudgedTags {
   const { repository, tags, revisions } = scan;
-  const { rules, pulls, judged, now, minimumAge } = options;
-  const index = ruleFor(rules, repository);
-  const rule = index === undefined ? undefined : rules[index];
+  const { pulls, judged, now, minimumAge } = options;
   const tell = (tag: Tag, keep: boolean, reason: TagReason): void =>
-    judged?.({ repository, tag, keep, rule: index, reason });
-  if (rule === undefined) {
-    for (const tag of times.keys()) tell(tag, true, 'NoRule');
-    return allStay(scan);
-  }
+    judged?.({ repository, tag, keep, rule: rule.index, reason });
   const subjects = new Map([...revisions.keys()].map((digest) => [fallbackTag(digest), digest]));
   const followers = Map.groupBy(times.values(), ({ tag }) => subjects.get(stem(tag)));
   const judgedAlone = followers.get(undefined) ?? [];

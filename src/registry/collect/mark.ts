@@ -16,13 +16,14 @@ import {
   tagCurrentLinkPath,
 } from '../storage/paths.ts';
 import type { TrashEntry } from '../storage/trash.ts';
+import { DataList } from './data-list.ts';
 import { DigestList } from './digest-list.ts';
 import { assertNoForeignUpload } from './foreign-upload.ts';
 import { manifestsToKeep } from './keep.ts';
 import { PathSet } from './path-set.ts';
 import type { ReferenceCache } from './reference-cache.ts';
 import { allStay, judgeRepository, type JudgedTags } from './judged-tags.ts';
-import type { TagTimes, TagVerdict } from './retention.ts';
+import { ruleFor, type TagTimes, type TagVerdict } from './retention.ts';
 import {
   LOOKS_AT_ONCE,
   canonicalBlobDigest,
@@ -62,10 +63,8 @@ export interface Mark {
   readonly garbage: readonly RepositoryGarbage[];
   /** Repositories in which nothing is left when their garbage is gone. */
   readonly emptied: readonly RepositoryName[];
-  /** sha256 digests of data that nothing needs. */
-  readonly unreferenced: DigestList;
-  /** Of their data. */
-  readonly unreferencedBytes: number;
+  /** Data that nothing needs, by sha256 digest. */
+  readonly unreferenced: DataList;
 }
 
 /** How much was looked at. */
@@ -135,8 +134,7 @@ class Marking {
   readonly #needed = new PathSet();
   readonly #garbage: RepositoryGarbage[] = [];
   readonly #emptied: RepositoryName[] = [];
-  readonly #unreferenced = new DigestList();
-  #unreferencedBytes = 0;
+  readonly #unreferenced = new DataList();
   #repositories = 0;
   #manifests = 0;
   #blobs = 0;
@@ -200,8 +198,7 @@ class Marking {
     if (this.#needed.has(path)) return;
     const stat = await statIfThere(this.#driver, path);
     if (stat === undefined || !this.#isOld(stat.modifiedAt)) return;
-    this.#unreferenced.push(digest);
-    this.#unreferencedBytes += stat.size;
+    this.#unreferenced.push({ digest, size: stat.size });
   }
 
   #scanned(): Scanned {
@@ -215,7 +212,6 @@ class Marking {
       garbage: this.#garbage,
       emptied: this.#emptied,
       unreferenced: this.#unreferenced,
-      unreferencedBytes: this.#unreferencedBytes,
     };
   }
 
@@ -234,15 +230,17 @@ class Marking {
   /** What the rules say of the tags of a repository. */
   async #judgeTags(scan: RepositoryScan): Promise<JudgedTags> {
     const { retention, now, minimumAge } = this.#options;
-    if (retention === undefined) return allStay(scan);
+    const rule = retention && ruleFor(retention.rules, scan.repository);
+    if (retention === undefined || rule === undefined) return allStay(scan, retention?.judged);
     const times = new Map<Tag, TagTimes>();
-    for (const [tag, digest] of scan.tags) {
+    await forEachAtOnce(scan.tags, LOOKS_AT_ONCE, async ([tag, digest]) => {
+      if (!scan.revisions.has(digest)) return;
       const stat = await statIfThere(this.#driver, tagCurrentLinkPath(scan.repository, tag));
-      if (stat === undefined || !scan.revisions.has(digest)) continue;
+      if (stat === undefined) return;
       const pulledAt = retention.pulls.of(scan.repository, tag, digest);
       times.set(tag, { tag, pushedAt: stat.modifiedAt, pulledAt });
-    }
-    return judgeRepository(scan, times, { ...retention, now, minimumAge });
+    });
+    return judgeRepository(scan, rule, times, { ...retention, now, minimumAge });
   }
 
   /** Tags whose manifest is gone, as a refused push may leave one, or that say nothing: nobody can pull them. */

@@ -45,10 +45,21 @@ export interface JudgeOptions {
   readonly pullsSince: number | undefined;
 }
 
-/** The rule that decides about a repository, by its place in the list. */
-export function ruleFor(rules: readonly RetentionRule[], repository: RepositoryName): number | undefined {
+/** The rule that decides about a repository. */
+export interface DecidingRule {
+  readonly keepTags: KeepTags;
+  /** Its place in the list, from 0. */
+  readonly index: number;
+}
+
+/** The first rule that is about the repository. */
+export function ruleFor(
+  rules: readonly RetentionRule[],
+  repository: RepositoryName,
+): DecidingRule | undefined {
   const index = rules.findIndex((rule) => rule.repositories.test(repository));
-  return index < 0 ? undefined : index;
+  const rule = rules[index];
+  return rule && { keepTags: rule.keepTags, index };
 }
 
 /** Why each tag stays, or `NoCondition`. Pure. */

@@ -3,7 +3,7 @@ import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag } from '../../oci/tag.ts';
 import { forEachAtOnce } from '../../process/at-once.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { listIfThere, statIfThere } from '../storage/if-there.ts';
+import { listIfThere } from '../storage/if-there.ts';
 import {
   blobDataPath,
   layerLinkPath,
@@ -13,7 +13,8 @@ import {
   tagsFolder,
 } from '../storage/paths.ts';
 import { tagTrashName } from '../storage/trash.ts';
-import { DigestList } from './digest-list.ts';
+import type { DataList } from './data-list.ts';
+import type { DigestList } from './digest-list.ts';
 import { removeEmptyFolders } from './empty-folders.ts';
 import type { DeadTag, Mark, RepositoryGarbage } from './mark.ts';
 import type { Remove } from './remove.ts';
@@ -40,7 +41,7 @@ export interface SweepDependencies {
   /** To move something takes room: for the folders of the trash. */
   readonly room: RoomMaker;
   /** Told of each path that was taken. */
-  readonly taken?: (path: string, trashName: string, size: number) => void;
+  readonly taken: (path: string, trashName: string) => void;
 }
 
 /**
@@ -88,13 +89,11 @@ class Sweeping {
     await removeEmptyFolders(driver, tagFolder(repository, tag));
   }
 
-  async blobs(unreferenced: DigestList): Promise<void> {
-    await this.#each(unreferenced, async (digest) => {
-      const path = blobDataPath(digest);
-      const stat = await statIfThere(this.#deps.driver, path);
-      if (stat === undefined || !(await this.#take(path, this.#deps.run, stat.size))) return;
+  async blobs(unreferenced: DataList): Promise<void> {
+    await this.#each(unreferenced, async ({ digest, size }) => {
+      if (!(await this.#take(blobDataPath(digest)))) return;
       this.#removed.blobs++;
-      this.#removed.bytes += stat.size;
+      this.#removed.bytes += size;
     });
   }
 
@@ -108,9 +107,9 @@ class Sweeping {
     }
   }
 
-  async #take(path: string, trashName: string = this.#deps.run, size = 0): Promise<boolean> {
+  async #take(path: string, trashName: string = this.#deps.run): Promise<boolean> {
     const taken = await this.#deps.room.withRoom(() => this.#deps.remove(path, trashName));
-    if (taken) this.#deps.taken?.(path, trashName, size);
+    if (taken) this.#deps.taken(path, trashName);
     return taken;
   }
 

@@ -5,6 +5,7 @@ import { isNonDistributable } from '../../oci/non-distributable.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag } from '../../oci/tag.ts';
 import { forEachAtOnce } from '../../process/at-once.ts';
+import { PathSet } from '../collect/path-set.ts';
 import { listDigests } from '../collect/repository-scan.ts';
 import { walkRepositories } from '../storage/catalog.ts';
 import type { StorageDriver } from '../storage/driver.ts';
@@ -47,8 +48,8 @@ export async function scrubRepositories(deps: RepositoryDependencies): Promise<S
   await forEachAtOnce(walkRepositories(deps.driver), deps.atOnce, async (repository) => {
     deps.signal.throwIfAborted();
     const scrub = new RepositoryScrub(deps, repository);
-    manifests += await scrub.manifests();
     await scrub.layers();
+    manifests += await scrub.manifests();
     await scrub.tags();
     await deps.subjects?.(repository, scrub.subjects);
     repositories++;
@@ -56,10 +57,12 @@ export async function scrubRepositories(deps: RepositoryDependencies): Promise<S
   return { repositories, manifests };
 }
 
+/** Layers first: manifests share them, and what was seen to be there is not asked for again. */
 class RepositoryScrub {
   readonly #deps: RepositoryDependencies;
   readonly #driver: StorageDriver;
   readonly #repository: RepositoryName;
+  readonly #seen = new PathSet();
   readonly subjects = new Set<Digest>();
 
   constructor(deps: RepositoryDependencies, repository: RepositoryName) {
@@ -68,17 +71,25 @@ class RepositoryScrub {
     this.#repository = repository;
   }
 
+  async layers(): Promise<void> {
+    for (const digest of await listDigests(this.#driver, layersFolder(this.#repository))) {
+      const link = layerLinkPath(this.#repository, digest);
+      const title = `the blob ${this.#name(digest)}`;
+      const canonical = await this.#linked(link, title);
+      if (canonical) await this.#needsData(link, canonical, title);
+    }
+  }
+
   /** @returns how many there are */
   async manifests(): Promise<number> {
     const digests = await listDigests(this.#driver, revisionsFolder(this.#repository));
-    for (const digest of digests) await this.#manifest(digest);
-    return digests.length;
-  }
-
-  async layers(): Promise<void> {
-    for (const digest of await listDigests(this.#driver, layersFolder(this.#repository))) {
-      await this.#data(layerLinkPath(this.#repository, digest), `the blob ${this.#name(digest)}`);
+    const links = new Map<Digest, Digest>();
+    for (const digest of digests) {
+      const canonical = await this.#linked(revisionLinkPath(this.#repository, digest), this.#title(digest));
+      if (canonical) links.set(digest, canonical);
     }
+    for (const [digest, canonical] of links) await this.#manifest(digest, canonical);
+    return digests.length;
   }
 
   async tags(): Promise<void> {
@@ -99,12 +110,14 @@ class RepositoryScrub {
     }
   }
 
-  async #manifest(digest: Digest): Promise<void> {
-    const link = revisionLinkPath(this.#repository, digest);
-    const canonical = await this.#data(link, `the manifest ${this.#name(digest)}`);
-    const bytes = canonical && (await readIfThere(this.#driver, blobDataPath(canonical)));
+  async #manifest(digest: Digest, canonical: Digest): Promise<void> {
+    const bytes = await readIfThere(this.#driver, blobDataPath(canonical));
+    if (bytes === undefined) {
+      const link = revisionLinkPath(this.#repository, digest);
+      return this.#needsData(link, canonical, this.#title(digest));
+    }
     // What is damaged is told by who reads the data; what it needs is unknown.
-    const manifest = bytes && digestOf(bytes) === canonical ? tryParse(bytes) : undefined;
+    const manifest = digestOf(bytes) === canonical ? tryParse(bytes) : undefined;
     if (manifest === undefined) return;
     if (manifest.subject) this.subjects.add(manifest.subject.digest);
     for (const child of manifest.manifests) await this.#child(digest, child);
@@ -129,12 +142,12 @@ class RepositoryScrub {
   async #needs(manifest: Digest, path: string, needed: Digest): Promise<void> {
     if (await this.#isThere(path)) return;
     const neededBy = revisionLinkPath(this.#repository, manifest);
-    const problem = `the manifest ${this.#name(manifest)} needs ${needed}, which is not in the repository`;
+    const problem = `${this.#title(manifest)} needs ${needed}, which is not in the repository`;
     await this.#report({ kind: 'missing', path, problem, neededBy }, neededBy);
   }
 
   /** @returns the digest under which the data lies that a link leads to */
-  async #data(link: string, title: string): Promise<Digest | undefined> {
+  async #linked(link: string, title: string): Promise<Digest | undefined> {
     const canonical = await readLink(this.#driver, link);
     if (canonical === undefined) {
       // A folder without a link is what a delete leaves.
@@ -142,11 +155,15 @@ class RepositoryScrub {
       await this.#report({ kind: 'dangling', path: link, problem, neededBy: link }, link);
       return undefined;
     }
+    this.#seen.add(link);
+    return canonical;
+  }
+
+  async #needsData(link: string, canonical: Digest, title: string): Promise<void> {
     const path = blobDataPath(canonical);
-    if (await this.#isThere(path)) return canonical;
+    if (await this.#isThere(path)) return;
     const problem = `${title} has a link, but its data is not there`;
     await this.#report({ kind: 'dangling', path, problem, neededBy: link }, link);
-    return undefined;
   }
 
   /** @param reason the link without which there would be no problem: it may be gone by now, or what it needs be there */
@@ -157,8 +174,16 @@ class RepositoryScrub {
   }
 
   async #isThere(path: string): Promise<boolean> {
-    if (await statIfThere(this.#driver, path)) return true;
-    return (await listIfThere(this.#driver, `${TRASH_ROOT}${path}`)).length > 0;
+    const isThere =
+      this.#seen.has(path) ||
+      (await statIfThere(this.#driver, path)) !== undefined ||
+      (await listIfThere(this.#driver, `${TRASH_ROOT}${path}`)).length > 0;
+    if (isThere) this.#seen.add(path);
+    return isThere;
+  }
+
+  #title(digest: Digest): string {
+    return `the manifest ${this.#name(digest)}`;
   }
 
   #name(digest: Digest): string {

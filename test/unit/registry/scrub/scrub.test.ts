@@ -93,8 +93,8 @@ test('links that lead to no data dangle, with the name of what they belong to', 
   assert.deepEqual(
     findings.map(({ kind, problem }) => `${kind}: ${problem}`),
     [
-      `dangling: the manifest library/app@${image} has a link, but its data is not there`,
       `dangling: the blob library/app@${layer} has a link, but its data is not there`,
+      `dangling: the manifest library/app@${image} has a link, but its data is not there`,
     ],
   );
 });
