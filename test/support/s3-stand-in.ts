@@ -30,6 +30,8 @@ interface Upload {
  */
 export class S3StandIn {
   readonly objects = new Map<string, Buffer>();
+  /** By key, when the object got its content; of one that a test put there, when it was first looked at. */
+  readonly #dates = new Map<string, { readonly content: Buffer; readonly date: Date }>();
   readonly uploads = new Map<string, Upload>();
   readonly requests: S3Request[] = [];
   /** Entries in one page of a list. */
@@ -60,7 +62,10 @@ export class S3StandIn {
       return { status: 204 };
     }
     if (object === undefined) return refusal(404, 'NoSuchKey');
-    const dates = { 'last-modified': new Date().toUTCString(), date: new Date().toUTCString() };
+    const dates = {
+      'last-modified': this.#dateOf(key, object).toUTCString(),
+      date: new Date().toUTCString(),
+    };
     if (method === 'HEAD')
       return { status: 200, headers: { ...dates, 'content-length': String(object.length) } };
     return range(object, request.headers.range);
@@ -79,10 +84,23 @@ export class S3StandIn {
     const source = headers['x-amz-copy-source'];
     const content = source === undefined ? body : this.objects.get(keyOf(String(source)));
     if (content === undefined) return refusal(404, 'NoSuchKey');
-    this.objects.set(key, content);
+    this.#store(key, content);
     return source === undefined
       ? { status: 200 }
       : xml(`<CopyObjectResult><ETag>${etag(content)}</ETag></CopyObjectResult>`);
+  }
+
+  #store(key: string, content: Buffer): void {
+    this.objects.set(key, content);
+    this.#dates.set(key, { content, date: new Date() });
+  }
+
+  #dateOf(key: string, content: Buffer): Date {
+    const known = this.#dates.get(key);
+    if (known?.content === content) return known.date;
+    const date = new Date();
+    this.#dates.set(key, { content, date });
+    return date;
   }
 
   #beginUpload(key: string): S3Reply {
@@ -118,7 +136,7 @@ export class S3StandIn {
     if (whole.length === 0) return refusal(400, 'MalformedXML');
     if (whole.slice(0, -1).some(({ length }) => length < 5 * 1024 * 1024))
       return refusal(400, 'EntityTooSmall');
-    this.objects.set(upload.key, Buffer.concat(whole));
+    this.#store(upload.key, Buffer.concat(whole));
     this.uploads.delete(id);
     return xml('<CompleteMultipartUploadResult/>');
   }
@@ -130,7 +148,7 @@ export class S3StandIn {
       if (!key.startsWith(prefix)) continue;
       const slash = query.has('delimiter') ? key.indexOf('/', prefix.length) : -1;
       const name = slash < 0 ? key : key.slice(0, slash + 1);
-      const modified = new Date().toISOString();
+      const modified = this.#dateOf(key, content).toISOString();
       const object = `<Contents><Key>${escapeXml(key)}</Key><LastModified>${modified}</LastModified><Size>${content.length}</Size></Contents>`;
       entries.set(
         name,
