@@ -21,11 +21,10 @@ export function configuredChecks(
     readonly environment: Readonly<Record<string, string | undefined>>;
   },
 ): readonly HealthCheck[] {
-  const dispatcher = createOutgoing({ environment: deps.environment });
   return [
     ...(storagedriver.enabled ? [storageCheck(storagedriver, deps)] : []),
     ...file.map(fileCheck),
-    ...http.map((options) => httpCheck(options, dispatcher)),
+    ...httpChecks(http, deps.environment),
     ...tcp.map(tcpCheck),
   ];
 }
@@ -68,6 +67,16 @@ function fileCheck({ file, interval, threshold }: Section['file'][number]): Heal
       throw new Error('file exists');
     },
   };
+}
+
+function httpChecks(
+  http: Section['http'],
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly HealthCheck[] {
+  // With proxies the connections need the system's certificates, which take their time.
+  if (http.length === 0) return [];
+  const dispatcher = createOutgoing({ environment });
+  return http.map((options) => httpCheck(options, dispatcher));
 }
 
 function httpCheck(options: Section['http'][number], dispatcher: Dispatcher): HealthCheck {

@@ -13,12 +13,15 @@ import { MemoryDriver } from '../../../support/memory-driver.ts';
 
 const driver = new MemoryDriver(() => 0);
 
-function checksOf(health: string): readonly HealthCheck[] {
+function checksOf(
+  health: string,
+  environment: Readonly<Record<string, string>> = {},
+): readonly HealthCheck[] {
   const text = `{version: 0.1, storage: filesystem, http: {addr: ":0"}, health: ${health}}`;
   const { config, errors } = parseConfig(text);
   assert.deepEqual(errors, []);
   assert.ok(config);
-  return configuredChecks(config.health, { driver, kind: 'filesystem', environment: {} });
+  return configuredChecks(config.health, { driver, kind: 'filesystem', environment });
 }
 
 function only(checks: readonly HealthCheck[]): HealthCheck {
@@ -52,7 +55,7 @@ async function startUpstream(
 }
 
 test('without a section there is nothing to check, and defaults are those of docker distribution', () => {
-  assert.deepEqual(checksOf('{}'), []);
+  assert.deepEqual(checksOf('{}', { HTTPS_PROXY: 'nobody asks for it' }), []);
   assert.deepEqual(checksOf('{storagedriver: {enabled: false}}'), []);
   const { name, concern, interval, threshold } = only(checksOf('{storagedriver: {enabled: true}}'));
   assert.deepEqual([name, concern, interval, threshold], ['storagedriver_filesystem', 'storage', 10_000, 1]);
