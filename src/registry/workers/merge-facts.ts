@@ -13,9 +13,11 @@ export function mergeStatus(documents: readonly [StatusDocument, ...StatusDocume
     .flatMap((document) => document.certificate ?? [])
     .toSorted((a, b) => Date.parse(a.notAfter) - Date.parse(b.notAfter));
   const readOnly = documents.find((document) => document.readOnly.active)?.readOnly ?? first.readOnly;
+  const failing = documents.find(({ storage }) => storage?.problem !== undefined);
   return {
     ...first,
     ...(certificate && { certificate }),
+    ...(failing && { storage: failing.storage }),
     readOnly,
     openUploads: sum(documents, ({ openUploads }) => openUploads),
   };

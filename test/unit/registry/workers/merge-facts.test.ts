@@ -25,6 +25,12 @@ describe('the status of a server of several processes', () => {
     assert.deepEqual(mergeStatus([serving(young), serving(old)]).certificate, old);
     assert.deepEqual(mergeStatus([serving(young), serving(young)]).certificate, young);
   });
+
+  test('tells of a storage that one of them does not reach', () => {
+    const failing = status({ storage: { problem: 'no answer within 5000 ms' } });
+    assert.deepEqual(mergeStatus([status({ storage: {} }), failing]).storage, failing.storage);
+    assert.deepEqual(mergeStatus([status({ storage: {} }), status({ storage: {} })]).storage, {});
+  });
 });
 
 describe('the health of a server of several processes', () => {
