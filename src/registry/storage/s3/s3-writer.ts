@@ -73,11 +73,15 @@ export class S3Writer implements FileWriter {
   async close(): Promise<void> {
     const { left } = this.#options;
     const isThere = left.upload !== undefined || left.objectSize !== undefined;
-    if (this.#gathered.size > 0 || !isThere) {
-      await this.#sendWholeParts();
-      if (this.#gathered.size > 0) await this.#send(this.#gathered.size);
+    try {
+      if (this.#gathered.size > 0 || !isThere) {
+        await this.#sendWholeParts();
+        if (this.#gathered.size > 0) await this.#send(this.#gathered.size);
+      }
+    } finally {
+      // After a failure, too: a part that lands late would take the place of the next writer's.
+      await Promise.all(this.#sending);
     }
-    await Promise.all(this.#sending);
     this.#throwFailure();
   }
 

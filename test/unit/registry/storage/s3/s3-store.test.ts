@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { describe, test, type TestContext } from 'node:test';
 import * as fc from 'fast-check';
+import type { FileWriter } from '../../../../../src/registry/storage/driver.ts';
 import { TokenKeeper } from '../../../../../src/registry/storage/object-store/access-token.ts';
 import { jitteredDelay } from '../../../../../src/registry/storage/object-store/store-client.ts';
 import { elements } from '../../../../../src/registry/storage/object-store/xml.ts';
@@ -14,6 +15,7 @@ import { SignatureV4 } from '../../../../../src/registry/storage/s3/signature-v4
 import { refusal, startS3StandIn, withS3StandIn, type S3StandIn } from '../../../../support/s3-stand-in.ts';
 import { sleeplessClock } from '../../../../support/stand-in-service.ts';
 import { bytesOf } from '../../../../support/store-fixture.ts';
+import { settle } from '../../../../support/test-clock.ts';
 import { waitFor } from '../../../../support/wait-for.ts';
 
 const MIB = 1024 * 1024;
@@ -77,6 +79,15 @@ async function write(store: S3Store, key: string, bytes: Buffer, append = false)
   for (let at = 0; at < bytes.length; at += MIB)
     await writer.write(Buffer.from(bytes.subarray(at, at + MIB)));
   await writer.close();
+}
+
+function hasFailed(writer: FileWriter): boolean {
+  try {
+    void writer.write(Buffer.alloc(1));
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 const isPart = (number?: number) => (request: { readonly method: string; readonly query: URLSearchParams }) =>
@@ -198,6 +209,29 @@ describe('the parts of an upload', () => {
     assert.equal(await store.unfinishedSize('key'), content.length);
     assert.ok(await store.seal('key'));
     assert.ok(s3.objects.get('key')?.equals(content));
+  });
+
+  test('that are on their way when another fails have landed when the writer is closed', async (t) => {
+    const { store, s3 } = await open(t);
+    const held: (() => void)[] = [];
+    s3.intercept = (request) => {
+      if (isPart(2)(request)) return refusal(403, 'AccessDenied');
+      return isPart(3)(request) ? new Promise((resolve) => held.push(() => resolve(undefined))) : undefined;
+    };
+    const writer = await store.writer('key', { append: false });
+    // One write, so that the refusal of part 2 is met by the end alone, which has a rest to send.
+    await writer.write(Buffer.alloc(3 * PART + 1));
+    await waitFor(() => held.length === 1);
+    await waitFor(() => hasFailed(writer));
+    let isClosed = false;
+    const closed = assert.rejects(writer.close(), unavailable).then(() => {
+      isClosed = true;
+    });
+    await settle();
+    assert.equal(isClosed, false);
+    held.shift()?.();
+    await closed;
+    assert.ok([...s3.uploads.values()][0]?.parts.has(3));
   });
 
   test('of which the first lacks are none', async (t) => {
