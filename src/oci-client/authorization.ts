@@ -32,7 +32,8 @@ export interface AuthorizationDependencies {
   readonly credentials: Credentials | undefined;
   /** The registry speaks TLS: then nobody else gets the credentials without. */
   readonly isSecure: boolean;
-  readonly dispatcher: Dispatcher;
+  /** How to connect to a token server. */
+  readonly dispatcherFor: (realm: URL) => Dispatcher;
   readonly clock: Clock;
 }
 
@@ -106,10 +107,9 @@ export class Authorization {
 
   /** @throws RegistryRefusal; TransientError when the server is away or busy. */
   async #ask(realm: URL, service: string, scopes: readonly string[]): Promise<TokenDocument> {
-    const { dispatcher } = this.#deps;
     const name = `${realm.host}${realm.pathname}`;
     try {
-      const answer = await request(...this.#tokenRequest(realm, service, scopes, dispatcher));
+      const answer = await request(...this.#tokenRequest(realm, service, scopes));
       const text = String(await readBody(answer.body, LONGEST_ANSWER));
       if (answer.statusCode === 200) return JSON.parse(text) as TokenDocument; // the format of that specification
       const message = `${name} gave no token: ${answer.statusCode} ${text.slice(0, 200)}`;
@@ -123,13 +123,9 @@ export class Authorization {
     }
   }
 
-  #tokenRequest(
-    realm: URL,
-    service: string,
-    scopes: readonly string[],
-    dispatcher: Dispatcher,
-  ): Parameters<typeof request> {
-    const { credentials } = this.#deps;
+  #tokenRequest(realm: URL, service: string, scopes: readonly string[]): Parameters<typeof request> {
+    const { credentials, dispatcherFor } = this.#deps;
+    const dispatcher = dispatcherFor(realm);
     if (credentials === undefined || !('identityToken' in credentials)) {
       const url = new URL(realm);
       url.searchParams.append('service', service);

@@ -14,7 +14,7 @@ export interface RegistryConnection {
   readonly host: string;
   /** Undefined: https, and for `insecure` hosts http where there is no https. */
   readonly scheme?: 'http' | 'https';
-  /** Any certificate, or none. Hosts of the loopback address always are, as for docker. */
+  /** Any certificate, or none; a token server on another host needs a good one. Hosts of the loopback address always are, as for docker. */
   readonly insecure: boolean;
   /** Further certificates to trust, PEM. */
   readonly authorities: readonly string[];
@@ -30,7 +30,8 @@ export interface RegistryConnection {
 export async function connectRegistry(options: RegistryConnection): Promise<RegistryClient> {
   const { clock, credentials, environment, authorities } = options;
   const insecure = options.insecure || isLoopback(options.host);
-  const dispatcher = createOutgoing({ environment, authorities, skipVerify: insecure, timeouts: TIMEOUTS });
+  const outgoing = { environment, authorities, timeouts: TIMEOUTS };
+  const dispatcher = createOutgoing({ ...outgoing, skipVerify: insecure });
   const host = options.host === 'docker.io' ? 'registry-1.docker.io' : options.host;
   const speaksTls = async (): Promise<boolean> => {
     try {
@@ -42,9 +43,17 @@ export async function connectRegistry(options: RegistryConnection): Promise<Regi
     }
   };
   const scheme = options.scheme ?? (!insecure || (await speaksTls()) ? 'https' : 'http');
-  const http = new RegistryHttp(new URL(`${scheme}://${host}`), {
+  const base = new URL(`${scheme}://${host}`);
+  const verified = insecure ? createOutgoing(outgoing) : dispatcher;
+  const http = new RegistryHttp(base, {
     dispatcher,
-    authorization: new Authorization({ credentials, isSecure: scheme === 'https', dispatcher, clock }),
+    authorization: new Authorization({
+      credentials,
+      isSecure: scheme === 'https',
+      // The credentials go there: what the registry may do without, another host may not.
+      dispatcherFor: (realm) => (realm.hostname === base.hostname ? dispatcher : verified),
+      clock,
+    }),
     retry: {
       retries: options.retries,
       clock,

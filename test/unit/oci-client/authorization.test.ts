@@ -35,7 +35,7 @@ async function start(t: TestContext, more: Partial<AuthorizationDependencies> = 
   const authorization = new Authorization({
     credentials: undefined,
     isSecure: false,
-    dispatcher,
+    dispatcherFor: () => dispatcher,
     clock,
     ...more,
   });

@@ -10,7 +10,12 @@ export function connectHttp(t: TestContext, url: string, retries = 0): RegistryH
   t.after(() => dispatcher.destroy());
   const clock = sleeplessClock();
   const credentials = { username: 'alice', password: 'secret' };
-  const authorization = new Authorization({ credentials, isSecure: false, dispatcher, clock });
+  const authorization = new Authorization({
+    credentials,
+    isSecure: false,
+    dispatcherFor: () => dispatcher,
+    clock,
+  });
   return new RegistryHttp(new URL(url), {
     dispatcher,
     authorization,
