@@ -1,5 +1,5 @@
-import { durationPattern, namespacePattern, objectNamePattern } from './formats.ts';
-import type { ArraySchema, ObjectSchema, StringSchema } from './schema.ts';
+import { durationPattern, namespacePattern, objectNamePattern, secretKeyPattern } from './formats.ts';
+import type { ArraySchema, MapSchema, ObjectSchema, StringSchema, ValidationRule } from './schema.ts';
 
 /** Fields that more than one resource has. */
 
@@ -27,6 +27,60 @@ export function objectName(description: string) {
     description,
   } as const satisfies StringSchema;
 }
+
+export function labels(description: string, maxProperties: number) {
+  return texts(description, maxProperties, 63);
+}
+
+export function annotations(description: string, maxProperties: number) {
+  return texts(description, maxProperties, 4096);
+}
+
+/** Texts by names that are free. */
+export function texts(description: string, maxProperties: number, maxLength: number) {
+  return {
+    type: 'object',
+    maxProperties,
+    description,
+    additionalProperties: { type: 'string', maxLength, description: 'The value.' },
+  } as const satisfies MapSchema;
+}
+
+/** By which the owner of a Secret says that a Registry may use it. */
+export const SECRET_LABEL =
+  'The Secret must carry the label `stevedore.dev/use: credentials`, by which its owner allows this use.';
+
+export function secretRef(description: string) {
+  return {
+    type: 'object',
+    required: ['name'],
+    description,
+    properties: { name: objectName('The name of the Secret, in the namespace of the Registry.') },
+  } as const satisfies ObjectSchema;
+}
+
+/** The key of a Secret or a ConfigMap. */
+export function dataKey(description: string) {
+  return {
+    type: 'string',
+    minLength: 1,
+    maxLength: 253,
+    pattern: secretKeyPattern,
+    description,
+  } as const satisfies StringSchema;
+}
+
+/** Fields that name either a Secret or a ConfigMap, with the rule that it be one of them. */
+export const eitherObject = {
+  properties: {
+    secretName: objectName(`The name of a Secret in the namespace of the Registry. ${SECRET_LABEL}`),
+    configMapName: objectName('The name of a ConfigMap in the namespace of the Registry.'),
+  },
+  rule: {
+    rule: 'has(self.secretName) != has(self.configMapName)',
+    message: 'set either secretName or configMapName',
+  },
+} as const satisfies { readonly properties: ObjectSchema['properties']; readonly rule: ValidationRule };
 
 export function time(description: string) {
   return { type: 'string', format: 'date-time', description } as const satisfies StringSchema;

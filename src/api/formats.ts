@@ -123,13 +123,6 @@ export const groupNamePattern = {
     "not the name of a group: use letters, digits, '-', '_' and '.', and begin and end with a letter or digit",
 } as const satisfies Pattern;
 
-/** A name of a repository, perhaps with `*` and `**` in it. */
-export const repositoryPattern = {
-  expression: '^[-a-z0-9._/*]+$',
-  message:
-    "no repository can match: use lower-case letters, digits, '-', '_', '.' and '/', and * or ** for any of them",
-} as const satisfies Pattern;
-
 /** A pattern of repositories, as access rules and rules of retention have it. */
 export const repositoryGlobPattern = {
   expression: '^[-a-z0-9._/*]+$',

@@ -1,15 +1,6 @@
-import { namespaceNames, objectName } from './field-schemas.ts';
-import {
-  groupNamePattern,
-  repositoryPattern,
-  secretKeyPattern,
-  userNamePattern,
-  plainUrlPattern,
-} from './formats.ts';
+import { dataKey, eitherObject, labels, namespaceNames, objectName, SECRET_LABEL } from './field-schemas.ts';
+import { groupNamePattern, repositoryGlobPattern, userNamePattern, plainUrlPattern } from './formats.ts';
 import type { ArraySchema, ObjectSchema } from './schema.ts';
-
-const LABEL =
-  'The Secret must carry the label `stevedore.dev/use: credentials`, by which its owner allows this use.';
 
 const userName = {
   type: 'string',
@@ -35,15 +26,8 @@ function groupNames(description: string) {
   } as const satisfies ArraySchema;
 }
 
-function secretKey<const Default extends string>(value: Default, description: string) {
-  return {
-    type: 'string',
-    minLength: 1,
-    maxLength: 253,
-    pattern: secretKeyPattern,
-    default: value,
-    description,
-  } as const;
+function keyWithDefault<const Default extends string>(value: Default, description: string) {
+  return { ...dataKey(description), default: value } as const;
 }
 
 const users = {
@@ -69,10 +53,10 @@ const users = {
       passwordSecretRef: {
         type: 'object',
         required: ['name'],
-        description: `Where the password is. ${LABEL}`,
+        description: `Where the password is. ${SECRET_LABEL}`,
         properties: {
           name: objectName('The name of the Secret, in the namespace of the Registry.'),
-          key: secretKey(
+          key: keyWithDefault(
             'password',
             'The key in its data. One line break at the end of the value is left out.',
           ),
@@ -98,27 +82,24 @@ const htpasswd = {
       maxItems: 32,
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['name'],
-      description: `Secrets with whole htpasswd files, of which lines with bcrypt count. A user who is in \`users\` too, or in an earlier Secret, is left out and named in \`status.users.errors\`. ${LABEL}`,
+      description: `Secrets with whole htpasswd files, of which lines with bcrypt count. A user who is in \`users\` too, or in an earlier Secret, is left out and named in \`status.users.errors\`. ${SECRET_LABEL}`,
       items: {
         type: 'object',
         required: ['name'],
         description: 'One Secret.',
         properties: {
           name: objectName('The name of the Secret, in the namespace of the Registry.'),
-          key: secretKey('htpasswd', 'The key in its data.'),
+          key: keyWithDefault('htpasswd', 'The key in its data.'),
         },
       },
     },
     selector: {
       type: 'object',
       required: ['matchLabels'],
-      description: `Finds more Secrets in the namespace: with a whole htpasswd file under \`htpasswd\`, or one user under \`username\` and \`password\`. ${LABEL}`,
+      description: `Finds more Secrets in the namespace: with a whole htpasswd file under \`htpasswd\`, or one user under \`username\` and \`password\`. ${SECRET_LABEL}`,
       properties: {
         matchLabels: {
-          type: 'object',
-          maxProperties: 8,
-          description: 'Labels that a Secret must have, all of them.',
-          additionalProperties: { type: 'string', maxLength: 63, description: 'The value.' },
+          ...labels('Labels that a Secret must have, all of them.', 8),
           'x-kubernetes-validations': [
             {
               rule: 'size(self) > 0',
@@ -137,23 +118,11 @@ function keysRef(what: string) {
     type: 'object',
     description: `${what} From either a Secret or a ConfigMap. Changes restart nothing.`,
     properties: {
-      secretName: objectName(`The name of a Secret in the namespace of the Registry. ${LABEL}`),
-      configMapName: objectName('The name of a ConfigMap in the namespace of the Registry.'),
-      key: {
-        type: 'string',
-        minLength: 1,
-        maxLength: 253,
-        pattern: secretKeyPattern,
-        description: 'The key in its data.',
-      },
+      ...eitherObject.properties,
+      key: dataKey('The key in its data.'),
     },
     required: ['key'],
-    'x-kubernetes-validations': [
-      {
-        rule: 'has(self.secretName) != has(self.configMapName)',
-        message: 'set either secretName or configMapName',
-      },
-    ],
+    'x-kubernetes-validations': [eitherObject.rule],
   } as const satisfies ObjectSchema;
 }
 
@@ -239,7 +208,7 @@ const access = {
           type: 'string',
           minLength: 1,
           maxLength: 255,
-          pattern: repositoryPattern,
+          pattern: repositoryGlobPattern,
           description: 'A name or a pattern, such as `team/**`.',
         },
       },

@@ -1,25 +1,7 @@
-import { duration, objectName } from './field-schemas.ts';
-import type { MapSchema, ObjectSchema } from './schema.ts';
+import { annotations, duration, labels, objectName } from './field-schemas.ts';
+import type { ObjectSchema } from './schema.ts';
 
 /** How clients, monitoring and the operator reach the registry. */
-
-function annotations(description: string) {
-  return {
-    type: 'object',
-    maxProperties: 64,
-    description,
-    additionalProperties: { type: 'string', maxLength: 4096, description: 'The value.' },
-  } as const satisfies MapSchema;
-}
-
-function labels(description: string) {
-  return {
-    type: 'object',
-    maxProperties: 16,
-    description,
-    additionalProperties: { type: 'string', maxLength: 63, description: 'The value.' },
-  } as const satisfies MapSchema;
-}
 
 export const service = {
   type: 'object',
@@ -48,7 +30,10 @@ export const service = {
       maximum: 65535,
       description: 'The port on every node. Without it Kubernetes picks one from its range.',
     },
-    annotations: annotations('Annotations of the Service, for the controllers of load balancers and DNS.'),
+    annotations: annotations(
+      'Annotations of the Service, for the controllers of load balancers and DNS.',
+      64,
+    ),
     loadBalancerClass: {
       type: 'string',
       minLength: 1,
@@ -117,7 +102,7 @@ export const ingress = {
     'An Ingress for the host of `hostname`, with the certificate of the registry. It asks nginx for HTTPS to the pods and for bodies of any size; other controllers take their own annotations.',
   properties: {
     className: objectName('The class of the Ingress. Without it, the default class of the cluster.'),
-    annotations: annotations('Annotations of the Ingress, which go before those that it has by itself.'),
+    annotations: annotations('Annotations of the Ingress, which go before those that it has by itself.', 64),
     tlsSecretName: objectName(
       'A Secret of type kubernetes.io/tls with another certificate for clients, such as one from cert-manager. Without it, the one of the registry.',
     ),
@@ -153,7 +138,7 @@ export const gateway = {
       description:
         'What kind of route. With TLS, an HTTPRoute needs a BackendTLSPolicy of yours that names the ConfigMap `NAME-ca`.',
     },
-    annotations: annotations('Annotations of the route.'),
+    annotations: annotations('Annotations of the route.', 64),
   },
 } as const satisfies ObjectSchema;
 
@@ -168,8 +153,8 @@ const peers = (description: string) =>
       description:
         'Pods, or a network. With both labels: pods that fit the one in namespaces that fit the other.',
       properties: {
-        namespaceLabels: labels('Labels of namespaces. Without it, the namespace of the Registry.'),
-        podLabels: labels('Labels of pods. Without it, all pods.'),
+        namespaceLabels: labels('Labels of namespaces. Without it, the namespace of the Registry.', 16),
+        podLabels: labels('Labels of pods. Without it, all pods.', 16),
         cidr: {
           type: 'string',
           minLength: 4,
@@ -209,7 +194,7 @@ export const metrics = {
       type: 'object',
       description: 'A ServiceMonitor, and a Service `NAME-status` for it.',
       properties: {
-        labels: labels('Labels by which Prometheus selects it.'),
+        labels: labels('Labels by which Prometheus selects it.', 16),
         interval: duration("How often metrics are read. Without it, Prometheus' own interval."),
       },
     },
@@ -217,7 +202,7 @@ export const metrics = {
       type: 'object',
       description: 'A PrometheusRule with alerts.',
       properties: {
-        labels: labels('Labels by which Prometheus selects it.'),
+        labels: labels('Labels by which Prometheus selects it.', 16),
         readOnlyFor: duration(
           'How long writes may be held before that is an alert: longer than garbage collection takes. Without it, an hour.',
         ),

@@ -1,16 +1,11 @@
-import { duration, objectName } from './field-schemas.ts';
+import { duration, objectName, SECRET_LABEL, secretRef, texts } from './field-schemas.ts';
 import { addressPattern, plainUrlPattern } from './formats.ts';
 import type { FreeObjectSchema, ObjectSchema } from './schema.ts';
 
 /** How the server works: what becomes of it in config.yml. Each takes effect with a restart of the pods. */
 
 const usableSecret = (keys: string) =>
-  ({
-    type: 'object',
-    required: ['name'],
-    description: `A Secret with ${keys}. It must carry the label \`stevedore.dev/use: credentials\`, by which its owner allows this use. A change of it restarts the pods.`,
-    properties: { name: objectName('The name of the Secret, in the namespace of the Registry.') },
-  }) as const satisfies ObjectSchema;
+  secretRef(`A Secret with ${keys}. ${SECRET_LABEL} A change of it restarts the pods.`);
 
 export const cache = {
   type: 'object',
@@ -116,12 +111,7 @@ export const log = {
       description: 'Lines below this level are left out. Without it, `info`.',
     },
     accessLog: { type: 'boolean', description: 'Whether each request is logged. Without it, it is.' },
-    fields: {
-      type: 'object',
-      maxProperties: 16,
-      description: 'Fields that every line carries.',
-      additionalProperties: { type: 'string', maxLength: 255, description: 'The value.' },
-    },
+    fields: texts('Fields that every line carries.', 16, 255),
   },
 } as const satisfies ObjectSchema;
 

@@ -1,4 +1,4 @@
-import { objectName } from './field-schemas.ts';
+import { objectName, SECRET_LABEL, secretRef } from './field-schemas.ts';
 import { bucketPattern, endpointPattern, sizePattern } from './formats.ts';
 import type { ObjectSchema, StringSchema, ValidationRule } from './schema.ts';
 
@@ -89,12 +89,9 @@ const filesystem = {
 
 /** `keys`: what the Secret has to hold, as a sentence. */
 function credentialsSecretRef(keys: string) {
-  return {
-    type: 'object',
-    required: ['name'],
-    description: `A Secret with credentials. ${keys} It must carry the label \`stevedore.dev/use: credentials\`, by which its owner allows this use. A change of it restarts the pods one after the other.`,
-    properties: { name: objectName('The name of the Secret, in the namespace of the Registry.') },
-  } as const satisfies ObjectSchema;
+  return secretRef(
+    `A Secret with credentials. ${keys} ${SECRET_LABEL} A change of it restarts the pods one after the other.`,
+  );
 }
 
 function bucket(description: string) {

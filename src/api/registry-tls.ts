@@ -1,9 +1,15 @@
-import { duration, durationWithDefault, namespaceNames, objectName } from './field-schemas.ts';
-import { certificateNamePattern, permittedNamePattern, secretKeyPattern } from './formats.ts';
+import {
+  dataKey,
+  duration,
+  durationWithDefault,
+  eitherObject,
+  namespaceNames,
+  objectName,
+  SECRET_LABEL,
+  secretRef,
+} from './field-schemas.ts';
+import { certificateNamePattern, permittedNamePattern } from './formats.ts';
 import type { ObjectSchema } from './schema.ts';
-
-const LABEL =
-  'The Secret must carry the label `stevedore.dev/use: credentials`, by which its owner allows this use.';
 
 const dnsNames = {
   type: 'array',
@@ -114,16 +120,8 @@ const clientCAs = {
   description:
     'Authorities of client certificates, which clients are asked for then; the common name of a certificate is its user. Certificates in PEM, from either a Secret or a ConfigMap. Changes of them restart nothing.',
   properties: {
-    secretName: objectName(`The name of a Secret in the namespace of the Registry. ${LABEL}`),
-    configMapName: objectName('The name of a ConfigMap in the namespace of the Registry.'),
-    key: {
-      type: 'string',
-      minLength: 1,
-      maxLength: 253,
-      pattern: secretKeyPattern,
-      default: 'ca.crt',
-      description: 'The key in its data.',
-    },
+    ...eitherObject.properties,
+    key: { ...dataKey('The key in its data.'), default: 'ca.crt' },
     required: {
       type: 'boolean',
       default: true,
@@ -131,12 +129,7 @@ const clientCAs = {
         'Whether a client without a certificate is refused in the handshake. Otherwise it may use a password, or what `auth.anonymous` allows.',
     },
   },
-  'x-kubernetes-validations': [
-    {
-      rule: 'has(self.secretName) != has(self.configMapName)',
-      message: 'set either secretName or configMapName',
-    },
-  ],
+  'x-kubernetes-validations': [eitherObject.rule],
 } as const satisfies ObjectSchema;
 
 export const tls = {
@@ -151,19 +144,13 @@ export const tls = {
       description:
         '`Managed`: from a certificate authority of this Registry, whose `ca.crt` clients find in the ConfigMap `NAME-ca`. `Secret`: from `secretRef`. `CertManager`: from the issuer of `issuerRef`. `Disabled`: plain HTTP, passwords included.',
     },
-    secretRef: {
-      type: 'object',
-      required: ['name'],
-      description: `With \`Secret\`: a Secret of type \`kubernetes.io/tls\` with the certificate, then its intermediates, under \`tls.crt\`, the key under \`tls.key\`, and perhaps what clients are to trust under \`ca.crt\`. What is wrong in it is told and never served. ${LABEL}`,
-      properties: { name: objectName('The name of the Secret, in the namespace of the Registry.') },
-    },
+    secretRef: secretRef(
+      `With \`Secret\`: a Secret of type \`kubernetes.io/tls\` with the certificate, then its intermediates, under \`tls.crt\`, the key under \`tls.key\`, and perhaps what clients are to trust under \`ca.crt\`. What is wrong in it is told and never served. ${SECRET_LABEL}`,
+    ),
     issuerRef,
-    caSecretRef: {
-      type: 'object',
-      required: ['name'],
-      description: `With \`Managed\`: an own certificate authority in place of one that is made, under \`tls.crt\`, with its intermediates, and \`tls.key\`. Clients are to trust what is under \`ca.crt\`, or without it the last certificate of \`tls.crt\`. It is not rotated. ${LABEL}`,
-      properties: { name: objectName('The name of the Secret, in the namespace of the Registry.') },
-    },
+    caSecretRef: secretRef(
+      `With \`Managed\`: an own certificate authority in place of one that is made, under \`tls.crt\`, with its intermediates, and \`tls.key\`. Clients are to trust what is under \`ca.crt\`, or without it the last certificate of \`tls.crt\`. It is not rotated. ${SECRET_LABEL}`,
+    ),
     keyAlgorithm: {
       type: 'string',
       enum: ['ECDSA-P256', 'RSA-2048', 'RSA-4096'],

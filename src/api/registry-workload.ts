@@ -1,7 +1,7 @@
-import { objectName } from './field-schemas.ts';
+import { annotations, labels, objectName } from './field-schemas.ts';
 import { quantityPattern } from './formats.ts';
 import { affinity } from './registry-affinity.ts';
-import type { MapSchema, ObjectSchema } from './schema.ts';
+import type { ObjectSchema } from './schema.ts';
 
 const quantities = {
   type: 'object',
@@ -13,15 +13,6 @@ const quantities = {
     description: 'A quantity, such as `250m` or `512Mi`.',
   },
 } as const;
-
-function labels(description: string) {
-  return {
-    type: 'object',
-    maxProperties: 32,
-    description,
-    additionalProperties: { type: 'string', maxLength: 63, description: 'The value.' },
-  } as const satisfies MapSchema;
-}
 
 export const replicas = {
   type: 'integer',
@@ -103,12 +94,9 @@ export const podTemplate = {
   description:
     'How the pods are made, those of garbage collection as well. They satisfy the `restricted` pod security standard, whatever is written here.',
   properties: {
-    labels: labels('More labels of the pods. Those of the operator cannot be changed.'),
+    labels: labels('More labels of the pods. Those of the operator cannot be changed.', 32),
     annotations: {
-      type: 'object',
-      maxProperties: 32,
-      description: 'Annotations of the pods.',
-      additionalProperties: { type: 'string', maxLength: 4096, description: 'The value.' },
+      ...annotations('Annotations of the pods.', 32),
       'x-kubernetes-validations': [
         {
           // Sidecar injectors run the image, or mount the folder of the node, that such an annotation names.
@@ -118,7 +106,7 @@ export const podTemplate = {
         },
       ],
     },
-    nodeSelector: labels('Labels that a node must have.'),
+    nodeSelector: labels('Labels that a node must have.', 32),
     tolerations: {
       type: 'array',
       maxItems: 32,

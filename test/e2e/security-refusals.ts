@@ -89,7 +89,7 @@ export const securityRefusals: readonly Refusal[] = [
   {
     title: 'A rule for repositories that cannot be is refused.',
     manifest: access({ repositories: ['Team/**'] }),
-    message: 'no repository can match: use lower-case letters',
+    message: 'not a pattern of repositories: write lower-case names',
   },
   {
     title: 'An action that is not known is refused.',
