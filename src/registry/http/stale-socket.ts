@@ -20,8 +20,9 @@ async function isListening(path: string): Promise<boolean> {
   try {
     await once(socket, 'connect');
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    // One who is too busy to answer listens as well.
+    return !(error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED');
   } finally {
     socket.destroy();
   }
