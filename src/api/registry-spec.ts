@@ -20,6 +20,10 @@ const hostname = {
       message:
         'clients take a name without a dot or a port for a path on Docker Hub: write registry.example.com or registry:5000',
     },
+    {
+      rule: "!self.startsWith('[') || isIP(self.substring(1, self.indexOf(']')))",
+      message: 'in brackets stands an IPv6 address, such as [fd00::5]:5000: correct it, or write a name',
+    },
   ],
 } as const;
 

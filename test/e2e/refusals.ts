@@ -119,6 +119,11 @@ export const refusals: readonly Refusal[] = [
     message: 'not a host name: write a lower-case DNS name',
   },
   {
+    title: 'A hostname with brackets around no address is refused.',
+    manifest: registry({ hostname: '[1:2]:5000' }),
+    message: 'in brackets stands an IPv6 address, such as [fd00::5]:5000: correct it, or write a name',
+  },
+  {
     title: 'A hostname that clients would look up on Docker Hub is refused.',
     manifest: registry({ hostname: 'registry' }),
     message: 'clients take a name without a dot or a port for a path on Docker Hub',
