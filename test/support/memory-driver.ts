@@ -129,7 +129,9 @@ export class MemoryDriver implements StorageDriver {
     this.#changed(path);
   }
 
-  async removeIfEmpty(): Promise<void> {}
+  async removeIfEmpty(): Promise<boolean> {
+    return true;
+  }
 
   #changed(path: string): void {
     this.#foldersChanged.set(path.slice(0, path.lastIndexOf('/')), this.#now());

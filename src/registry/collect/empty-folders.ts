@@ -20,7 +20,7 @@ export async function removeEmptyRepository(
     // Not what is in it: an upload that has just begun is an empty folder.
     await driver.removeIfEmpty(uploadsFolder(repository));
     for (let above = folder; above !== REPOSITORIES_ROOT; above = above.slice(0, above.lastIndexOf('/'))) {
-      await driver.removeIfEmpty(above);
+      if (!(await driver.removeIfEmpty(above))) break;
     }
   }
   return !(await repositoryExists(driver, repository));

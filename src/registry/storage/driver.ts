@@ -69,9 +69,9 @@ export interface StorageDriver {
   deleteWithin?(path: string, milliseconds: number): Promise<void>;
   /**
    * Removes a directory if nothing is in it, and does nothing otherwise: never a race with somebody who just put a file
-   * there. Nothing to do in a store without directories.
+   * there. @returns whether no directory is there now; always in a store without directories.
    */
-  removeIfEmpty(path: string): Promise<void>;
+  removeIfEmpty(path: string): Promise<boolean>;
 }
 
 export interface ByteRange {

@@ -89,10 +89,8 @@ export async function* listTrash(driver: StorageDriver, folder = TRASH_ROOT): As
 /** Destroys an entry, and the folders that are empty without it. */
 export async function purge(driver: StorageDriver, entry: TrashEntry): Promise<boolean> {
   const purged = await deleteIfThere(driver, entry.trashPath);
-  for (let folder = parent(entry.trashPath); folder !== TRASH_ROOT; folder = parent(folder)) {
-    if ((await listIfThere(driver, folder)).length > 0) break;
-    await driver.removeIfEmpty(folder);
-  }
+  let folder = parent(entry.trashPath);
+  while (folder !== TRASH_ROOT && (await driver.removeIfEmpty(folder))) folder = parent(folder);
   return purged;
 }
 

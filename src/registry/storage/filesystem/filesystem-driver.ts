@@ -226,12 +226,14 @@ class FilesystemDriver implements StorageDriver {
       await this.#attemptAsync([{ path }], () => this.#directories.settle([parent(place)]));
   }
 
-  async removeIfEmpty(path: string): Promise<void> {
+  async removeIfEmpty(path: string): Promise<boolean> {
     try {
       this.#files.removeDirectory(this.#locate(path));
+      return true;
     } catch (error) {
+      if (isNotFound(error)) return true;
       // EEXIST is what some systems say for ENOTEMPTY.
-      if (isNotFound(error) || ['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(errorCode(error) ?? '')) return;
+      if (['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(errorCode(error) ?? '')) return false;
       throw storageError(error, path);
     }
   }

@@ -136,7 +136,9 @@ class ObjectDriver implements StorageDriver {
   }
 
   /** There are no directories. */
-  async removeIfEmpty(): Promise<void> {}
+  async removeIfEmpty(): Promise<boolean> {
+    return true;
+  }
 
   async #show(file: PublishedFile): Promise<void> {
     const target = this.#key(file.path);
