@@ -18,7 +18,7 @@ export function showProgress(
   const tell = async (): Promise<void> => {
     for (;;) {
       await deps.clock.sleep(LOG_EVERY, stop.signal);
-      deps.log.info({ ...progress.report() }, 'the garbage collection goes on');
+      deps.log.info({ ...progress.report() }, 'the run goes on');
     }
   };
   // Ends when it is stopped, by no other error.
