@@ -7,6 +7,7 @@ import { runPlan } from '../copy/run-plan.ts';
 import { connectRegistry } from '../oci-client/connect-registry.ts';
 import { dockerCredentials, parseCredentials, type Credentials } from '../oci-client/credentials.ts';
 import { systemClock } from '../process/clock.ts';
+import { formatOption, isJson } from './format-option.ts';
 import { showStatus } from './status-line.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 
@@ -34,12 +35,7 @@ export const copy: Command = {
       default: '5',
       description: 'How often a request or an upload is tried again (default 5).',
     },
-    format: {
-      type: 'string',
-      value: 'text|json',
-      default: 'text',
-      description: 'How to print what was done (default text).',
-    },
+    format: formatOption('How to print what was done'),
     'src-creds': {
       type: 'string',
       value: 'USER:PASSWORD',
@@ -73,6 +69,7 @@ interface Settings {
   readonly platform: Platform | undefined;
   readonly concurrency: number;
   readonly retries: number;
+  readonly json: boolean;
 }
 
 async function run(invocation: Invocation): Promise<ExitCode> {
@@ -90,7 +87,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
 
 async function carryOut(plan: Plan, settings: Settings, invocation: Invocation): Promise<number> {
   const { stdout, stderr, values, signal } = invocation;
-  const json = values['format'] === 'json';
+  const { json } = settings;
   const tally = new CopyTally(systemClock);
   using status = showStatus([stderr, stdout], () => statusLine(tally.summary(), plan.jobs.length));
   const failed = await runPlan(plan, {
@@ -142,9 +139,6 @@ function parseSettings({ positionals, values }: Invocation): Settings {
   if (source === undefined || destination === undefined || rest.length > 0) {
     throw new UsageError(`SRC and DST, not ${positionals.length} arguments`);
   }
-  if (values['format'] !== 'text' && values['format'] !== 'json') {
-    throw new UsageError(`--format is text or json, not '${String(values['format'])}'`);
-  }
   for (const name of ['src-creds', 'dst-creds']) {
     const text = values[name];
     if (typeof text === 'string' && parseCredentials(text) === undefined)
@@ -167,6 +161,7 @@ function parseSettings({ positionals, values }: Invocation): Settings {
     platform: parsed,
     concurrency: requireCount('concurrency', values['concurrency'], 1),
     retries: requireCount('retries', values['retries'], 0),
+    json: isJson({ values }),
   };
 }
 

@@ -12,6 +12,7 @@ import { UsageError, type Command, type ExitCode, type Invocation } from './comm
 import { readConfig } from './config-file.ts';
 import { openLog } from './config-log.ts';
 import { showProgress } from './collection-progress.ts';
+import { formatOption, isJson } from './format-option.ts';
 import { parseRate, rateOption } from './rate-option.ts';
 import { aboveStatus } from './status-line.ts';
 import { listVerdicts, printVerdicts } from './tag-verdicts.ts';
@@ -59,12 +60,7 @@ export const garbageCollect: Command = {
       type: 'boolean',
       description: 'Nothing else writes to the storage: do not ask for a running server.',
     },
-    format: {
-      type: 'string',
-      value: 'text|json',
-      default: 'text',
-      description: 'How to print the report (default text).',
-    },
+    format: formatOption('How to print the report'),
     'report-file': {
       type: 'string',
       value: 'FILE',
@@ -78,7 +74,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   const given = parseOptions(invocation);
   const rate = parseRate(invocation);
   const retention = await readRetention(invocation);
-  const json = invocation.values['format'] === 'json';
+  const json = isJson(invocation);
   const loaded = await readConfig(invocation);
   if (loaded === undefined) return 2;
   const { config } = loaded;
@@ -124,9 +120,6 @@ function parseOptions({ values }: Invocation): CollectOptions {
     }
     return milliseconds;
   };
-  if (values['format'] !== 'text' && values['format'] !== 'json') {
-    throw new UsageError(`--format is text or json, not '${String(values['format'])}'`);
-  }
   return {
     dryRun: values['dry-run'] === true,
     deleteUntagged: values['delete-untagged'] === true,

@@ -16,6 +16,7 @@ import { createOperator } from '../operator/controllers.ts';
 import { readServerStatus } from '../operator/server-status.ts';
 import { systemClock } from '../process/clock.ts';
 import { createLogger, type LogLevel } from '../process/logger.ts';
+import { aborted } from './aborted.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 
 export const OPERATOR_LEASE = `operator.${GROUP}`;
@@ -219,13 +220,6 @@ function readAddress(address: string): Settings['health'] {
     throw new UsageError(`--health-address: '${address}' is not HOST:PORT or :PORT`);
   }
   return { host: match.groups?.['v6'] ?? (match.groups?.['host'] || '::'), port };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 /** Probes keep their connections open. */

@@ -18,6 +18,7 @@ import { startPlayground, type PlaygroundOptions } from '../playground/playgroun
 import { FolderInUseError } from '../playground/state-folder.ts';
 import { systemClock } from '../process/clock.ts';
 import { createLogger } from '../process/logger.ts';
+import { aborted } from './aborted.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 import { OPERATOR_LEASE } from './operator.ts';
 
@@ -271,11 +272,4 @@ Then:
 
 State, volumes and logs are in ${folder}. Ctrl-C stops everything; the next start goes on with it.
 `;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -11,11 +11,13 @@ import { showProgress } from './collection-progress.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
 import { readConfig, type LoadedConfig } from './config-file.ts';
 import { openLog } from './config-log.ts';
+import { formatOption, isJson } from './format-option.ts';
 import { parseRate, rateOption } from './rate-option.ts';
 import { aboveStatus } from './status-line.ts';
 
 export const scrub: Command = {
-  summary: 'Verify all content and links of a storage, beside running servers; changes nothing.',
+  summary:
+    'Verify all content and links of a storage, beside running servers; changes nothing unless told to.',
   usage: 'CONFIG',
   options: {
     rate: rateOption,
@@ -30,12 +32,7 @@ export const scrub: Command = {
       description:
         'List signatures, SBOMs and the like under tags as well, where docker distribution and its clients find them.',
     },
-    format: {
-      type: 'string',
-      value: 'text|json',
-      default: 'text',
-      description: 'How to print what is wrong (default text).',
-    },
+    format: formatOption('How to print what is wrong'),
   },
   run,
 };
@@ -123,12 +120,6 @@ async function scrubStorage(
 function summary({ repositories, manifests, blobs, bytes }: ScrubReport, wrong: number): string {
   const looked = `${repositories} repositories, ${manifests} manifests and ${blobs} blobs of ${bytes} bytes were read`;
   return `${looked}: ${wrong === 0 ? 'all is well' : `${wrong} problems`}\n`;
-}
-
-function isJson({ values }: Invocation): boolean {
-  const format = values['format'];
-  if (format === 'text' || format === 'json') return format === 'json';
-  throw new UsageError(`--format is text or json, not '${String(format)}'`);
 }
 
 function parseConcurrency({ values }: Invocation): number {

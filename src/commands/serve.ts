@@ -7,6 +7,7 @@ import { ServerConfigError, startRegistryServer, type RegistryServer } from '../
 import { forkWorker, workerSelf, type WorkerSelf } from '../registry/workers/cluster.ts';
 import { connectPeers, type Peers } from '../registry/workers/peers.ts';
 import { startWorkers, WorkerStartError } from '../registry/workers/workers.ts';
+import { aborted } from './aborted.ts';
 import type { Command, ExitCode, Invocation } from './command.ts';
 import { printProblems, readConfig } from './config-file.ts';
 import { openLog } from './config-log.ts';
@@ -123,11 +124,4 @@ function tellWhy(error: unknown, { config, configFile, log, stderr }: Telling): 
   else log.error({ reason }, 'cannot start');
   log.debug({ error }, 'the cause');
   return 1;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
