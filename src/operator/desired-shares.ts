@@ -6,7 +6,7 @@ import type { ObjectMeta, Stored } from '../kube/object.ts';
 import type { ConfigMap, Namespace, Secret } from '../kube/resources.ts';
 import { childNames, ownerReference } from './child-names.ts';
 import { passwordSecretName } from './desired-users.ts';
-import { registryUrl } from './registry-url.ts';
+import { registryHost } from './registry-url.ts';
 import { encodeData } from './secret-data.ts';
 
 /** What a Registry puts into other namespaces: the bundle that clients trust, and Secrets for pulling. */
@@ -60,7 +60,7 @@ export function pullSecret(
   password: Buffer,
 ): ApplyFields<Secret> {
   const { namespace, name } = registry.metadata;
-  const { host } = new URL(registryUrl(registry));
+  const host = registryHost(registry);
   const credentials = {
     username: user,
     password: password.toString('utf8'),

@@ -2,9 +2,13 @@ import type { Registry } from '../api/registry.ts';
 
 /** Where clients find the registry: scheme, host and port, with the port left out where the scheme implies it. */
 export function registryUrl(registry: Registry): string {
-  const { hostname, tls, service } = registry.spec;
-  const { name, namespace } = registry.metadata;
-  const [scheme, implied] = tls.mode === 'Disabled' ? ['http', 80] : ['https', 443];
-  if (hostname !== undefined) return `${scheme}://${hostname}`;
-  return `${scheme}://${name}.${namespace}.svc${service.port === implied ? '' : `:${service.port}`}`;
+  return `${registry.spec.tls.mode === 'Disabled' ? 'http' : 'https'}://${registryHost(registry)}`;
+}
+
+/** What names of images begin with: host and perhaps port, as the Registry writes them. */
+export function registryHost({ metadata: { name, namespace }, spec }: Registry): string {
+  const { hostname, tls, service } = spec;
+  if (hostname !== undefined) return hostname;
+  const implied = tls.mode === 'Disabled' ? 80 : 443;
+  return `${name}.${namespace}.svc${service.port === implied ? '' : `:${service.port}`}`;
 }

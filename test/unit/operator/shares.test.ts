@@ -51,6 +51,18 @@ function markDeleted(harness: Harness): void {
   );
 }
 
+test('a pull secret is for the host as images name it, port and all', async () => {
+  for (const host of ['registry.example.com:443', '10.0.0.256:5000']) {
+    const harness = sharing();
+    harness.apply({ ...SPEC, hostname: host });
+    await harness.converge();
+    const { auths } = JSON.parse(
+      dataText(await harness.kube.find(secrets, PULL), '.dockerconfigjson') ?? '',
+    ) as { readonly auths: object };
+    assert.deepEqual(Object.keys(auths), [host]);
+  }
+});
+
 test('namespaces that take it get the bundle and the pull secret, the others nothing', async () => {
   const harness = sharing();
   harness.apply(SPEC);
