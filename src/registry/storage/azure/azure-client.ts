@@ -93,7 +93,7 @@ export class AzureClient {
 
   /** A URL by which anybody can read a blob for so many milliseconds. */
   async readableUrl(blob: string, milliseconds: number): Promise<string> {
-    const now = this.#http.storeTime() ?? this.#options.clock.now();
+    const now = this.#http.storeTime();
     // Azure's servers do not agree on the second.
     const grant = { permission: 'r', startsAt: now - 10_000, endsAt: now + milliseconds } as const;
     return (await this.signedUrl(blob, { ...grant, httpsOnly: this.#isHttps })).href;
@@ -112,9 +112,8 @@ export class AzureClient {
   }
 
   /** Milliseconds by Azure's clock, see StoreClient. */
-  async time(): Promise<number> {
-    if (this.#http.storeTime() === undefined) await this.fetchContainer({});
-    return this.#http.storeTime() ?? this.#options.clock.now();
+  time(): number {
+    return this.#http.storeTime();
   }
 
   url(blob: string): URL {
@@ -149,7 +148,7 @@ export class AzureClient {
   }
 
   async #delegationKey(): Promise<UserDelegationKey> {
-    const now = await this.time();
+    const now = this.time();
     if (this.#delegation && now < this.#delegation.renewAt) return this.#delegation.key;
     const [start, expiry] = [isoSeconds(now - 10_000), isoSeconds(now + DELEGATION)];
     const url = new URL(this.#options.serviceUrl);

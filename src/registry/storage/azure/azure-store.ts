@@ -148,7 +148,7 @@ export class AzureStore implements ObjectStore {
   }
 
   async deleteWithin(key: string, milliseconds: number): Promise<boolean> {
-    return this.#client.deleteUntil(this.#blob(key), (await this.#client.time()) + milliseconds);
+    return this.#client.deleteUntil(this.#blob(key), this.#client.time() + milliseconds);
   }
 
   #blob(key: string): string {

@@ -159,10 +159,9 @@ async function impersonate(
     headers: { authorization: `Bearer ${await token.get()}`, 'content-type': 'application/json' },
     body: JSON.stringify({ scope: [CLOUD_SCOPE] }),
   });
-  const now = client.storeTime() ?? 0;
   return {
     value: String(answer['accessToken']),
-    lifetime: (Date.parse(String(answer['expireTime'])) - now) / 1000,
+    lifetime: (Date.parse(String(answer['expireTime'])) - client.storeTime()) / 1000,
   };
 }
 

@@ -80,8 +80,7 @@ export class GcsClient {
    * @returns false when there was none. @throws Error when the time is over.
    */
   async deleteWithin(key: string, milliseconds: number): Promise<boolean> {
-    if (this.#http.storeTime() === undefined) await this.fetch(this.objectPath(key), { method: 'GET' });
-    const now = this.#http.storeTime() ?? this.#options.clock.now();
+    const now = this.#http.storeTime();
     // The date of a signature is cut to whole seconds.
     const seconds = Math.floor((milliseconds + (now % 1000)) / 1000);
     if (seconds < 1) throw new Error('there is no time left to delete an object');
@@ -92,8 +91,7 @@ export class GcsClient {
 
   /** A URL by which anybody can read an object for so many seconds. */
   readableUrl(key: string, method: 'GET' | 'HEAD', seconds: number): Promise<string> {
-    const date = this.#http.storeTime() ?? this.#options.clock.now();
-    return this.#signedUrl(key, { method, date, seconds });
+    return this.#signedUrl(key, { method, date: this.#http.storeTime(), seconds });
   }
 
   /** Of an object in the JSON API. */

@@ -83,10 +83,11 @@ export class StoreClient {
 
   /**
    * Milliseconds since the epoch by the store's clock, for what the store is to refuse later: never ahead of that clock,
-   * and a second or two behind it. Undefined before the first answer.
+   * and a second or two behind it. Before the first answer with a date by our own.
    */
-  storeTime(): number | undefined {
-    return this.#stamp && this.#stamp.date + this.#options.clock.monotonic() - this.#stamp.at;
+  storeTime(): number {
+    const { clock } = this.#options;
+    return this.#stamp ? this.#stamp.date + clock.monotonic() - this.#stamp.at : clock.now();
   }
 
   async close(): Promise<void> {

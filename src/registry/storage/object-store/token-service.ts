@@ -26,7 +26,7 @@ export async function requestToken(
   if (typeof value !== 'string') throw refusedToken(url, 'an answer without access_token');
   // Some services write numbers as strings, and some tell when the token ends instead of how long it lasts.
   const endsAt = Number(answer['expires_on'] ?? 0);
-  const lifetime = answer['expires_in'] ?? endsAt - (client.storeTime() ?? 0) / 1000;
+  const lifetime = answer['expires_in'] ?? endsAt - client.storeTime() / 1000;
   return { value, lifetime: Number(lifetime) };
 }
 

@@ -121,8 +121,8 @@ export class S3Connection {
     url: URL,
     validity: { readonly date?: number; readonly seconds: number },
   ): Promise<URL> {
-    const { signature, credentials, clock } = this.#options;
-    const date = validity.date ?? this.#http.storeTime() ?? clock.now();
+    const { signature, credentials } = this.#options;
+    const date = validity.date ?? this.#http.storeTime();
     return signature.presign({ method, url }, await credentials.get(), { date, seconds: validity.seconds });
   }
 

@@ -1,5 +1,4 @@
 import type { SwiftOptions } from '../../../contract/config/swift-section.ts';
-import type { Clock } from '../../../process/clock.ts';
 import { TokenKeeper } from '../object-store/access-token.ts';
 import {
   StoreClient,
@@ -31,13 +30,11 @@ const TOO_MANY_REQUESTS = 498;
 /** Requests to one container of an account. Logs in when it has to: at first, before a token ends, and after a 401. */
 export class SwiftConnection {
   readonly #swift: SwiftOptions;
-  readonly #clock: Clock;
   readonly #http: StoreClient;
   readonly #login: TokenKeeper<Login>;
 
   constructor({ swift, ...client }: ConnectionOptions) {
     this.#swift = swift;
-    this.#clock = client.clock;
     this.#http = new StoreClient({
       ...client,
       mayPass: ({ status }) => status === TOO_MANY_REQUESTS,
@@ -95,7 +92,7 @@ export class SwiftConnection {
 
   /** Milliseconds since the epoch by the store's clock, see StoreClient. */
   storeTime(): number {
-    return this.#http.storeTime() ?? this.#clock.now();
+    return this.#http.storeTime();
   }
 
   #containerUrl({ storageUrl }: Login, object: string | undefined): URL {

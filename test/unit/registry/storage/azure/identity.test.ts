@@ -94,6 +94,16 @@ test('a machine has a managed identity, its own or the one that is named', async
   );
 });
 
+test('a service without a clock of its own is taken to have ours', async (t) => {
+  const now = sleeplessClock().now() / 1000;
+  const app = await standInService(t, () => ({
+    headers: { date: 'unknown' },
+    body: { access_token: 'token', expires_on: now + 600 },
+  }));
+  const environment = { IDENTITY_ENDPOINT: app.url, IDENTITY_HEADER: 'proof' };
+  assert.deepEqual(await defaultToken(options(t, environment)), { value: 'token', lifetime: 600 });
+});
+
 test('an app has a managed identity, whose service tells when a token ends', async (t) => {
   const now = 1_700_000_000;
   const app = await standInService(t, () => ({
