@@ -1,4 +1,4 @@
-import type { TokenKeeper } from '../object-store/access-token.ts';
+import { TokenKeeper, type AccessToken } from '../object-store/access-token.ts';
 import {
   StoreClient,
   storeRefusal,
@@ -42,11 +42,12 @@ const DELEGATION = 24 * 3600_000;
 export class AzureClient {
   readonly #options: AzureClientOptions;
   readonly #http: StoreClient;
-  #delegation: { readonly key: UserDelegationKey; readonly renewAt: number } | undefined;
+  readonly #delegation: TokenKeeper<UserDelegationKey>;
 
   constructor(options: AzureClientOptions) {
     this.#options = options;
     this.#http = new StoreClient({ ...options, authorize: (request) => this.#authorize(request) });
+    this.#delegation = new TokenKeeper(() => this.#borrowKey(), options.clock);
   }
 
   /**
@@ -105,7 +106,7 @@ export class AzureClient {
     const query =
       'key' in credentials
         ? serviceSignature(name, grant, credentials.key)
-        : delegatedSignature(name, grant, await this.#delegationKey());
+        : delegatedSignature(name, grant, await this.#delegation.get());
     const url = this.url(blob);
     url.search = query.toString();
     return url;
@@ -147,9 +148,8 @@ export class AzureClient {
     return { ...dated, headers: { ...dated.headers, authorization } };
   }
 
-  async #delegationKey(): Promise<UserDelegationKey> {
+  async #borrowKey(): Promise<AccessToken<UserDelegationKey>> {
     const now = this.time();
-    if (this.#delegation && now < this.#delegation.renewAt) return this.#delegation.key;
     const [start, expiry] = [isoSeconds(now - 10_000), isoSeconds(now + DELEGATION)];
     const url = new URL(this.#options.serviceUrl);
     url.search = 'restype=service&comp=userdelegationkey';
@@ -157,7 +157,7 @@ export class AzureClient {
     const sent: StoreRequest = { method: 'POST', url, headers: { 'content-type': 'application/xml' }, body };
     const answer = accept(sent, await this.#http.fetch(sent))?.body.toString() ?? '';
     const text = (name: string): string => elementText(answer, name) ?? '';
-    const key = {
+    const value = {
       signedObjectId: text('SignedOid'),
       signedTenantId: text('SignedTid'),
       signedStart: text('SignedStart'),
@@ -166,8 +166,7 @@ export class AzureClient {
       signedVersion: text('SignedVersion'),
       value: text('Value'),
     };
-    this.#delegation = { key, renewAt: now + DELEGATION / 2 };
-    return key;
+    return { value, lifetime: DELEGATION / 2 / 1000 };
   }
 }
 

@@ -198,3 +198,31 @@ test("a delete ends with the time that there is, by Azure's clock, and is sent o
   assert.ok(ends - Date.now() <= 5_000 && ends - Date.now() > 1_000, url.search);
   assert.deepEqual([url.searchParams.get('sp'), url.searchParams.get('sr')], ['d', 'b']);
 });
+
+test('an identity borrows one key for all the URLs that are asked for at once', async (t) => {
+  const key = { SignedOid: 'object', SignedTid: 'tenant', SignedService: 'b', Value: 'a2V5' };
+  const azure = await standInService(t, ({ path }) => {
+    if (path.endsWith('/token')) return { body: { access_token: 'token', expires_in: 3600 } };
+    if (!path.includes('userdelegationkey'))
+      return { body: '<EnumerationResults><Blobs/></EnumerationResults>' };
+    return {
+      body: `<Key>${Object.entries(key)
+        .map(([name, value]) => `<${name}>${value}</${name}>`)
+        .join('')}</Key>`,
+    };
+  });
+  const options = decode({
+    accountname: 'me',
+    container: 'c',
+    serviceurl: azure.url,
+    credentials: { clientid: 'client', tenantid: 'tenant', secret: 'secret' },
+  });
+  const environment = { AZURE_AUTHORITY_HOST: azure.url };
+  const driver = await openAzure(options, { clock: sleeplessClock(), log: logSink().log, environment });
+  const urls = await Promise.all(['/a', '/b'].map((path) => driver.redirectUrl?.(path, 'GET')));
+  assert.deepEqual(
+    urls.map((url) => new URL(url ?? '').searchParams.get('skoid')),
+    ['object', 'object'],
+  );
+  assert.equal(azure.received.filter(({ path }) => path.includes('userdelegationkey')).length, 1);
+});
