@@ -244,7 +244,7 @@ class Collection {
   async #sweep(lease: CollectorLease, { marked, trash, now }: Found): Promise<void> {
     const { driver, run, signal } = this.#deps;
     const remove = removerOf(driver, lease);
-    const trashSweep = new TrashSweep({ driver, lease, remove, run, signal });
+    const trashSweep = new TrashSweep({ driver, lease, remove, marked, run, signal });
     const removed = nothingRemoved();
     this.#progress.begin('sweep', objectsIn(marked));
     const moved = new PathSet();
@@ -267,8 +267,8 @@ class Collection {
       },
     };
     try {
-      await trashSweep.restore(marked);
-      await trashSweep.purgeExpired(marked, trash, { trashGrace: this.#options.trashGrace, now });
+      await trashSweep.restore();
+      await trashSweep.purgeExpired(trash, { trashGrace: this.#options.trashGrace, now });
       await sweep(marked, sweeping, removed);
       if (purgesAtOnce) {
         await trashSweep.purgeMoved(moved);

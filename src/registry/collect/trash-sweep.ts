@@ -2,7 +2,7 @@ import { forEachAtOnce } from '../../process/at-once.ts';
 import type { CollectorLease } from '../lease/collector-lease.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { statIfThere } from '../storage/if-there.ts';
-import { BLOBS_ROOT } from '../storage/paths.ts';
+import { BLOBS_ROOT, REPOSITORIES_ROOT } from '../storage/paths.ts';
 import { listTrash, purge, restoreFromTrash, type TrashEntry } from '../storage/trash.ts';
 import { isExpired, type Mark } from './mark.ts';
 import { PathSet } from './path-set.ts';
@@ -30,9 +30,12 @@ export function dataBytes({ path, size }: TrashEntry): number {
   return path.startsWith(BLOBS_ROOT) ? size : 0;
 }
 
-/** Only where a move is a rename there is a trash. */
-export async function* trashOf(driver: StorageDriver): AsyncIterable<TrashEntry> {
-  if (driver.movesAtomically) yield* listTrash(driver);
+/**
+ * Only where a move is a rename there is a trash.
+ * @param root what was taken from below it; without it, all
+ */
+export async function* trashOf(driver: StorageDriver, root?: string): AsyncIterable<TrashEntry> {
+  if (driver.movesAtomically) yield* listTrash(driver, root);
 }
 
 /** How many operations are under way at once. Each checks the lease for itself. */
@@ -42,6 +45,7 @@ export interface TrashSweepDependencies {
   readonly driver: StorageDriver;
   readonly lease: CollectorLease;
   readonly remove: Remove;
+  readonly marked: Mark;
   readonly run: string;
   readonly signal: AbortSignal;
 }
@@ -62,12 +66,12 @@ export class TrashSweep {
    * Puts back what an earlier run took and this mark needs, where it is missing. Where it is there again because somebody
    * pushed it anew, what lies in the trash is a twin that nobody needs.
    */
-  async restore(marked: Mark): Promise<void> {
-    const { driver } = this.#deps;
-    await this.#each(async ({ path, trashPath }) => {
+  async restore(): Promise<void> {
+    const { driver, lease, marked } = this.#deps;
+    await this.#each(undefined, async ({ path, trashPath }) => {
       if (!marked.needed.has(path)) return;
       if (await statIfThere(driver, path)) this.#twins.add(trashPath);
-      else await this.#deps.lease.fenced(() => restoreFromTrash(driver, path));
+      else await lease.fenced(() => restoreFromTrash(driver, path));
     });
   }
 
@@ -76,7 +80,6 @@ export class TrashSweep {
    * is moved: folders of the trash take space too, and a store that is full has none.
    */
   async purgeExpired(
-    marked: Mark,
     listed: ListedTrash,
     options: { readonly trashGrace: number; readonly now: number },
   ): Promise<void> {
@@ -84,7 +87,7 @@ export class TrashSweep {
     await this.#destroy(
       (entry) =>
         listed.paths.has(entry.trashPath) &&
-        (isExpired(entry, marked, options) || (this.#twins.has(entry.trashPath) && isOld(entry))),
+        (isExpired(entry, this.#deps.marked, options) || (this.#twins.has(entry.trashPath) && isOld(entry))),
     );
   }
 
@@ -95,14 +98,14 @@ export class TrashSweep {
 
   /** Links first: at no moment does a link lead to data that was destroyed. */
   async #destroy(isGone: (entry: TrashEntry) => boolean): Promise<void> {
-    const { driver, lease, remove, run } = this.#deps;
-    for (const blobs of [false, true]) {
-      await this.#each(async (entry) => {
-        if (entry.path.startsWith(BLOBS_ROOT) !== blobs || !isGone(entry)) return;
+    const { driver, lease, marked, remove, run } = this.#deps;
+    for (const root of [REPOSITORIES_ROOT, BLOBS_ROOT]) {
+      await this.#each(root, async (entry) => {
+        if (!isGone(entry)) return;
         if (await lease.fenced(() => purge(driver, entry))) {
           this.purged++;
           this.bytesPurged += dataBytes(entry);
-        } else if (!blobs) {
+        } else if (root === REPOSITORIES_ROOT && !marked.needed.has(entry.path)) {
           // A reader was faster and brought a link back, whose data is about to go.
           await remove(entry.path, run);
         }
@@ -110,8 +113,8 @@ export class TrashSweep {
     }
   }
 
-  async #each(action: (entry: TrashEntry) => Promise<void>): Promise<void> {
-    await forEachAtOnce(trashOf(this.#deps.driver), AT_ONCE, async (entry) => {
+  async #each(root: string | undefined, action: (entry: TrashEntry) => Promise<void>): Promise<void> {
+    await forEachAtOnce(trashOf(this.#deps.driver, root), AT_ONCE, async (entry) => {
       this.#deps.signal.throwIfAborted();
       await action(entry);
     });

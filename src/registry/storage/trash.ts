@@ -71,17 +71,18 @@ export async function forgetTrash(driver: StorageDriver, path: string): Promise<
   if (driver.movesAtomically) await deleteIfThere(driver, `${TRASH_ROOT}${path}`);
 }
 
-/** All that lies in the trash. */
-export async function* listTrash(driver: StorageDriver, folder = TRASH_ROOT): AsyncIterable<TrashEntry> {
+/** All that lies in the trash, of what was taken from below `root`. */
+export async function* listTrash(driver: StorageDriver, root = ''): AsyncIterable<TrashEntry> {
+  const folder = `${TRASH_ROOT}${root}`;
   for (const name of await listIfThere(driver, folder)) {
     const path = `${folder}/${name}`;
     const stat = await statIfThere(driver, path);
     if (stat?.isDirectory) {
-      yield* listTrash(driver, path);
+      yield* listTrash(driver, `${root}/${name}`);
     } else if (stat !== undefined) {
       // A rename leaves the file's own date; the folder's tells when something last came or went.
       const trashedAt = (await statIfThere(driver, folder))?.modifiedAt ?? stat.modifiedAt;
-      yield { path: folder.slice(TRASH_ROOT.length), trashPath: path, size: stat.size, trashedAt };
+      yield { path: root, trashPath: path, size: stat.size, trashedAt };
     }
   }
 }

@@ -322,6 +322,23 @@ test('a twin in the trash of something that was pushed again is purged', async (
   assert.ok(has(blobDataPath(layer)));
 });
 
+test('a link that is needed stays when its twin in the trash is gone before it can be purged', async () => {
+  const { content, clock, collect, driver, has } = await registry();
+  const layer = await content.blob('layer');
+  await clock.advance(3 * HOUR);
+  await collect();
+  await content.tag('latest', await content.image([await content.blob('layer')]));
+  await content.blob('other garbage');
+  await clock.advance(25 * HOUR);
+  const twin = trashPath(layerLinkPath(app, layer), `run${runs}`);
+  assert.ok(has(twin));
+  driver.before = (operation, path) => {
+    if (operation === 'delete' && path === twin) driver.files.delete(twin);
+  };
+  assert.equal((await collect()).result, 'Succeeded');
+  assert.ok(!has(twin) && has(layerLinkPath(app, layer)));
+});
+
 test('a dry run says what would go and changes nothing', async () => {
   const { content, clock, collect, driver } = await registry();
   await content.blob('garbage');
