@@ -24,8 +24,11 @@ export function readRules<F extends ObjectField>(
   check: (file: Decoded<F>) => readonly ConfigProblem[],
 ): Decoded<F> {
   const found: Findings = { errors: [], warnings: [], notices: [], files: [] };
-  const document = parseYaml(text, '(document)', found) ?? null;
-  if (document !== null && !isRawObject(document)) {
+  const document = parseYaml(text, '(document)', found);
+  // What is there for a moment while a file is written must not be taken for rules.
+  if (document === null)
+    found.errors.push({ path: '(document)', message: 'is empty: write {} for no rules' });
+  else if (document !== undefined && !isRawObject(document)) {
     found.errors.push({ path: '(document)', message: 'must be a map' });
   }
   // decodeObject follows the schema, which is what the type is inferred from.

@@ -68,7 +68,7 @@ test('anonymous: pull lets everybody pull and list everything, users included', 
 });
 
 test('without rules each user may do everything, and nobody else anything', () => {
-  for (const rules of [everythingForUsers, parseAccessRules(''), parseAccessRules('groups: {a: [b]}')]) {
+  for (const rules of [everythingForUsers, parseAccessRules('{}'), parseAccessRules('groups: {a: [b]}')]) {
     assert.equal(rules.permits('ann', 'a', 'delete'), true);
     assert.equal(rules.permits(undefined, 'a', 'pull'), false);
     assert.equal(rules.anonymousMayPull, false);
@@ -99,6 +99,8 @@ test('every mistake is told with its path, one in a name included', () => {
       'access: [{repositories: [a], actions: [pull], groups: [x]}]',
       /^access\.0\.groups names "x", which groups does not have$/,
     ],
+    ['', /^\(document\) is empty/],
+    ['# being written', /^\(document\) is empty/],
     ['- a', /must be a map/],
     ['a: [', /is not YAML/],
   ];

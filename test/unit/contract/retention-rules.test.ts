@@ -33,7 +33,7 @@ retention:
 });
 
 for (const [text, message] of [
-  ['', /^retention is required: a list of rules$/],
+  ['', /^\(document\) is empty/],
   ['[]', /\(document\) must be a map/],
   ['{}', /^retention is required/],
   ['retention: [', /is not YAML/],
