@@ -219,7 +219,7 @@ test('an identity borrows one key for all the URLs that are asked for at once', 
   });
   const environment = { AZURE_AUTHORITY_HOST: azure.url };
   const driver = await openAzure(options, { clock: sleeplessClock(), log: logSink().log, environment });
-  const urls = await Promise.all(['/a', '/b'].map((path) => driver.redirectUrl?.(path, 'GET')));
+  const urls = await Promise.all(['/a', '/b'].map(async (path) => driver.redirectUrl?.(path, 'GET')));
   assert.deepEqual(
     urls.map((url) => new URL(url ?? '').searchParams.get('skoid')),
     ['object', 'object'],
