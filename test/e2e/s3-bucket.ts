@@ -54,6 +54,7 @@ function connectionTo(options: S3Options): BucketConnection {
     environment: {},
     retryDelay: () => undefined,
     address,
+    objectHeaders: {},
     signature: options.v4auth
       ? new SignatureV4({ region, service: 's3' })
       : new SignatureV2((url) => address.resource(url)),

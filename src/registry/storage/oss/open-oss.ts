@@ -5,9 +5,7 @@ import { TokenKeeper } from '../object-store/access-token.ts';
 import { createObjectDriver } from '../object-store/object-driver.ts';
 import { jitteredDelay } from '../object-store/store-client.ts';
 import { S3Connection } from '../s3/s3-connection.ts';
-import { S3Objects } from '../s3/s3-objects.ts';
 import { S3Store } from '../s3/s3-store.ts';
-import { S3Uploads } from '../s3/s3-uploads.ts';
 import { OssAddress } from './oss-address.ts';
 import { OssSignature } from './oss-signature.ts';
 
@@ -36,6 +34,10 @@ export async function openOss(
     environment,
     retryDelay: jitteredDelay(Math.random),
     address,
+    objectHeaders: {
+      'content-type': 'application/octet-stream',
+      ...(options.encrypt && { 'x-oss-server-side-encryption': 'AES256' }),
+    },
     signature: new OssSignature({ bucket: options.bucket, region }),
     credentials: new TokenKeeper(async () => ({ value, lifetime: Infinity }), clock),
     userAgent: 'stevedore',
@@ -43,16 +45,9 @@ export async function openOss(
   });
   // A bucket that cannot be used is to be found out at start.
   await connection.call({ method: 'GET', key: '', query: { 'list-type': '2', 'max-keys': '1' } });
-  const headers = {
-    'content-type': 'application/octet-stream',
-    ...(options.encrypt && { 'x-oss-server-side-encryption': 'AES256' }),
-  };
   const store = new S3Store({
     name: 'oss',
     connection,
-    objects: new S3Objects(connection, { address, headers }),
-    uploads: new S3Uploads(connection, { address, headers }),
-    address,
     clock,
     chunkSize: options.chunksize,
     copies: { chunkSize: COPY_PART, atOnce: COPIES_AT_ONCE },

@@ -10,9 +10,7 @@ import { findCredentials } from './find-credentials.ts';
 import { requestLog } from './request-log.ts';
 import { S3Address } from './s3-address.ts';
 import { S3Connection } from './s3-connection.ts';
-import { S3Objects } from './s3-objects.ts';
 import { S3Store } from './s3-store.ts';
-import { S3Uploads } from './s3-uploads.ts';
 import { SignatureV2 } from './signature-v2.ts';
 import { SignatureV4 } from './signature-v4.ts';
 
@@ -33,6 +31,7 @@ export async function openS3(options: S3Options, deps: StorageDependencies): Pro
     retryDelay: jitteredDelay(Math.random),
     skipVerify: options.skipverify,
     address,
+    objectHeaders: objectHeaders(options),
     signature: options.v4auth
       ? new SignatureV4({ region, service: 's3' })
       : new SignatureV2((url) => address.resource(url)),
@@ -41,13 +40,9 @@ export async function openS3(options: S3Options, deps: StorageDependencies): Pro
     onAnswer: requestLog(options.loglevel, log),
   });
   await checkBucket(connection, options, clock);
-  const headers = objectHeaders(options);
   const store = new S3Store({
     name: 's3',
     connection,
-    objects: new S3Objects(connection, { address, headers }),
-    uploads: new S3Uploads(connection, { address, headers }),
-    address,
     clock,
     chunkSize: options.chunksize,
     copies: { chunkSize: options.multipartcopychunksize, atOnce: options.multipartcopymaxconcurrency },

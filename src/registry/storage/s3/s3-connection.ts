@@ -26,6 +26,8 @@ export interface RequestSignature {
 
 export interface S3ConnectionOptions extends Omit<StoreClientOptions, 'authorize' | 'mayPass'> {
   readonly address: BucketAddress;
+  /** Go with each object that is made: its storage class, encryption and the like. */
+  readonly objectHeaders: Readonly<Record<string, string>>;
   readonly signature: RequestSignature;
   readonly credentials: TokenKeeper<Credentials>;
   readonly userAgent: string;
@@ -73,10 +75,14 @@ const EXPIRED = new Set(['ExpiredToken', 'TokenRefreshRequired']);
 
 /** Signs requests to one bucket and tells answers from refusals. */
 export class S3Connection {
+  readonly address: BucketAddress;
+  readonly objectHeaders: Readonly<Record<string, string>>;
   readonly #options: S3ConnectionOptions;
   readonly #http: StoreClient;
 
   constructor(options: S3ConnectionOptions) {
+    this.address = options.address;
+    this.objectHeaders = options.objectHeaders;
     this.#options = options;
     this.#http = new StoreClient({
       ...options,
@@ -134,7 +140,8 @@ export class S3Connection {
   }
 
   #request({ method, key, query, headers, body }: S3Call): StoreRequest {
-    const { address, userAgent } = this.#options;
+    const { address } = this;
+    const { userAgent } = this.#options;
     return {
       method,
       url: address.url(key, query && encodeQuery(Object.entries(query))),

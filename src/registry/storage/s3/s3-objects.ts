@@ -2,7 +2,6 @@ import { hash } from 'node:crypto';
 import type { ByteRange } from '../driver.ts';
 import type { ListedObject, ObjectInfo } from '../object-store/object-store.ts';
 import { elements, elementText, escapeXml } from '../object-store/xml.ts';
-import type { BucketAddress } from './s3-address.ts';
 import { refusalOf, refused, type S3Connection } from './s3-connection.ts';
 
 /** Most keys that one request deletes. */
@@ -14,20 +13,9 @@ const DELETES_AT_ONCE = 1000;
  */
 export class S3Objects {
   readonly #connection: S3Connection;
-  readonly #address: BucketAddress;
-  readonly #headers: Readonly<Record<string, string>>;
 
-  /** @param headers go with each object that is made: its storage class, encryption and the like. */
-  constructor(
-    connection: S3Connection,
-    {
-      address,
-      headers,
-    }: { readonly address: BucketAddress; readonly headers: Readonly<Record<string, string>> },
-  ) {
+  constructor(connection: S3Connection) {
     this.#connection = connection;
-    this.#address = address;
-    this.#headers = headers;
   }
 
   async head(key: string): Promise<ObjectInfo | undefined> {
@@ -58,12 +46,20 @@ export class S3Objects {
   }
 
   async put(key: string, content: Uint8Array): Promise<void> {
-    await this.#connection.call({ method: 'PUT', key, headers: this.#headers, body: content });
+    await this.#connection.call({
+      method: 'PUT',
+      key,
+      headers: this.#connection.objectHeaders,
+      body: content,
+    });
   }
 
   /** At most 5 GiB. @returns false when `from` does not exist. */
   async copy(from: string, to: string): Promise<boolean> {
-    const headers = { ...this.#headers, 'x-amz-copy-source': this.#address.copySource(from) };
+    const headers = {
+      ...this.#connection.objectHeaders,
+      'x-amz-copy-source': this.#connection.address.copySource(from),
+    };
     const { refusal } = await this.#connection.call({
       method: 'PUT',
       key: to,

@@ -2,10 +2,9 @@ import type { Clock } from '../../../process/clock.ts';
 import type { ByteRange, FileWriter } from '../driver.ts';
 import type { ListedObject, ObjectInfo, ObjectStore } from '../object-store/object-store.ts';
 import { copyInParts, type CopyOptions } from './copy-in-parts.ts';
-import type { BucketAddress } from './s3-address.ts';
 import type { S3Connection } from './s3-connection.ts';
-import type { S3Objects } from './s3-objects.ts';
-import { SMALLEST_PART, type OpenUpload, type Part, type S3Uploads } from './s3-uploads.ts';
+import { S3Objects } from './s3-objects.ts';
+import { S3Uploads, SMALLEST_PART, type OpenUpload, type Part } from './s3-uploads.ts';
 import { S3Writer, sizeOf, type Left } from './s3-writer.ts';
 
 /** How long a client may follow a redirect, in seconds; as in docker distribution. */
@@ -15,9 +14,6 @@ export interface S3StoreOptions {
   /** The driver's name in the configuration. */
   readonly name: string;
   readonly connection: S3Connection;
-  readonly objects: S3Objects;
-  readonly uploads: S3Uploads;
-  readonly address: BucketAddress;
   readonly clock: Clock;
   /** Bytes of a part of an upload. */
   readonly chunkSize: number;
@@ -39,8 +35,8 @@ export class S3Store implements ObjectStore {
   constructor(options: S3StoreOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#objects = options.objects;
-    this.#uploads = options.uploads;
+    this.#objects = new S3Objects(options.connection);
+    this.#uploads = new S3Uploads(options.connection);
   }
 
   get(key: string): Promise<Buffer | undefined> {
@@ -96,6 +92,8 @@ export class S3Store implements ObjectStore {
     if (!append) for (const upload of await this.#uploadsOf(key)) await this.#uploads.abort(upload);
     return new S3Writer({
       ...this.#options,
+      objects: this.#objects,
+      uploads: this.#uploads,
       key,
       left: append ? await this.#findLeft(key) : NOTHING,
       traffic: this.#traffic,
@@ -125,8 +123,8 @@ export class S3Store implements ObjectStore {
   }
 
   async redirectUrl(key: string, method: 'GET' | 'HEAD'): Promise<string> {
-    const { address, connection, redirectEndpoint } = this.#options;
-    const url = address.url(key);
+    const { connection, redirectEndpoint } = this.#options;
+    const url = connection.address.url(key);
     if (redirectEndpoint) {
       // Setting `host` would leave the port as it is.
       url.protocol = redirectEndpoint.protocol;
@@ -137,7 +135,7 @@ export class S3Store implements ObjectStore {
   }
 
   async deleteWithin(key: string, milliseconds: number): Promise<boolean> {
-    const { address, connection, clock } = this.#options;
+    const { connection, clock } = this.#options;
     const began = clock.monotonic();
     // Brings the store's time as well.
     if ((await this.#objects.head(key)) === undefined) return false;
@@ -147,7 +145,7 @@ export class S3Store implements ObjectStore {
     if (seconds < 1) throw new Error(`the time to delete ${key} is over`);
     await connection.callPresigned(
       'DELETE',
-      await connection.presign('DELETE', address.url(key), { seconds }),
+      await connection.presign('DELETE', connection.address.url(key), { seconds }),
     );
     return true;
   }

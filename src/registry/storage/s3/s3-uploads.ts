@@ -1,6 +1,5 @@
 import type { ByteRange } from '../driver.ts';
 import { elements, elementText, escapeXml } from '../object-store/xml.ts';
-import type { BucketAddress } from './s3-address.ts';
 import { refused, type S3Connection } from './s3-connection.ts';
 
 /** The least that a part may have, unless it is the last; bytes. */
@@ -26,25 +25,19 @@ export interface Part {
  */
 export class S3Uploads {
   readonly #connection: S3Connection;
-  readonly #address: BucketAddress;
-  readonly #headers: Readonly<Record<string, string>>;
 
-  /** @param headers go with each object that is made: its storage class, encryption and the like. */
-  constructor(
-    connection: S3Connection,
-    {
-      address,
-      headers,
-    }: { readonly address: BucketAddress; readonly headers: Readonly<Record<string, string>> },
-  ) {
+  constructor(connection: S3Connection) {
     this.#connection = connection;
-    this.#address = address;
-    this.#headers = headers;
   }
 
   async create(key: string): Promise<OpenUpload> {
     const query = { uploads: '' };
-    const answer = await this.#connection.call({ method: 'POST', key, query, headers: this.#headers });
+    const answer = await this.#connection.call({
+      method: 'POST',
+      key,
+      query,
+      headers: this.#connection.objectHeaders,
+    });
     const id = elementText(answer.text(), 'UploadId');
     if (id === undefined) throw new Error(`the store began an upload of ${key} without an id`);
     return { key, id };
@@ -68,7 +61,7 @@ export class S3Uploads {
       key: upload.key,
       query: { partNumber: String(number), uploadId: upload.id },
       headers: {
-        'x-amz-copy-source': this.#address.copySource(from),
+        'x-amz-copy-source': this.#connection.address.copySource(from),
         'x-amz-copy-source-range': `bytes=${start}-${end - 1}`,
       },
     });

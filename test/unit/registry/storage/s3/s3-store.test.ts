@@ -8,9 +8,7 @@ import { jitteredDelay } from '../../../../../src/registry/storage/object-store/
 import { elements } from '../../../../../src/registry/storage/object-store/xml.ts';
 import { S3Address } from '../../../../../src/registry/storage/s3/s3-address.ts';
 import { S3Connection } from '../../../../../src/registry/storage/s3/s3-connection.ts';
-import { S3Objects } from '../../../../../src/registry/storage/s3/s3-objects.ts';
 import { S3Store } from '../../../../../src/registry/storage/s3/s3-store.ts';
-import { S3Uploads } from '../../../../../src/registry/storage/s3/s3-uploads.ts';
 import { SignatureV4 } from '../../../../../src/registry/storage/s3/signature-v4.ts';
 import { refusal, startS3StandIn, withS3StandIn, type S3StandIn } from '../../../../support/s3-stand-in.ts';
 import { sleeplessClock } from '../../../../support/stand-in-service.ts';
@@ -47,6 +45,7 @@ function storeOn(s3: S3StandIn, clock = sleeplessClock()): S3Store {
     environment: {},
     retryDelay: jitteredDelay(() => 1),
     address,
+    objectHeaders: {},
     signature: new SignatureV4({ region, service: 's3' }),
     credentials: new TokenKeeper(async () => {
       const sessionToken = `session ${++session}`;
@@ -58,9 +57,6 @@ function storeOn(s3: S3StandIn, clock = sleeplessClock()): S3Store {
   return new S3Store({
     name: 's3',
     connection,
-    objects: new S3Objects(connection, { address, headers: {} }),
-    uploads: new S3Uploads(connection, { address, headers: {} }),
-    address,
     clock,
     chunkSize: PART,
     copies: { chunkSize: PART, atOnce: 4 },
