@@ -12,25 +12,20 @@ import {
 import { leaseParameters, type LeaseParameters } from '../lease/parameters.ts';
 import { afterRunStep, type RunOutcome, type RunStep } from '../lease/run-steps.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { trashPath } from '../storage/paths.ts';
 import type { WriteGate } from '../lease/write-gate.ts';
+import { isFull, makeReserve } from '../storage/reserve.ts';
 import { UploadPurge } from '../storage/upload-purge.ts';
 import { compactPulls, readLastPulls } from '../pulls/last-pulls.ts';
 import type { RetentionRule } from '../../contract/retention-rules.ts';
 import { isNothing, nothingRemoved, plannedCounts, type Counts } from './counts.ts';
 import { Progress } from './progress.ts';
 import type { TagVerdict } from './retention.ts';
-import { DataList } from './data-list.ts';
 import { removeEmptyRepository } from './empty-folders.ts';
 import { mark, type Mark, type MarkOptions, type Scanned } from './mark.ts';
-import { PathSet } from './path-set.ts';
 import { ReferenceCache } from './reference-cache.ts';
-import { removerOf } from './remove.ts';
-import { sweep, type SweepDependencies } from './sweep.ts';
+import { RunSweep, type Found } from './run-sweep.ts';
 import { verifyNeeded, type VerifyOptions } from './verify.ts';
-import { isFull, makeReserve, spendReserve } from '../storage/reserve.ts';
-import { RoomMaker } from './room-maker.ts';
-import { TrashSweep, listedTrash, type ListedTrash } from './trash-sweep.ts';
+import { listedTrash } from './trash-sweep.ts';
 
 export interface CollectOptions {
   readonly dryRun: boolean;
@@ -97,13 +92,6 @@ function messageOf(error: unknown): string {
   }
   return error instanceof Error ? error.message : String(error);
 }
-
-/** How links that readers bring back are taken once more. */
-const ROUNDS = 3;
-
-/** Operations under way at once while things are taken away: what a bucket is asked takes its time to travel. */
-const DISK_AT_ONCE = 16;
-const BUCKET_AT_ONCE = 32;
 
 const NO_GATE: Pick<WriteGate, 'tryBegin'> = {
   tryBegin: async () => ({
@@ -213,7 +201,6 @@ class Collection {
       mark: async () => {
         log.info({}, 'the servers have drained; marking');
         this.#progress.begin('mark');
-        // Only what is in the trash before the mark reads its roots may be purged by what this mark found.
         const trash = await listedTrash(this.#deps.driver);
         const now = await lease.storeNow();
         found = { marked: await this.#markNow(now), trash, now };
@@ -241,57 +228,13 @@ class Collection {
     return found?.marked.emptied ?? [];
   }
 
-  async #sweep(lease: CollectorLease, { marked, trash, now }: Found): Promise<void> {
-    const { driver, run, signal } = this.#deps;
-    const remove = removerOf(driver, lease);
-    const trashSweep = new TrashSweep({ driver, lease, remove, marked, run, signal });
-    const removed = nothingRemoved();
-    this.#progress.begin('sweep', objectsIn(marked));
-    const moved = new PathSet();
-    const purgesAtOnce = this.#options.trashGrace === 0 && driver.movesAtomically;
-    const room = new RoomMaker(async () => {
-      const before = trashSweep.purged;
-      if (purgesAtOnce) await trashSweep.purgeMoved(moved);
-      return trashSweep.purged > before || spendReserve(driver);
-    });
-    const sweeping: SweepDependencies = {
-      room,
-      driver,
-      remove,
-      run,
-      signal,
-      atOnce: driver.movesAtomically ? DISK_AT_ONCE : BUCKET_AT_ONCE,
-      taken: (path, trashName) => {
-        this.#progress.advance();
-        if (purgesAtOnce) moved.add(trashPath(path, trashName));
-      },
-    };
+  async #sweep(lease: CollectorLease, found: Found): Promise<void> {
+    const { trashGrace } = this.#options;
+    const sweep = new RunSweep(found, { ...this.#deps, lease, trashGrace, progress: this.#progress });
     try {
-      await trashSweep.restore();
-      await trashSweep.purgeExpired(trash, { trashGrace: this.#options.trashGrace, now });
-      await sweep(marked, sweeping, removed);
-      if (purgesAtOnce) {
-        await trashSweep.purgeMoved(moved);
-        await this.#takeWhatCameBack(marked, sweeping, () => trashSweep.purgeMoved(moved));
-      }
+      await sweep.execute();
     } finally {
-      const inTrash = driver.movesAtomically ? trash.bytes + removed.bytes - trashSweep.bytesPurged : 0;
-      const bytesReclaimed = driver.movesAtomically ? trashSweep.bytesPurged : removed.bytes;
-      this.#counts = { ...removed, bytesReclaimed, bytesInTrash: inTrash };
-    }
-  }
-
-  /** Readers may have brought a link back before its data was destroyed: it would lead to nothing. */
-  async #takeWhatCameBack(
-    marked: Mark,
-    sweeping: SweepDependencies,
-    purgeMoved: () => Promise<void>,
-  ): Promise<void> {
-    for (let round = 1; round <= ROUNDS; round++) {
-      const again = nothingRemoved();
-      await sweep({ ...marked, unreferenced: new DataList() }, sweeping, again);
-      if (again.manifests + again.tags + again.links === 0) return;
-      await purgeMoved();
+      this.#counts = sweep.counts;
     }
   }
 
@@ -348,20 +291,4 @@ class Collection {
       phaseSeconds: this.#progress.seconds(),
     };
   }
-}
-
-function objectsIn({ garbage, unreferenced }: Mark): number {
-  return garbage.reduce(
-    (sum, { manifests, deadManifests, tags, layers }) =>
-      sum + manifests.length + deadManifests.length + tags.length + layers.length,
-    unreferenced.length,
-  );
-}
-
-/** What a mark under the lease found. */
-interface Found {
-  readonly marked: Mark;
-  readonly trash: ListedTrash;
-  /** The store's clock, milliseconds. */
-  readonly now: number;
 }
