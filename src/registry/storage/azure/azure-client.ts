@@ -71,9 +71,7 @@ export class AzureClient {
   ): Promise<OpenAnswer | StoreAnswer | undefined> {
     const sent = this.#request(blob, request);
     const answer = await this.#http.open(sent);
-    if (answer.status < 300) return answer;
-    const body = Buffer.from(await answer.body.arrayBuffer());
-    return accept(sent, { ...answer, body, retried: false }, accepted);
+    return 'retried' in answer ? accept(sent, answer, accepted) : answer;
   }
 
   /** @throws RegistryError UNAVAILABLE */

@@ -53,9 +53,7 @@ export class GcsClient {
   async open(path: string, request: GcsRequest): Promise<OpenAnswer | StoreAnswer | undefined> {
     const sent = this.#request(path, request);
     const answer = await this.#limit.run(() => this.#http.open(sent));
-    if (answer.status < 300) return answer;
-    const whole = { ...answer, body: Buffer.from(await answer.body.arrayBuffer()), retried: false };
-    return answer.status === 416 ? whole : accept(sent, whole);
+    return 'retried' in answer && answer.status !== 416 ? accept(sent, answer) : answer;
   }
 
   /**

@@ -77,8 +77,11 @@ export class StoreClient {
   }
 
   /** As `fetch`, but the body of a success is left to the caller. */
-  open(request: StoreRequest): Promise<OpenAnswer> {
-    return this.#retry(request, () => this.#send(request));
+  open(request: StoreRequest): Promise<OpenAnswer | StoreAnswer> {
+    return this.#retry<OpenAnswer | StoreAnswer>(request, async (retried) => {
+      const answer = await this.#send(request);
+      return answer.status < 300 ? answer : readWhole(answer, retried);
+    });
   }
 
   /**
@@ -95,8 +98,7 @@ export class StoreClient {
   }
 
   async #fetchOnce(request: StoreRequest, retried: boolean): Promise<StoreAnswer> {
-    const { status, headers, body } = await this.#send(request);
-    return { status, headers, body: Buffer.from(await body.arrayBuffer()), retried };
+    return readWhole(await this.#send(request), retried);
   }
 
   async #send(request: StoreRequest): Promise<OpenAnswer> {
@@ -139,10 +141,13 @@ export class StoreClient {
         if ('answer' in outcome) return outcome.answer;
         throw noAnswer(request, outcome.error);
       }
-      if ('answer' in outcome && !Buffer.isBuffer(outcome.answer.body)) await outcome.answer.body.dump();
       await clock.sleep(Math.max(delay, asked));
     }
   }
+}
+
+async function readWhole(answer: OpenAnswer, retried: boolean): Promise<StoreAnswer> {
+  return { ...answer, body: Buffer.from(await answer.body.arrayBuffer()), retried };
 }
 
 type Outcome<T> = { readonly answer: T } | { readonly error: unknown };

@@ -110,9 +110,9 @@ export class S3Connection {
     const request = this.#request(call);
     const answer = await this.#http.open(request);
     const { status } = answer;
-    this.#options.onAnswer(request, { status, retried: false });
-    if (status < 300) return answer;
-    const refusal = refusalOf(status, await answer.body.text());
+    this.#options.onAnswer(request, { retried: false, ...answer });
+    if (!('retried' in answer)) return answer;
+    const refusal = refusalOf(status, answer.body.toString());
     if (!call.expect?.includes(refusal.code)) throw refused(request, status, refusal);
     return refusal;
   }

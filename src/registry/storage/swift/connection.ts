@@ -56,18 +56,13 @@ export class SwiftConnection {
   }
 
   /** As `fetch`, but the body of a success is left to the caller; of other accepted answers it is there. */
-  async open(
-    request: SwiftRequest,
-    accepted: readonly number[] = [],
-  ): Promise<OpenAnswer | (StoreAnswer & { readonly body: Buffer })> {
+  async open(request: SwiftRequest, accepted: readonly number[] = []): Promise<OpenAnswer | StoreAnswer> {
     const [answer, sent] = await this.#send(
       (login) => this.#containerUrl(login, request.object),
       request,
       (signed) => this.#http.open(signed),
     );
-    if (answer.status < 300) return answer;
-    const body = Buffer.from(await answer.body.arrayBuffer());
-    return accept(sent, { ...answer, body, retried: false }, accepted);
+    return 'retried' in answer ? accept(sent, answer, accepted) : answer;
   }
 
   /** What everybody may ask, or what a signature allows; any answer. */
@@ -119,7 +114,6 @@ export class SwiftConnection {
     const sent = withToken(login, place(login), request);
     const answer = await attempt(sent);
     if (answer.status !== 401) return [answer, sent];
-    if (!Buffer.isBuffer(answer.body)) await answer.body.dump();
     // Another request may have a new one already.
     if ((await this.#login.get()) === login) this.#login.forget();
     const renewed = await this.#login.get();

@@ -136,6 +136,15 @@ describe('what S3 refuses for a moment', () => {
     assert.equal(s3.objects.get('key')?.toString(), 'content');
   });
 
+  test('is asked again with new credentials for bytes to be read, too', async (t) => {
+    const { store, s3 } = await open(t);
+    s3.objects.set('key', Buffer.from('content'));
+    s3.intercept = ({ headers }) =>
+      headers['x-amz-security-token'] === 'session 1' ? refusal(400, 'ExpiredToken') : undefined;
+    const bytes = await Array.fromAsync((await store.read('key')) ?? []);
+    assert.equal(Buffer.concat(bytes).toString(), 'content');
+  });
+
   test('an end of an upload whose answer was lost has gone well', async (t) => {
     const { store, s3 } = await open(t);
     await write(store, 'key', bytesOf(100, 'blob'));
