@@ -2,6 +2,7 @@ import type { Clock } from '../../../process/clock.ts';
 import type { Logger } from '../../../process/logger.ts';
 import { Semaphore } from '../../../process/semaphore.ts';
 import type { ByteRange, FileWriter } from '../driver.ts';
+import { noBytes, rangeHeader } from '../object-store/byte-range.ts';
 import type { ListedObject, ObjectInfo, ObjectStore } from '../object-store/object-store.ts';
 import { PieceSizes, PieceWriter } from '../object-store/piece-writer.ts';
 import { RedirectSigner } from '../object-store/redirect-signer.ts';
@@ -224,11 +225,6 @@ function isWhole({ headers }: Pick<StoreAnswer, 'headers'>): boolean {
   return status === undefined || status === 'success';
 }
 
-function rangeHeader({ start, end }: ByteRange): Readonly<Record<string, string>> {
-  if (start === 0 && end === undefined) return {};
-  return { 'x-ms-range': `bytes=${start}-${end === undefined ? '' : end - 1}` };
-}
-
 /** What a page of a list names, in the order of the names. */
 function listed(page: string): ListedObject[] {
   const name = (element: string): string => elementText(element, 'Name') ?? '';
@@ -244,5 +240,3 @@ function listed(page: string): ListedObject[] {
   }));
   return [...blobs, ...prefixes].toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
-
-async function* noBytes(): AsyncIterable<Uint8Array> {}

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../../process/logger.ts';
 import type { ByteRange, FileWriter } from '../driver.ts';
+import { noBytes, rangeHeader } from '../object-store/byte-range.ts';
 import type { ListedObject, ObjectInfo, ObjectStore } from '../object-store/object-store.ts';
 import { PieceSizes, PieceWriter } from '../object-store/piece-writer.ts';
 import { RedirectSigner } from '../object-store/redirect-signer.ts';
@@ -299,10 +300,3 @@ function isUpload({ headers }: Pick<StoreAnswer, 'headers'>): boolean {
 function wholeUnits(bytes: number): number {
   return Math.floor(bytes / PIECE_UNIT) * PIECE_UNIT;
 }
-
-function rangeHeader({ start, end }: ByteRange): Readonly<Record<string, string>> {
-  if (start === 0 && end === undefined) return {};
-  return { range: `bytes=${start}-${end === undefined ? '' : end - 1}` };
-}
-
-async function* noBytes(): AsyncIterable<Uint8Array> {}

@@ -8,6 +8,7 @@ import {
   type PublishedFile,
   type StorageDriver,
 } from '../driver.ts';
+import { noBytes } from './byte-range.ts';
 import type { ObjectStore } from './object-store.ts';
 import { resumeRead } from './resume-read.ts';
 
@@ -74,7 +75,7 @@ class ObjectDriver implements StorageDriver {
     // HTTP has no word for a range without bytes.
     if (range.end !== undefined && range.end <= range.start) {
       found(path, await this.#store.head(key));
-      return nothing();
+      return noBytes();
     }
     const open = (rest: ByteRange) => this.#store.read(key, rest);
     return resumeRead(found(path, await open(range)), range, open);
@@ -168,5 +169,3 @@ function found<T>(path: string, content: T | undefined): T {
   if (content === undefined) throw new PathNotFoundError(path);
   return content;
 }
-
-async function* nothing(): AsyncIterable<Uint8Array> {}

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { ByteRange } from '../driver.ts';
+import { noBytes, rangeHeader } from '../object-store/byte-range.ts';
 import type { ListedObject, ObjectInfo } from '../object-store/object-store.ts';
 import { elements, elementText, escapeXml } from '../object-store/xml.ts';
 import { refusalOf, refused, type S3Connection } from './s3-connection.ts';
@@ -31,18 +32,16 @@ export class S3Objects {
   }
 
   /** Bytes as they come. @returns undefined when there is no such object. */
-  async read(key: string, { start, end }: ByteRange): Promise<AsyncIterable<Uint8Array> | undefined> {
-    const range =
-      start > 0 || end !== undefined ? `bytes=${start}-${end === undefined ? '' : end - 1}` : undefined;
+  async read(key: string, range: ByteRange): Promise<AsyncIterable<Uint8Array> | undefined> {
     const answer = await this.#connection.open({
       method: 'GET',
       key,
-      ...(range !== undefined && { headers: { range } }),
+      headers: rangeHeader(range),
       expect: ['NoSuchKey', 'InvalidRange'],
     });
     if ('body' in answer) return answer.body;
     // The range lies behind the end.
-    return answer.code === 'InvalidRange' ? nothing() : undefined;
+    return answer.code === 'InvalidRange' ? noBytes() : undefined;
   }
 
   async put(key: string, content: Uint8Array): Promise<void> {
@@ -129,5 +128,3 @@ function listed(page: string): readonly ListedObject[] {
   }));
   return [...objects, ...prefixes].toSorted((one, other) => (one.key < other.key ? -1 : 1));
 }
-
-async function* nothing(): AsyncIterable<Uint8Array> {}

@@ -1,5 +1,6 @@
 import { Semaphore } from '../../../process/semaphore.ts';
 import type { ByteRange } from '../driver.ts';
+import { noBytes, rangeHeader } from '../object-store/byte-range.ts';
 import { storeRefusal, type StoreAnswer } from '../object-store/store-client.ts';
 import type { SwiftConnection } from './connection.ts';
 import { child, items, parseJson, text } from './json.ts';
@@ -158,11 +159,6 @@ function segmentsIn(manifest: string | undefined): string | undefined {
   return manifest?.slice(manifest.indexOf('/') + 1).replace(/\/$/, '');
 }
 
-function rangeHeader({ start, end }: ByteRange): Readonly<Record<string, string>> {
-  if (start === 0 && end === undefined) return {};
-  return { range: `bytes=${start}-${end === undefined ? '' : end - 1}` };
-}
-
 function listedName(entry: unknown): ListedName[] {
   const prefix = text(child(entry, 'subdir'));
   if (prefix !== undefined) return [{ kind: 'prefix', name: prefix }];
@@ -172,5 +168,3 @@ function listedName(entry: unknown): ListedName[] {
   const size = Number(child(entry, 'bytes'));
   return name === undefined ? [] : [{ kind: 'object', name, size, modifiedAt: Date.parse(date) }];
 }
-
-async function* noBytes(): AsyncIterable<Uint8Array> {}
