@@ -14,6 +14,9 @@ import { errorCode, type AzureClient, type BlobRequest } from './azure-client.ts
 const LARGEST_PIECE = 4 * 1024 * 1024;
 const SMALLEST_PIECE = 512 * 1024;
 
+/** Azure's own name of the header Range. */
+const RANGE = 'x-ms-range';
+
 /** Deletes on their way at once. */
 const DELETES_AT_ONCE = 16;
 
@@ -53,7 +56,7 @@ export class AzureStore implements ObjectStore {
   }
 
   async read(key: string, range?: ByteRange): Promise<AsyncIterable<Uint8Array> | undefined> {
-    const request: BlobRequest = { method: 'GET', headers: range ? rangeHeader(range) : {} };
+    const request: BlobRequest = { method: 'GET', headers: range ? rangeHeader(range, RANGE) : {} };
     const answer = await this.#client.open(this.#blob(key), request, ['InvalidRange']);
     if (answer === undefined) return undefined;
     // A range behind the end has no bytes.
@@ -205,9 +208,11 @@ export class AzureStore implements ObjectStore {
     const answer = await this.#client.fetch(blob, request, ['AppendPositionConditionNotMet']);
     if (answer !== undefined && errorCode(answer) === undefined) return;
     if (answer?.retried) {
-      const there = await this.#client.fetch(blob, { method: 'GET', headers: rangeHeader({ start }) }, [
-        'InvalidRange',
-      ]);
+      const there = await this.#client.fetch(
+        blob,
+        { method: 'GET', headers: rangeHeader({ start }, RANGE) },
+        ['InvalidRange'],
+      );
       if (there?.body.equals(piece)) return;
     }
     throw storeRefusal(
