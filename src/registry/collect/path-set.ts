@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 
 /** Bytes kept of each path's SHA-256: with billions of paths no two of them will be alike. */
-const WIDTH = 16;
+const WIDTH = 12;
 
 /** How full the table may be before it grows. */
 const LOAD = 0.75;
 
-/** A set of paths in 16 bytes each (a `Set` of strings takes over 200), since a store may hold millions of blobs. */
+/** A set of paths in 12 bytes each (a `Set` of strings takes over 200), since a store may hold millions of blobs. */
 export class PathSet {
   #table = new Uint8Array(1024 * WIDTH);
   #size = 0;

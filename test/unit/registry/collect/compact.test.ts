@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { digestOf } from '../../../../src/oci/digest.ts';
+import { DataList } from '../../../../src/registry/collect/data-list.ts';
 import { DigestList } from '../../../../src/registry/collect/digest-list.ts';
 import { PathSet } from '../../../../src/registry/collect/path-set.ts';
 import { ReferenceCache } from '../../../../src/registry/collect/reference-cache.ts';
@@ -27,6 +28,18 @@ test('a list of digests gives back what was put in, of both algorithms', () => {
   for (const digest of digests) list.push(digest);
   assert.equal(list.length, 500);
   assert.deepEqual([...list], digests);
+});
+
+test('a list of data gives back every digest with its size', () => {
+  const data = Array.from({ length: 20_000 }, (_, index) => ({
+    digest: digestOf(Buffer.from(String(index))),
+    size: index * 1e6,
+  }));
+  const list = new DataList();
+  for (const one of data) list.push(one);
+  assert.equal(list.length, 20_000);
+  assert.equal(list.bytes, 1e6 * 10_000 * 19_999);
+  assert.deepEqual([...list], data);
 });
 
 test('references are remembered whole', () => {
