@@ -1,8 +1,8 @@
-import { hash } from 'node:crypto';
 import type { StoreRequest } from '../object-store/store-client.ts';
 import type { Credentials } from '../s3/credentials.ts';
 import type { RequestSignature } from '../s3/s3-connection.ts';
-import { encodeRfc3986, hmac, timeStamp, UNSIGNED_PAYLOAD } from '../s3/signature-v4.ts';
+import { encodeRfc3986, UNSIGNED_PAYLOAD } from '../s3/signature-v4.ts';
+import { SigningScope, timeStamp } from '../s3/signing-scope.ts';
 
 const ALGORITHM = 'OSS4-HMAC-SHA256';
 
@@ -12,12 +12,16 @@ const ALGORITHM = 'OSS4-HMAC-SHA256';
  */
 export class OssSignature implements RequestSignature {
   readonly #bucket: string;
-  readonly #region: string;
+  readonly #scope: SigningScope;
 
   /** @param options.region `oss-cn-hangzhou`. */
   constructor(options: { readonly bucket: string; readonly region: string }) {
     this.#bucket = options.bucket;
-    this.#region = options.region.replace(/^oss-/, '');
+    this.#scope = new SigningScope({
+      algorithm: ALGORITHM,
+      prefix: 'aliyun_v4',
+      names: [options.region.replace(/^oss-/, ''), 'oss', 'aliyun_v4_request'],
+    });
   }
 
   /** @param date milliseconds since the epoch; OSS refuses what is 15 minutes off its own time. */
@@ -30,7 +34,7 @@ export class OssSignature implements RequestSignature {
       ...(credentials.sessionToken !== undefined && { 'x-oss-security-token': credentials.sessionToken }),
     };
     const signature = this.#signature({ ...request, headers }, credentials, time);
-    const authorization = `${ALGORITHM} Credential=${credentials.accessKeyId}/${this.#scope(time)},Signature=${signature}`;
+    const authorization = `${ALGORITHM} Credential=${credentials.accessKeyId}/${this.#scope.at(time)},Signature=${signature}`;
     return { ...request, headers: { ...headers, authorization } };
   }
 
@@ -46,7 +50,7 @@ export class OssSignature implements RequestSignature {
       'x-oss-signature-version': ALGORITHM,
       'x-oss-date': time,
       'x-oss-expires': String(seconds),
-      'x-oss-credential': `${credentials.accessKeyId}/${this.#scope(time)}`,
+      'x-oss-credential': `${credentials.accessKeyId}/${this.#scope.at(time)}`,
       ...(credentials.sessionToken !== undefined && { 'x-oss-security-token': credentials.sessionToken }),
     })) {
       url.searchParams.set(name, value);
@@ -74,14 +78,7 @@ export class OssSignature implements RequestSignature {
       '', // no further headers are signed
       UNSIGNED_PAYLOAD,
     ].join('\n');
-    const text = [ALGORITHM, time, this.#scope(time), hash('sha256', canonical)].join('\n');
-    const parts = [time.slice(0, 8), this.#region, 'oss', 'aliyun_v4_request'];
-    const key = parts.reduce(hmac, Buffer.from(`aliyun_v4${secretAccessKey}`));
-    return hmac(key, text).toString('hex');
-  }
-
-  #scope(time: string): string {
-    return `${time.slice(0, 8)}/${this.#region}/oss/aliyun_v4_request`;
+    return this.#scope.sign(canonical, secretAccessKey, time);
   }
 }
 

@@ -1,6 +1,7 @@
-import { createHmac, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { StoreRequest } from '../object-store/store-client.ts';
 import type { Credentials } from './credentials.ts';
+import { SigningScope, timeStamp } from './signing-scope.ts';
 
 /** SHA-256 of nothing, in hex. */
 export const EMPTY_HASH = hash('sha256', '');
@@ -12,14 +13,14 @@ const ALGORITHM = 'AWS4-HMAC-SHA256';
 
 /** AWS Signature Version 4 for a service (`s3`, `sts`) in a region. */
 export class SignatureV4 {
-  readonly #region: string;
-  readonly #service: string;
-  /** The key of a day, derived anew only when something changes: four hashes would be a fifth of a request's cost. */
-  #key: { readonly secret: string; readonly day: string; readonly key: Buffer } | undefined;
+  readonly #scope: SigningScope;
 
-  constructor(options: { readonly region: string; readonly service: string }) {
-    this.#region = options.region;
-    this.#service = options.service;
+  constructor({ region, service }: { readonly region: string; readonly service: string }) {
+    this.#scope = new SigningScope({
+      algorithm: ALGORITHM,
+      prefix: 'AWS4',
+      names: [region, service, 'aws4_request'],
+    });
   }
 
   /**
@@ -38,9 +39,9 @@ export class SignatureV4 {
     const payloadHash = headers['x-amz-content-sha256'] ?? EMPTY_HASH;
     const canonical = canonicalRequest({ ...request, headers }, names, payloadHash);
     const authorization = [
-      `${ALGORITHM} Credential=${credentials.accessKeyId}/${this.#scope(time)}`,
+      `${ALGORITHM} Credential=${credentials.accessKeyId}/${this.#scope.at(time)}`,
       `SignedHeaders=${names.join(';')}`,
-      `Signature=${this.#signature(canonical, credentials, time)}`,
+      `Signature=${this.#scope.sign(canonical, credentials.secretAccessKey, time)}`,
     ];
     return { ...request, headers: { ...headers, authorization: authorization.join(', ') } };
   }
@@ -58,7 +59,7 @@ export class SignatureV4 {
     const url = new URL(request.url);
     for (const [name, value] of Object.entries({
       'X-Amz-Algorithm': ALGORITHM,
-      'X-Amz-Credential': `${credentials.accessKeyId}/${this.#scope(time)}`,
+      'X-Amz-Credential': `${credentials.accessKeyId}/${this.#scope.at(time)}`,
       'X-Amz-Date': time,
       'X-Amz-Expires': String(seconds),
       'X-Amz-SignedHeaders': 'host',
@@ -71,23 +72,8 @@ export class SignatureV4 {
       ['host'],
       UNSIGNED_PAYLOAD,
     );
-    url.search = `${encodeQuery(url.searchParams)}&X-Amz-Signature=${this.#signature(canonical, credentials, time)}`;
+    url.search = `${encodeQuery(url.searchParams)}&X-Amz-Signature=${this.#scope.sign(canonical, credentials.secretAccessKey, time)}`;
     return url;
-  }
-
-  #signature(canonical: string, { secretAccessKey: secret }: Credentials, time: string): string {
-    const day = time.slice(0, 8);
-    if (this.#key?.day !== day || this.#key.secret !== secret) {
-      const parts = [day, this.#region, this.#service, 'aws4_request'];
-      const key = parts.reduce(hmac, Buffer.from(`AWS4${secret}`));
-      this.#key = { secret, day, key };
-    }
-    const text = [ALGORITHM, time, this.#scope(time), hash('sha256', canonical)].join('\n');
-    return hmac(this.#key.key, text).toString('hex');
-  }
-
-  #scope(time: string): string {
-    return `${time.slice(0, 8)}/${this.#region}/${this.#service}/aws4_request`;
   }
 }
 
@@ -107,11 +93,6 @@ function canonicalRequest(
   ].join('\n');
 }
 
-/** `20260102T030405Z`. */
-export function timeStamp(date: number): string {
-  return new Date(date).toISOString().replace(/[-:]|\.\d+/g, '');
-}
-
 /** The parameters as AWS signs them: in the order of their names. */
 export function encodeQuery(parameters: Iterable<readonly [name: string, value: string]>): string {
   return Array.from(parameters, ([name, value]) => [encodeRfc3986(name), encodeRfc3986(value)] as const)
@@ -126,8 +107,4 @@ export function encodeRfc3986(text: string): string {
     /[!'()*]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   );
-}
-
-export function hmac(key: Buffer, text: string): Buffer {
-  return createHmac('sha256', key).update(text).digest();
 }
