@@ -1,8 +1,8 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, randomUUID, type Hash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { finishDigest, type Digest, type DigestAlgorithm } from '../../oci/digest.ts';
-import type { FileWriter, StorageDriver } from './driver.ts';
-import { statIfThere } from './if-there.ts';
+import { PathNotFoundError, type FileWriter, type StorageDriver } from './driver.ts';
+import { deleteIfThere, listIfThere, moveIfThere, statIfThere } from './if-there.ts';
 import { receiveBody } from './receive-body.ts';
 
 /** An upload up to this size, in bytes, stays in memory: most configs and manifests' small layers never need a file. */
@@ -29,11 +29,27 @@ export class UploadMemory {
   }
 }
 
-/** The bytes of an upload that are in memory alone, and by which algorithms they are hashed. */
-export interface KeptBytes {
+/** What one process of a server tells another that goes on with an upload. */
+export type KeptContent = KeptBytes | KeptFile;
+
+/** Bytes that are in memory alone, and by which algorithms they are hashed. */
+interface KeptBytes {
+  /** Where they go when they become many. */
+  readonly file: string;
   readonly bytes: Uint8Array;
   readonly algorithms: readonly DigestAlgorithm[];
 }
+
+interface KeptFile {
+  /** Its name in the folder of the upload. */
+  readonly file: string;
+  readonly size: number;
+  /** Another server had it, and may still write to it for a request that hangs. */
+  readonly isForeign: boolean;
+}
+
+/** The file of an upload, as docker distribution calls it. */
+const FILE = 'data';
 
 export interface UploadContentOptions {
   readonly driver: StorageDriver;
@@ -47,50 +63,85 @@ export interface UploadContentOptions {
 }
 
 /**
- * The bytes of an upload so far, in memory while they are few, else in `data`. In a store that is shared `data` has the
- * few as well, for the others. They are hashed as they come; Node's
- * hashes cannot be stored, so what another process received is read again when the digest is asked for.
+ * The bytes of an upload so far, in memory while they are few, else in a file. In a store that is shared the file has the
+ * few as well, for the others. They are hashed as they come; Node's hashes cannot be stored, so what another process
+ * received is read again when the digest is asked for.
+ *
+ * On a volume each name in the folder belongs to one server: `data` to the one that began the upload, and whoever goes on
+ * with it gives the file another name first. So what is published under a name of ours is not what others write to; what
+ * they had open before is copied.
  */
 export class UploadContent {
   readonly #driver: StorageDriver;
   readonly #options: UploadContentOptions;
   /** Bytes in memory; undefined when they are in the file. */
   #kept: Uint8Array[] | undefined;
+  #file: string;
   #size: number;
-  /** How many of the bytes in memory are in `data` too; undefined when there is no folder. */
+  #isForeign: boolean;
+  /** How many of the bytes in memory are in the file too; undefined when there is no folder. */
   #sharedSize: number | undefined;
   /** Hashes of all bytes; undefined when some of them came another way. */
   #hashes: Map<DigestAlgorithm, Hash> | undefined;
 
-  private constructor(options: UploadContentOptions, state: { kept?: Uint8Array[]; size: number }) {
+  private constructor(options: UploadContentOptions, { file, size, isForeign }: KeptFile) {
     this.#driver = options.driver;
     this.#options = options;
-    this.#kept = state.kept;
-    this.#size = state.size;
+    this.#file = file;
+    this.#size = size;
+    this.#isForeign = isForeign;
   }
 
-  /** Nothing yet. Blobs lie under their sha256, so that is hashed beside the algorithm that the client announced. */
-  static empty(options: UploadContentOptions, algorithm: DigestAlgorithm): UploadContent {
-    const content = new UploadContent(options, { kept: [], size: 0 });
-    content.#hashes = freshHashes([algorithm]);
+  /** Nothing yet. Blobs lie under their sha256, so that is hashed beside the algorithms that the client announced. */
+  static empty(
+    options: UploadContentOptions,
+    algorithms: readonly DigestAlgorithm[],
+    file = FILE,
+  ): UploadContent {
+    const content = new UploadContent(options, { file, size: 0, isForeign: false });
+    content.#kept = [];
+    content.#hashes = freshHashes(algorithms);
     return content;
   }
 
   /** What another process, or this one before a restart, left. @returns undefined when there is nothing. */
   static async find(options: UploadContentOptions): Promise<UploadContent | undefined> {
-    const size = await sizeOnDisk(options.driver, options.folder);
+    const { driver, folder } = options;
+    if (driver.movesAtomically) return UploadContent.#takeFile(options);
+    const size = await sizeInStore(driver, folder);
     if (size === undefined) return undefined;
-    if (size > 0) return new UploadContent(options, { size });
-    const content = UploadContent.empty(options, 'sha256');
+    return size > 0
+      ? new UploadContent(options, { file: FILE, size, isForeign: false })
+      : UploadContent.#begun(options, FILE);
+  }
+
+  /** Takes the file of whoever had the upload: who looks for it by its old name finds that it is gone. */
+  static async #takeFile(options: UploadContentOptions): Promise<UploadContent | undefined> {
+    const { driver, folder } = options;
+    const names = await listIfThere(driver, folder);
+    const file = ownName();
+    const largest = await largestOf(driver, folder, names);
+    if (largest === undefined)
+      return names.includes('startedat') ? UploadContent.#begun(options, file) : undefined;
+    // Somebody else may have been faster.
+    if (!(await moveIfThere(driver, `${folder}/${largest}`, `${folder}/${file}`)))
+      return UploadContent.#takeFile(options);
+    const size = (await driver.unpublishedSize(`${folder}/${file}`)) ?? 0;
+    return new UploadContent(options, { file, size, isForeign: true });
+  }
+
+  /** There is a folder, and nothing in it that counts. */
+  static #begun(options: UploadContentOptions, file: string): UploadContent {
+    const content = UploadContent.empty(options, [], file);
     content.#sharedSize = 0;
     return content;
   }
 
-  /** Goes on with what another process of this server had in memory. */
-  static takeOver(options: UploadContentOptions, { bytes, algorithms }: KeptBytes): UploadContent {
-    const content = new UploadContent(options, { kept: [], size: 0 });
-    content.#hashes = freshHashes(algorithms);
-    if (bytes.length > 0) void content.#append(bytes, undefined);
+  /** Goes on with what another process of this server had. */
+  static takeOver(options: UploadContentOptions, kept: KeptContent): UploadContent {
+    if (!('bytes' in kept)) return new UploadContent(options, kept);
+    const content = UploadContent.empty(options, kept.algorithms, kept.file);
+    if (kept.bytes.length > 0) void content.#append(kept.bytes, undefined);
     return content;
   }
 
@@ -99,14 +150,14 @@ export class UploadContent {
   }
 
   get #path(): string {
-    return `${this.#options.folder}/data`;
+    return `${this.#options.folder}/${this.#file}`;
   }
 
-  /** Looks whether another process has written meanwhile. @returns false when the upload is gone. */
+  /** Looks whether another process has written meanwhile. @returns false when the upload is gone, or another's. */
   async refresh(): Promise<boolean> {
     if (this.#kept !== undefined && !this.#options.isShared) return true;
     const before = this.#size;
-    const size = await sizeOnDisk(this.#driver, this.#options.folder);
+    const size = await this.#storedSize();
     if (size === undefined) return false;
     // It is as we know it, or a request that came meanwhile went on.
     if (size === before || before !== this.#size) return true;
@@ -154,6 +205,29 @@ export class UploadContent {
     }
   }
 
+  /** Before the bytes are verified: copies what somebody else may still write to. What is verified then stays as it is. */
+  async settle(): Promise<void> {
+    if (!this.#isForeign) return;
+    const source = this.#path;
+    const copy = UploadContent.empty(this.#options, [], ownName());
+    const writer = await this.#driver.writer(copy.#path, { append: false });
+    try {
+      for await (const chunk of await this.#driver.read(source)) {
+        // The reader uses its buffer again.
+        await copy.#append(Uint8Array.from(chunk), writer);
+      }
+    } catch (error) {
+      await writer.close().catch(() => {});
+      await deleteIfThere(this.#driver, copy.#path);
+      throw error;
+    }
+    await writer.close();
+    this.#file = copy.#file;
+    this.#size = copy.#size;
+    this.#hashes = copy.#hashes;
+    this.#isForeign = false;
+  }
+
   /** Digest of all bytes. Reads them again if they did not all pass through here. */
   async digest(algorithm: DigestAlgorithm): Promise<Digest> {
     this.#hashes ??= new Map();
@@ -172,10 +246,12 @@ export class UploadContent {
     return this.#kept ? { content: Buffer.concat(this.#kept) } : { from: this.#path };
   }
 
-  /** What another process needs to go on; undefined when the store has it all. */
-  handOver(): KeptBytes | undefined {
-    if (this.#kept === undefined || this.#sharedSize !== undefined) return undefined;
-    return { bytes: Buffer.concat(this.#kept), algorithms: [...(this.#hashes?.keys() ?? [])] };
+  /** What another process of this server needs to go on; undefined when it finds all in the store. */
+  handOver(): KeptContent | undefined {
+    if (!this.#driver.movesAtomically && this.isOnDisk) return undefined;
+    const file = this.#file;
+    if (this.#kept === undefined) return { file, size: this.#size, isForeign: this.#isForeign };
+    return { file, bytes: Buffer.concat(this.#kept), algorithms: [...(this.#hashes?.keys() ?? [])] };
   }
 
   /** Forgets the bytes in memory, which makes the upload unusable. */
@@ -210,16 +286,26 @@ export class UploadContent {
     return this.#driver.read(this.#path);
   }
 
-  /** Opens `data` behind what is there, and moves what is in memory there. */
+  /** Opens the file behind what is there, and moves what is in memory there. */
   async #openFile(): Promise<FileWriter> {
     const kept = this.#kept;
-    if (kept === undefined) return this.#driver.writer(this.#path, { append: true });
+    if (kept === undefined) return this.#reopen();
     await this.#begin();
     const writer = await this.#driver.writer(this.#path, { append: false });
     for (const chunk of kept) await writer.write(chunk);
     this.#options.memory.give(this.#size);
     this.#kept = undefined;
     return writer;
+  }
+
+  /** @throws PathNotFoundError when the file is not as it was left: somebody else has ended the upload, or goes on with it. */
+  async #reopen(): Promise<FileWriter> {
+    const writer = await this.#driver.writer(this.#path, { append: true });
+    if (writer.size === this.#size) return writer;
+    await writer.close();
+    // Opening has made it.
+    if (writer.size === 0) await deleteIfThere(this.#driver, this.#path);
+    throw new PathNotFoundError(this.#path);
   }
 
   /** Makes the folder of the upload. */
@@ -238,19 +324,44 @@ export class UploadContent {
     } catch (error) {
       // The hashes have seen bytes that are not in the file.
       this.#hashes = undefined;
-      this.#size = (await sizeOnDisk(this.#driver, this.#options.folder)) ?? 0;
+      this.#size = (await this.#storedSize()) ?? 0;
       throw error;
     }
   }
+
+  #storedSize(): Promise<number | undefined> {
+    return this.#driver.movesAtomically
+      ? this.#driver.unpublishedSize(this.#path)
+      : sizeInStore(this.#driver, this.#options.folder);
+  }
+}
+
+/** A name that no other process uses. */
+function ownName(): string {
+  return `${FILE}-${randomUUID()}`;
+}
+
+/** The file that has most of an upload, undefined when none has anything: a process that was killed may leave several. */
+async function largestOf(
+  driver: StorageDriver,
+  folder: string,
+  names: readonly string[],
+): Promise<string | undefined> {
+  let [largest, most]: [string | undefined, number] = [undefined, 0];
+  for (const name of names.filter((one) => one === FILE || one.startsWith(`${FILE}-`))) {
+    const size = (await driver.unpublishedSize(`${folder}/${name}`)) ?? 0;
+    if (size > most) [largest, most] = [name, size];
+  }
+  return largest;
 }
 
 function freshHashes(algorithms: readonly DigestAlgorithm[]): Map<DigestAlgorithm, Hash> {
   return new Map([...new Set(['sha256' as const, ...algorithms])].map((name) => [name, createHash(name)]));
 }
 
-/** Bytes in `data`; 0 when the upload was only begun, undefined when there is none. */
-async function sizeOnDisk(driver: StorageDriver, folder: string): Promise<number | undefined> {
-  const size = await driver.unpublishedSize(`${folder}/data`);
+/** Bytes of an upload in a bucket; 0 when it was only begun, undefined when there is none. */
+async function sizeInStore(driver: StorageDriver, folder: string): Promise<number | undefined> {
+  const size = await driver.unpublishedSize(`${folder}/${FILE}`);
   if (size !== undefined) return size;
   return (await statIfThere(driver, `${folder}/startedat`)) === undefined ? undefined : 0;
 }

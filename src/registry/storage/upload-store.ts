@@ -9,7 +9,12 @@ import type { UploadActivity, WritePermit } from '../lease/write-gate.ts';
 import { PathNotFoundError, type PublishedFile, type StorageDriver } from './driver.ts';
 import { linkContent } from './links.ts';
 import { blobDataPath, layerLinkPath, uploadFolder } from './paths.ts';
-import { UploadContent, UploadMemory, type KeptBytes, type UploadContentOptions } from './upload-content.ts';
+import {
+  UploadContent,
+  UploadMemory,
+  type KeptContent,
+  type UploadContentOptions,
+} from './upload-content.ts';
 
 /** Bytes that all small uploads may hold in memory together. */
 const MEMORY_BYTES = 32 * 1024 * 1024;
@@ -39,7 +44,7 @@ export type HandOver =
   /** A request for it is in progress: it stays. */
   | { readonly outcome: 'busy' }
   /** It is the other's now. Without `kept` all there is lies in the store. */
-  | { readonly outcome: 'free'; readonly kept?: KeptBytes };
+  | { readonly outcome: 'free'; readonly kept?: KeptContent };
 
 /** The other processes of this server: an upload is in the hands of one at a time, and the requests may go to any. */
 export interface UploadPeers {
@@ -78,7 +83,9 @@ export class UploadStore {
     await permit.check();
     const random = this.#randomId();
     const id = this.#deps.peers?.mark(random) ?? random;
-    const content = UploadContent.empty(this.#contentOptions(repository, id), options.algorithm ?? 'sha256');
+    const content = UploadContent.empty(this.#contentOptions(repository, id), [
+      options.algorithm ?? 'sha256',
+    ]);
     const upload = this.#remember(repository, id, content);
     // The client comes back soon: that is activity which a collector should wait for.
     this.#deps.activity.enter(id)[Symbol.dispose]();
@@ -93,7 +100,6 @@ export class UploadStore {
     if (known) {
       if (await known.refresh()) return known;
       this.#forget(known);
-      throw unknownUpload(id);
     }
     return this.#arriving.get(folder) ?? this.#lookFor(repository, id);
   }
@@ -166,6 +172,8 @@ export class UploadStore {
 
   #forget(upload: Upload): void {
     upload.release();
+    // Two may find out at the same time that it is another's, and the first has a new one by now.
+    if (this.#sessions.get(upload.folder) !== upload) return;
     this.#sessions.delete(upload.folder);
     this.#deps.peers?.leave(upload.folder);
     this.#deps.activity.leave(upload.id);
@@ -227,7 +235,7 @@ export class Upload {
   }
 
   /** See UploadContent. Release it next. */
-  handOver(): KeptBytes | undefined {
+  handOver(): KeptContent | undefined {
     return this.#content.handOver();
   }
 
@@ -256,7 +264,7 @@ export class Upload {
     }
     await permit.check();
     const before = this.size;
-    await this.#content.receive(body, expect.length);
+    await this.#orUnknown(() => this.#content.receive(body, expect.length));
     const received = this.size - before;
     if (expect.length !== undefined && received !== expect.length) {
       throw new RegistryError({ code: 'SIZE_INVALID', detail: { expected: expect.length, received } });
@@ -275,16 +283,13 @@ export class Upload {
    */
   async commit(digest: Digest, permit: WritePermit): Promise<{ size: number }> {
     using _request = this.#begin();
-    try {
-      const { size } = this;
+    return await this.#orUnknown(async () => {
       const canonical = await this.#verify(digest);
+      const { size } = this;
       await this.#publish(digest, canonical, permit);
       await this.#end();
       return { size };
-    } catch (error) {
-      if (error instanceof PathNotFoundError) throw unknownUpload(this.id);
-      throw error;
-    }
+    });
   }
 
   /** Ends the upload and forgets its bytes. */
@@ -300,6 +305,7 @@ export class Upload {
 
   /** @returns the sha256 digest of the bytes. */
   async #verify(digest: Digest): Promise<Digest> {
+    await this.#content.settle();
     const canonical = await this.#content.digest('sha256');
     const algorithm = digestAlgorithm(digest);
     const actual = algorithm === 'sha256' ? canonical : await this.#content.digest(algorithm);
@@ -329,6 +335,16 @@ export class Upload {
     } catch (error) {
       if (error instanceof PathNotFoundError) return;
       log.warn({ error, upload: this.id }, 'the files of an upload could not be removed');
+    }
+  }
+
+  /** For what needs the upload's file, which another process may have taken. */
+  async #orUnknown<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      if (error instanceof PathNotFoundError) throw unknownUpload(this.id);
+      throw error;
     }
   }
 

@@ -326,6 +326,73 @@ describe('another process', () => {
   });
 });
 
+describe('of two processes that have nothing to do with each other', () => {
+  async function world() {
+    const files = new MemoryFileSystem();
+    const [one, two] = [startOn(files), startOn(files)];
+    const upload = await open(one);
+    await append(upload, large);
+    return { files, one, two, upload };
+  }
+
+  test('one notices that the other ended an upload which it was about to go on with', async () => {
+    const { one, two, upload } = await world();
+    const late = await one.uploads.find(app, upload.id);
+    await (await two.uploads.find(app, upload.id)).cancel();
+    await assert.rejects(append(late, small), { code: 'BLOB_UPLOAD_UNKNOWN' });
+    await assert.rejects(one.uploads.find(app, upload.id), { code: 'BLOB_UPLOAD_UNKNOWN' });
+  });
+
+  test('what the one publishes is not what the other still writes', async () => {
+    const { files, one, two, upload } = await world();
+    const whole = Buffer.concat([large, bytesOf(70_000, 'the rest')]);
+    const hanging = new PassThrough();
+    const request = upload.append(hanging, {}, openPermit);
+    hanging.write(Buffer.from(bytesOf(70_000, 'the rest').subarray(0, 100)));
+    await settle();
+    const found = await two.uploads.find(app, upload.id);
+    assert.equal(found.size, large.length);
+    await append(found, whole.subarray(large.length));
+    await found.commit(digestOf(whole), openPermit);
+    hanging.end(bytesOf(200_000, 'something else'));
+    await request;
+    assert.ok((await readBlob(two, app, digestOf(whole)))?.equals(whole));
+    await assert.rejects(one.uploads.find(app, upload.id), { code: 'BLOB_UPLOAD_UNKNOWN' });
+    assert.equal(files.openFiles, 0);
+    assert.deepEqual(await uploadFolders(two), []);
+  });
+
+  test('one does not publish what the other has written over', async () => {
+    const { one, two, upload } = await world();
+    const late = await one.uploads.find(app, upload.id);
+    const found = await two.uploads.find(app, upload.id);
+    const hanging = new PassThrough();
+    const request = found.append(hanging, {}, openPermit);
+    await settle();
+    await assert.rejects(late.commit(digestOf(large), openPermit), { code: 'BLOB_UPLOAD_UNKNOWN' });
+    hanging.end(small);
+    await request;
+    assert.equal(await one.blobs.stat(app, digestOf(large)), undefined);
+    await found.commit(digestOf(Buffer.concat([large, small])), openPermit);
+  });
+
+  test('each may take any request of an upload that is in a file', async () => {
+    const { files, one, two, upload } = await world();
+    let whole = large;
+    for (const [index, stores] of [two, one, one, two, two, one].entries()) {
+      const bytes = bytesOf(30_000, `chunk ${index}`);
+      const found = await stores.uploads.find(app, upload.id);
+      assert.equal(found.size, whole.length);
+      await append(found, bytes, { start: whole.length });
+      whole = Buffer.concat([whole, bytes]);
+    }
+    await (await two.uploads.find(app, upload.id)).commit(digestOf(whole), openPermit);
+    assert.ok((await readBlob(one, app, digestOf(whole)))?.equals(whole));
+    assert.equal(files.openFiles, 0);
+    assert.deepEqual(await uploadFolders(one), []);
+  });
+});
+
 describe('a disk that fills up', () => {
   test('costs the bytes that did not fit, and the client can go on when there is room', async () => {
     let full = false;

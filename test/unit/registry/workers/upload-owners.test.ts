@@ -77,6 +77,18 @@ describe('an upload whose requests go to several workers', () => {
     );
   });
 
+  test('is not copied when it is in a file, since one at a time writes to it', async () => {
+    const { stores, files } = workers(2);
+    const { id } = await at(stores, 0).open(repository, {}, openPermit);
+    const bytes = bytesOf(200_000, 'x');
+    await (await at(stores, 1).find(repository, id)).append(bodyOf(bytes), {}, openPermit);
+    await (await at(stores, 0).find(repository, id)).commit(digestOf(bytes), openPermit);
+    const written = files.operations
+      .filter((operation) => operation.kind === 'write')
+      .reduce((sum, operation) => sum + operation.bytes.length, 0);
+    assert.ok(written < 201_000, `${written} bytes`);
+  });
+
   test('is refused to a second while a request is in progress', async () => {
     const { stores } = workers(2);
     const { id } = await at(stores, 0).open(repository, {}, openPermit);
