@@ -8,6 +8,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['commands'],
   commands: [
     'operator',
+    'mirror',
     'registry',
     'playground',
     'copy',
@@ -21,6 +22,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ],
   operator: ['contract', 'api', 'pki', 'kube', 'process'],
   registry: ['contract', 'oci', 'process'],
+  mirror: ['registry', 'oci-client', 'contract', 'oci', 'process'],
   playground: ['contract', 'api', 'pki', 'oci', 'kube', 'process'],
   copy: ['oci-client', 'oci', 'process'],
   'oci-client': ['oci', 'process'],
@@ -37,7 +39,7 @@ const reserved: readonly { readonly what: RegExp; readonly only: readonly string
   { what: /^@kubernetes\/client-node/, only: ['kube'] },
   { what: /^fastify/, only: ['registry'] },
   { what: /^node-forge/, only: ['pki'] },
-  { what: /^undici/, only: ['kube', 'oci-client', 'registry', 'process'] },
+  { what: /^undici/, only: ['kube', 'mirror', 'oci-client', 'registry', 'process'] },
   { what: /^pino/, only: ['process'] },
   { what: /^@marcbachmann\/cel-js/, only: ['playground'] },
   // For the version.
@@ -49,6 +51,7 @@ const reserved: readonly { readonly what: RegExp; readonly only: readonly string
       'main.ts',
       'commands',
       'operator',
+      'mirror',
       'registry',
       'playground',
       'copy',
