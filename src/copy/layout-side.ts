@@ -126,7 +126,8 @@ export class ImageLayout implements ImageSource, ImageDestination {
     if (tag === undefined && ofIt.length > 0) return;
     const replaced = new Set(this.#entries.filter((other) => tag !== undefined && nameOf(other) === tag));
     for (const other of ofIt) if (nameOf(other) === undefined) replaced.add(other);
-    this.#entries = [...this.#entries.filter((other) => !replaced.has(other)), entry];
+    // Copies end in any order; what they make should not depend on it.
+    this.#entries = [...this.#entries.filter((other) => !replaced.has(other)), entry].toSorted(byName);
     await this.#writing.run('index', () => this.#writeIndex());
   }
 
@@ -177,6 +178,13 @@ export class ImageLayout implements ImageSource, ImageDestination {
   #path(digest: Digest): string {
     return join(this.#folder, 'blobs', digestAlgorithm(digest), digestHex(digest));
   }
+}
+
+function byName(one: Entry, other: Entry): number {
+  const [first, second] = [one, other].map(
+    ({ annotations, digest }) => `${annotations?.[NAME] ?? ''} ${digest}`,
+  );
+  return first === second ? 0 : (first ?? '') < (second ?? '') ? -1 : 1;
 }
 
 async function readIndex(folder: string): Promise<readonly Entry[] | undefined> {

@@ -31,3 +31,10 @@ for (const order of [
       assert.equal((await again.referrers(subject.digest)).length, tags.length);
     }));
 }
+
+test('names are listed in their order, whichever came first', () =>
+  withTemporaryFolder(async (folder) => {
+    const layout = await ImageLayout.create(folder);
+    for (const tag of ['b', 'c', 'a']) await layout.putManifest(signature, tag);
+    assert.deepEqual(await (await ImageLayout.open(folder)).tags(), ['a', 'b', 'c']);
+  }));
