@@ -32,6 +32,8 @@ export class ImageLayout implements ImageSource, ImageDestination {
   /** By digest, and the index: images that are copied at once share blobs. */
   readonly #writing = new KeyedLock();
   #entries: readonly Entry[];
+  /** Of manifests that were read; a digest always has the same. */
+  readonly #subjects = new Map<Digest, Digest | undefined>();
 
   private constructor(folder: string, entries: readonly Entry[]) {
     this.title = `oci:${folder}`;
@@ -63,15 +65,15 @@ export class ImageLayout implements ImageSource, ImageDestination {
     return this.#entries.flatMap(({ annotations }) => annotations?.[NAME] ?? []);
   }
 
+  /** A referrer that no list has yet was broken off: nobody would find it. */
   async resolve(reference: string): Promise<Digest | undefined> {
-    const digest = parseDigest(reference);
-    if (digest === undefined)
-      return this.#entries.find(({ annotations }) => annotations?.[NAME] === reference)?.digest;
-    return (await this.#size(digest)) === undefined ? undefined : digest;
+    const digest = await this.#find(reference);
+    if (digest === undefined || this.#entries.some((entry) => entry.digest === digest)) return digest;
+    return (await this.#subjectOf(digest)) === undefined ? digest : undefined;
   }
 
   async manifest(reference: string): Promise<FetchedManifest | undefined> {
-    const digest = await this.resolve(reference);
+    const digest = await this.#find(reference);
     if (digest === undefined) return undefined;
     const bytes = await readFile(this.#path(digest));
     if (digestOf(bytes, digestAlgorithm(digest)) !== digest)
@@ -87,11 +89,24 @@ export class ImageLayout implements ImageSource, ImageDestination {
   async referrers(subject: Digest): Promise<readonly ReferrerEntry[]> {
     const found: ReferrerEntry[] = [];
     for (const entry of this.#entries) {
-      const manifest = await this.manifest(entry.digest);
-      if (manifest === undefined) continue;
-      if (parseManifest(manifest.bytes, manifest.mediaType).subject?.digest === subject) found.push(entry);
+      if ((await this.#subjectOf(entry.digest)) === subject) found.push(entry);
     }
     return found;
+  }
+
+  async #find(reference: string): Promise<Digest | undefined> {
+    const digest = parseDigest(reference);
+    if (digest === undefined)
+      return this.#entries.find(({ annotations }) => annotations?.[NAME] === reference)?.digest;
+    return (await this.#size(digest)) === undefined ? undefined : digest;
+  }
+
+  async #subjectOf(digest: Digest): Promise<Digest | undefined> {
+    if (this.#subjects.has(digest)) return this.#subjects.get(digest);
+    const manifest = await this.manifest(digest);
+    const subject = manifest && parseManifest(manifest.bytes, manifest.mediaType).subject?.digest;
+    if (manifest) this.#subjects.set(digest, subject);
+    return subject;
   }
 
   async putBlob(

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ImageLayout } from '../../../src/copy/layout-side.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
@@ -37,4 +39,14 @@ test('names are listed in their order, whichever came first', () =>
     const layout = await ImageLayout.create(folder);
     for (const tag of ['b', 'c', 'a']) await layout.putManifest(signature, tag);
     assert.deepEqual(await (await ImageLayout.open(folder)).tags(), ['a', 'b', 'c']);
+  }));
+
+test('a referrer whose copy was broken off before it was listed counts as not there', () =>
+  withTemporaryFolder(async (folder) => {
+    await (await ImageLayout.create(folder)).putManifest(signature, undefined);
+    assert.equal(await (await ImageLayout.open(folder)).resolve(signature.digest), signature.digest);
+    writeFileSync(join(folder, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [] }));
+    const again = await ImageLayout.open(folder);
+    assert.equal(await again.resolve(signature.digest), undefined);
+    assert.deepEqual((await again.manifest(signature.digest))?.bytes, bytes);
   }));
