@@ -29,7 +29,7 @@ export function choosePlatform(index: Buffer, wanted: Platform, title: string): 
     (choice) =>
       choice.platform?.os === wanted.os &&
       choice.platform.architecture === wanted.architecture &&
-      (wanted.variant === undefined || choice.platform.variant === wanted.variant),
+      (wanted.variant === undefined || variantOf(choice.platform) === variantOf(wanted)),
   );
   const digest = parseDigest(found?.digest ?? '');
   if (digest !== undefined) return digest;
@@ -39,6 +39,12 @@ export function choosePlatform(index: Buffer, wanted: Platform, title: string): 
   throw new Error(
     `${title} has no image for ${formatPlatform(wanted)}, but for ${names.join(', ') || 'no platform'}`,
   );
+}
+
+/** An image for `arm64` is one for `arm64/v8`: most say nothing. As containerd's platforms.Normalize. */
+function variantOf({ architecture, variant }: Partial<Platform>): string | undefined {
+  if (architecture === 'arm64') return variant ?? 'v8';
+  return architecture === 'arm' ? (variant ?? 'v7') : variant;
 }
 
 function formatPlatform({ os, architecture, variant }: Partial<Platform>): string {

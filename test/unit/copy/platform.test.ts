@@ -3,13 +3,14 @@ import { test } from 'node:test';
 import { choosePlatform, ownPlatform, parsePlatform } from '../../../src/copy/platform.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 
-const [amd64, armv6, armv7] = ['amd64', 'armv6', 'armv7'].map((name) => digestOf(Buffer.from(name)));
+const [amd64, armv6, armv7, arm64] = ['amd64', 'armv6', 'armv7', 'arm64'].map((name) => digestOf(Buffer.from(name)));
 const index = Buffer.from(
   JSON.stringify({
     manifests: [
       { digest: amd64, platform: { os: 'linux', architecture: 'amd64' } },
       { digest: armv6, platform: { os: 'linux', architecture: 'arm', variant: 'v6' } },
       { digest: armv7, platform: { os: 'linux', architecture: 'arm', variant: 'v7' } },
+      { digest: arm64, platform: { os: 'linux', architecture: 'arm64' } },
       { digest: digestOf(Buffer.from('attestation')) },
     ],
   }),
@@ -20,6 +21,8 @@ test('the image of a platform is chosen, with or without a variant', () => {
     ['linux/amd64', amd64],
     ['linux/arm', armv6],
     ['linux/arm/v7', armv7],
+    ['linux/arm64', arm64],
+    ['linux/arm64/v8', arm64],
   ] as const) {
     const platform = parsePlatform(text);
     assert.equal(platform && choosePlatform(index, platform, 'x'), expected);
