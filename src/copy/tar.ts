@@ -2,6 +2,9 @@ import type { FileHandle } from 'node:fs/promises';
 
 const BLOCK = 512;
 
+/** Bytes of a long name, and of what else is said of a file. */
+const LONGEST_EXTENSION = 1024 * 1024;
+
 /** A file in a tar. */
 export interface TarEntry {
   /** Where its bytes begin. */
@@ -41,6 +44,7 @@ export async function readTarIndex(file: FileHandle): Promise<ReadonlyMap<string
     const type = String.fromCharCode(header[156] ?? 0);
     if (type === 'L' || type === 'K' || type === 'x') {
       // Says something of the next file.
+      if (size > LONGEST_EXTENSION) throw new Error('has a name that is too long');
       long = { ...long, ...readExtension(type, await readAt(file, start, size)) };
       continue;
     }

@@ -47,6 +47,17 @@ test('a size past 8 GiB is kept', async () => {
   });
 });
 
+test('a name is not read into memory whatever its length', async () => {
+  await withTemporaryFolder(async (folder) => {
+    const path = join(folder, 'a.tar');
+    const header = tarHeader('@LongLink', 5 * 2 ** 30);
+    header.write('L', 156);
+    await writeFile(path, header);
+    await using file = await open(path);
+    await assert.rejects(readTarIndex(file), { message: 'has a name that is too long' });
+  });
+});
+
 test('archives of GNU tar with long names and links are read', async () => {
   await withTemporaryFolder(async (folder) => {
     const long = `${'n'.repeat(80)}/${'m'.repeat(80)}`;
