@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import { choosePlatform, ownPlatform, parsePlatform } from '../../../src/copy/platform.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 
-const [amd64, armv6, armv7, arm64] = ['amd64', 'armv6', 'armv7', 'arm64'].map((name) => digestOf(Buffer.from(name)));
+const [amd64, armv6, armv7, arm64] = ['amd64', 'armv6', 'armv7', 'arm64'].map((name) =>
+  digestOf(Buffer.from(name)),
+);
 const index = Buffer.from(
   JSON.stringify({
     manifests: [
