@@ -31,12 +31,12 @@ import {
 export async function writeUsers(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { kube, world, hasher } = tools;
   const { registry } = look;
-  const { namespace, name } = registry.metadata;
+  const { namespace } = registry.metadata;
   if (registry.spec.auth?.htpasswd === undefined) return done;
   const found = await findUsers(tools, registry);
   if ('outcome' in found) return found.outcome;
   const { credentials, problems } = found;
-  const key = { namespace, name: childNames(name).users };
+  const key = { namespace, name: childNames(registry).users };
 
   let existing = dataText(world.secrets.get(key), USERS_KEY) ?? '';
   if (!(await htpasswdFits(credentials, existing, hasher))) {
@@ -93,7 +93,7 @@ async function findUser(
       await findSecret(tools, registry.metadata.namespace, ref.name),
     );
   }
-  const secretName = passwordSecretName(registry.metadata.name, name);
+  const secretName = passwordSecretName(registry, name);
   const child = await keepSecret(tools, registry, secretName, async () =>
     desiredPassword(registry, name, randomBytes(24).toString('base64url')),
   );
@@ -128,7 +128,7 @@ export function unusedPasswords({ world }: RegistryTools, registry: Stored<Regis
   const { namespace, name } = registry.metadata;
   const users = registry.spec.auth?.htpasswd?.users ?? [];
   const wanted = new Set(
-    users.filter(({ generate }) => generate).map((user) => passwordSecretName(name, user.name)),
+    users.filter(({ generate }) => generate).map((user) => passwordSecretName(registry, user.name)),
   );
   return world.secrets
     .byIndex('registry', `${namespace}/${name}`)

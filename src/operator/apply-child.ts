@@ -1,10 +1,11 @@
-import { API_VERSION, MANAGED_BY_LABEL, PROGRAM, REGISTRY_LABEL } from '../api/names.ts';
+import { API_VERSION, MANAGED_BY_LABEL, PROGRAM } from '../api/names.ts';
 import type { Registry } from '../api/registry.ts';
 import { ApiError } from '../kube/api-error.ts';
 import type { ApplyFields, KubeClient } from '../kube/client.ts';
 import type { KubeObject, ObjectKey, Stored } from '../kube/object.ts';
 import { stalled, waiting, type Stalled, type Waiting } from '../kube/outcome.ts';
 import type { ResourceType } from '../kube/resources.ts';
+import { ownerLabel, selectorText } from './child-names.ts';
 import { fingerprint, hasDrifted } from './drift.ts';
 
 /** What the reconcilers ask of the API server. */
@@ -112,19 +113,25 @@ function holderOf(object: KubeObject, registry: Stored<Registry>): 'registry' | 
   const controller = ownerReferences.find((owner) => owner.controller === true);
   const own =
     controller === undefined
-      ? labels?.[MANAGED_BY_LABEL] === PROGRAM && labels[REGISTRY_LABEL] === registry.metadata.name
+      ? Object.entries(handedOver(registry)).every(([label, value]) => labels?.[label] === value)
       : controller.uid === registry.metadata.uid;
   if (own) return deletionTimestamp === undefined ? 'registry' : 'predecessor';
   const namesake =
     controller?.apiVersion === API_VERSION &&
-    controller.kind === 'Registry' &&
+    controller.kind === registry.kind &&
     controller.name === registry.metadata.name;
   return namesake ? 'predecessor' : 'stranger';
 }
 
-function nameConflict(type: { readonly kind: string }, name: string, registry: Registry): Stalled {
+/** The labels of a child that has no owner. */
+function handedOver(registry: Stored<Registry>): Readonly<Record<string, string>> {
+  return { [MANAGED_BY_LABEL]: PROGRAM, ...ownerLabel(registry) };
+}
+
+function nameConflict(type: { readonly kind: string }, name: string, registry: Stored<Registry>): Stalled {
+  const labels = selectorText(handedOver(registry)).replace(',', ' and ');
   return stalled(
     'NameConflict',
-    `There is a ${type.kind} ${name} that does not belong to this Registry. Delete or rename it, or give it to the Registry: label it ${MANAGED_BY_LABEL}=${PROGRAM} and ${REGISTRY_LABEL}=${registry.metadata.name}.`,
+    `There is a ${type.kind} ${name} that does not belong to this ${registry.kind}. Delete or rename it, or give it to the ${registry.kind}: label it ${labels}.`,
   );
 }

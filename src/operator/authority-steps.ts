@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { REGISTRY_LABEL } from '../api/names.ts';
 import type { Registry } from '../api/registry.ts';
 import { parseDuration } from '../contract/duration.ts';
 import type { Stored } from '../kube/object.ts';
@@ -13,7 +12,7 @@ import { permittedNames, samePermittedNames } from '../pki/name-constraints.ts';
 import { authorityProblem, BACKDATE_MS, validity } from '../pki/renewal.ts';
 import { planRotation, type RotationPlan, type RotationTimes } from '../pki/rotation.ts';
 import { applyChild } from './apply-child.ts';
-import { authorityNumber, childNames, nextAuthorityName } from './child-names.ts';
+import { authorityNumber, childNames, nextAuthorityName, ownerSelector } from './child-names.ts';
 import { mayBeUsed, notPermitted } from './credentials.ts';
 import {
   desiredAuthority,
@@ -47,12 +46,12 @@ export async function keepAuthorities(tools: RegistryTools, look: RegistryLook):
   if (caSecretRef !== undefined) return useOwnAuthority(tools, look, caSecretRef.name);
   const names = await authorityNames(tools, registry);
   const authorities: KeptAuthority[] = [];
-  for (const name of names.length === 0 ? [childNames(registry.metadata.name).authority] : names) {
+  for (const name of names.length === 0 ? [childNames(registry).authority] : names) {
     const outcome = await keepAuthority(tools, look, name, authorities);
     if (outcome !== undefined) return outcome;
   }
   if (rotationOf(tools, look, authorities).make) {
-    const name = nextAuthorityName(registry.metadata.name, authorities.at(-1)?.name ?? '');
+    const name = nextAuthorityName(registry, authorities.at(-1)?.name ?? '');
     const outcome = await keepAuthority(tools, look, name, authorities);
     if (outcome !== undefined) return outcome;
     tools.events.record(registry, {
@@ -70,16 +69,17 @@ export async function keepAuthorities(tools: RegistryTools, look: RegistryLook):
 /** By age. What the caches hold may lag behind, and an authority must never be made because of that. */
 async function authorityNames(
   { kube, world }: RegistryTools,
-  { metadata: { namespace, name } }: Stored<Registry>,
+  registry: Stored<Registry>,
 ): Promise<readonly string[]> {
+  const { namespace, name } = registry.metadata;
   const namesOf = (secrets: readonly Secret[]) =>
     secrets
       .map(({ metadata }) => metadata.name)
-      .filter((secret) => authorityNumber(name, secret) !== undefined)
-      .toSorted((a, b) => (authorityNumber(name, a) ?? 0) - (authorityNumber(name, b) ?? 0));
+      .filter((secret) => authorityNumber(registry, secret) !== undefined)
+      .toSorted((a, b) => (authorityNumber(registry, a) ?? 0) - (authorityNumber(registry, b) ?? 0));
   const seen = namesOf(world.secrets.byIndex('registry', `${namespace}/${name}`));
   if (seen.length > 0) return seen;
-  const labelSelector = `${REGISTRY_LABEL}=${name}`;
+  const labelSelector = ownerSelector(registry);
   return namesOf((await kube.listAll(world.secrets.type, { namespace, labelSelector })).items);
 }
 
@@ -198,8 +198,11 @@ function rotationOf(
   { registry }: RegistryLook,
   authorities: readonly KeptAuthority[],
 ): RotationPlan {
-  const { namespace, name } = registry.metadata;
-  const server = dataText(world.secrets.get({ namespace, name: childNames(name).certificate }), 'tls.crt');
+  const { namespace } = registry.metadata;
+  const server = dataText(
+    world.secrets.get({ namespace, name: childNames(registry).certificate }),
+    'tls.crt',
+  );
   return planRotation(
     {
       authorities: authorities.map((authority) => {

@@ -20,7 +20,7 @@ import { publishTrustBundle, signingAuthority } from './authority-steps.ts';
 import { childNames } from './child-names.ts';
 import { timestamp } from './conditions.ts';
 import { mayBeUsed, notPermitted } from './credentials.ts';
-import { desiredCertificate, desiredCertManagerCertificate, ISSUED_SUFFIX } from './desired-certificate.ts';
+import { desiredCertificate, desiredCertManagerCertificate } from './desired-certificate.ts';
 import { applyForeign } from './foreign-kinds.ts';
 import type { CertificateFacts } from './registry-facts.ts';
 import { findSecret } from './referenced-secret.ts';
@@ -47,7 +47,7 @@ export async function certifyServer(tools: RegistryTools, look: RegistryLook): P
     );
   }
   if (asked.kind !== 'done') return asked;
-  return copyCertificate(tools, look, `${registry.metadata.name}${ISSUED_SUFFIX}`);
+  return copyCertificate(tools, look, childNames(registry).issued);
 }
 
 async function issueCertificate(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
@@ -55,8 +55,8 @@ async function issueCertificate(tools: RegistryTools, look: RegistryLook): Promi
   const { registry, trusted } = look;
   const signing = signingAuthority(tools, look);
   if (signing === undefined || trusted === undefined) return done;
-  const { namespace, name } = registry.metadata;
-  const key = { namespace, name: childNames(name).certificate };
+  const { namespace } = registry.metadata;
+  const key = { namespace, name: childNames(registry).certificate };
   const names = permittedPart(servedNames(look), signing.pair);
   if (names.dnsNames.length + names.ipAddresses.length === 0) {
     const message = `The certificate authority may sign none of the names of this registry: ${names.refused.join(', ')}.`;
@@ -107,10 +107,10 @@ async function issueCertificate(tools: RegistryTools, look: RegistryLook): Promi
 async function copyCertificate(tools: RegistryTools, look: RegistryLook, source: string): Promise<Outcome> {
   const { kube, world, clock } = tools;
   const { registry } = look;
-  const { namespace, name } = registry.metadata;
+  const { namespace } = registry.metadata;
   const secret = await findSecret(tools, namespace, source);
   const obstacle = copyObstacle(registry, source, secret, clock.now());
-  const kept = world.secrets.get({ namespace, name: childNames(name).certificate });
+  const kept = world.secrets.get({ namespace, name: childNames(registry).certificate });
   const served = obstacle === undefined ? secret : kept;
   const pair = storedPair(served);
   if (pair === undefined || bundleOf(pair.certificate) === undefined) {

@@ -35,30 +35,42 @@ import type { ObjectMeta, OwnerReference, Stored } from '../kube/object.ts';
  *     ├── ConfigMap   NAME-retention  rules of retention
  *     └── Job         NAME-SECONDS or NAME-HASH, one a run
  */
-export const childNames = (registry: string) => ({
-  authority: `${registry}-ca`,
-  trustBundle: `${registry}-ca`,
-  certificate: `${registry}-tls`,
-  users: `${registry}-htpasswd`,
-  tokenKeys: `${registry}-token`,
-  access: `${registry}-access`,
-  clientAuthorities: `${registry}-client-ca`,
-  config: `${registry}-config`,
-  credentials: `${registry}-credentials`,
-  statusService: `${registry}-status`,
-  claim: registry,
-  deployment: registry,
-  service: registry,
-  disruptionBudget: registry,
-  networkPolicy: registry,
-  ingress: registry,
-  route: registry,
-  serviceMonitor: registry,
-  prometheusRule: registry,
-});
+export function childNames({ metadata: { name } }: Named) {
+  return {
+    authority: `${name}-ca`,
+    trustBundle: `${name}-ca`,
+    certificate: `${name}-tls`,
+    /** Where cert-manager writes the certificate; that is not what the pod mounts: it is checked in between. */
+    issued: `${name}-issued`,
+    users: `${name}-htpasswd`,
+    password: (user: string) => `${name}-user-${user}`,
+    tokenKeys: `${name}-token`,
+    access: `${name}-access`,
+    clientAuthorities: `${name}-client-ca`,
+    config: `${name}-config`,
+    credentials: `${name}-credentials`,
+    statusService: `${name}-status`,
+    claim: name,
+    deployment: name,
+    service: name,
+    disruptionBudget: name,
+    networkPolicy: name,
+    ingress: name,
+    route: name,
+    serviceMonitor: name,
+    prometheusRule: name,
+    certManagerCertificate: name,
+  };
+}
+
+/** What tells whose an object is, with its namespace. */
+export interface Named {
+  readonly kind: Registry['kind'];
+  readonly metadata: { readonly name: string };
+}
 
 /** The place of an authority in the line of a Registry's, from 1; undefined: the Secret is none of it. */
-export function authorityNumber(registry: string, secret: string): number | undefined {
+export function authorityNumber(registry: Named, secret: string): number | undefined {
   const first = childNames(registry).authority;
   if (secret === first) return 1;
   const number = secret.startsWith(`${first}-`) ? secret.slice(first.length + 1) : '';
@@ -66,7 +78,7 @@ export function authorityNumber(registry: string, secret: string): number | unde
 }
 
 /** The name of the authority that takes over from that one. */
-export function nextAuthorityName(registry: string, before: string): string {
+export function nextAuthorityName(registry: Named, before: string): string {
   return `${childNames(registry).authority}-${(authorityNumber(registry, before) ?? 0) + 1}`;
 }
 
@@ -75,9 +87,9 @@ type Component = 'registry' | 'garbage-collection';
 /** Selects what the operator made, for its caches. */
 export const MANAGED_SELECTOR = `${MANAGED_BY_LABEL}=${PROGRAM}`;
 
-/** What a selector of the registry's pods matches. It can't change in a Deployment that exists. */
-export function registrySelector(registry: string): Readonly<Record<string, string>> {
-  return selector(registry, 'registry');
+/** What a selector of the servers' pods matches. It can't change in a Deployment that exists. */
+export function serverSelector({ metadata }: Named): Readonly<Record<string, string>> {
+  return selector(metadata.name, 'registry');
 }
 
 function selector(instance: string, component: Component): Readonly<Record<string, string>> {
@@ -85,13 +97,30 @@ function selector(instance: string, component: Component): Readonly<Record<strin
 }
 
 /** Labels of each child of a Registry, its pods included. */
-export function registryLabels(registry: string): Readonly<Record<string, string>> {
+export function childLabels(registry: Named): Readonly<Record<string, string>> {
   return {
-    ...selector(registry, 'registry'),
+    ...serverSelector(registry),
     [PART_OF_LABEL]: PROGRAM,
     [MANAGED_BY_LABEL]: PROGRAM,
-    [REGISTRY_LABEL]: registry,
+    ...ownerLabel(registry),
   };
+}
+
+/** By which a child says whose it is, also where it carries no owner reference. */
+export function ownerLabel({ metadata }: Named): Readonly<Record<string, string>> {
+  return { [REGISTRY_LABEL]: metadata.name };
+}
+
+/** Selects what carries `ownerLabel`. */
+export function ownerSelector(registry: Named): string {
+  return selectorText(ownerLabel(registry));
+}
+
+/** A selector of labels as it stands in a query. */
+export function selectorText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([label, value]) => `${label}=${value}`)
+    .join(',');
 }
 
 /** Whether a pod is one of the registry's own, and not a collector's. */
@@ -131,21 +160,21 @@ export function childMeta(
   return {
     name,
     namespace: registry.metadata.namespace,
-    labels: registryLabels(registry.metadata.name),
-    ...(ownership === 'owned' && { ownerReferences: [ownerReference('Registry', registry)] }),
+    labels: childLabels(registry),
+    ...(ownership === 'owned' && { ownerReferences: [ownerReference(registry)] }),
   };
 }
 
 /** Makes `owner` the controller of an object, so that Kubernetes deletes the object after it. */
-export function ownerReference(
-  kind: 'Registry' | 'RegistryGC',
-  owner: { readonly metadata: { readonly name: string; readonly uid: string } },
-): OwnerReference {
+export function ownerReference({
+  kind,
+  metadata: { name, uid },
+}: Stored<Registry> | Stored<RegistryGC>): OwnerReference {
   return {
     apiVersion: API_VERSION,
     kind,
-    name: owner.metadata.name,
-    uid: owner.metadata.uid,
+    name,
+    uid,
     controller: true,
   };
 }

@@ -190,9 +190,7 @@ async function createJob(
     image: registry.spec.podTemplate?.image ?? image,
     besideServer:
       storageReach(registry, claim) === 'node' && world.pods.byIndex('registry', registryKey).some(isServer),
-    credentials: credentialsIn(
-      world.secrets.get({ namespace, name: childNames(registry.metadata.name).credentials }),
-    ),
+    credentials: credentialsIn(world.secrets.get({ namespace, name: childNames(registry).credentials })),
   };
   try {
     return await kube.create<Job>(world.jobs.type, desiredCollectionJob(gc, registry, run, inputs));

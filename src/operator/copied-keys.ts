@@ -35,7 +35,7 @@ export async function copyTokenKeys(tools: RegistryTools, look: RegistryLook): P
   const { registry } = look;
   const token = registry.spec.auth?.token;
   if (token === undefined) return done;
-  const { namespace, name } = registry.metadata;
+  const { namespace } = registry.metadata;
   const keys: { -readonly [Field in keyof TokenKeys]: string } = {};
   for (const field of ['rootCertBundle', 'jwks'] as const) {
     const source = token[field];
@@ -45,7 +45,7 @@ export async function copyTokenKeys(tools: RegistryTools, look: RegistryLook): P
     if ('problem' in found || flaw !== undefined) {
       const problem = 'problem' in found ? found.problem : flawed(`token.${field}`, source, flaw ?? '');
       const copied = dataText(
-        world.secrets.get({ namespace, name: childNames(name).tokenKeys }),
+        world.secrets.get({ namespace, name: childNames(registry).tokenKeys }),
         TOKEN_KEYS[field],
       );
       return keepOrWait(look, problem, copied !== undefined);
@@ -61,13 +61,13 @@ export async function copyClientAuthorities(tools: RegistryTools, look: Registry
   const { registry } = look;
   const source = registry.spec.tls.clientCAs;
   if (source === undefined) return done;
-  const { namespace, name } = registry.metadata;
+  const { namespace } = registry.metadata;
   const found = await read(tools, namespace, 'tls.clientCAs', source);
   // A ConfigMap may be read by who may not read the Secret.
   const bundle = 'text' in found ? bundleOf(found.text) : undefined;
   if (bundle === undefined) {
     const problem = 'problem' in found ? found.problem : flawed('tls.clientCAs', source, NO_CERTIFICATES);
-    const copied = world.configMaps.get({ namespace, name: childNames(name).clientAuthorities });
+    const copied = world.configMaps.get({ namespace, name: childNames(registry).clientAuthorities });
     return keepOrWait(look, problem, copied !== undefined);
   }
   const desired = desiredClientAuthorities(registry, bundle);

@@ -32,7 +32,7 @@ export function accessFile(registry: Registry): string {
 
 export function desiredAccess(registry: Stored<Registry>): ApplyFields<ConfigMap> {
   return {
-    metadata: childMeta(registry, childNames(registry.metadata.name).access),
+    metadata: childMeta(registry, childNames(registry).access),
     data: { [ACCESS_KEY]: accessFile(registry) },
   };
 }

@@ -34,7 +34,7 @@ export function desiredAuthority(
 /** What clients trust, for pods to mount and people to copy. Holds nothing secret. */
 export function desiredTrustBundle(registry: Stored<Registry>, trusted: string): ApplyFields<ConfigMap> {
   return {
-    metadata: childMeta(registry, childNames(registry.metadata.name).trustBundle),
+    metadata: childMeta(registry, childNames(registry).trustBundle),
     data: { 'ca.crt': trusted },
   };
 }

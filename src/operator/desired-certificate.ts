@@ -1,11 +1,11 @@
-import { REGISTRY_LABEL, USE_CREDENTIALS, USE_LABEL } from '../api/names.ts';
+import { USE_CREDENTIALS, USE_LABEL } from '../api/names.ts';
 import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { ForeignObject, Secret } from '../kube/resources.ts';
 import type { CertificatePair } from '../pki/key-pair.ts';
 import type { SubjectAlternativeNames } from '../pki/subject-alternative-names.ts';
-import { childMeta, childNames } from './child-names.ts';
+import { childMeta, childNames, ownerLabel } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
 
 /** The server's certificate and key, which the pod mounts and re-reads when they change. */
@@ -15,14 +15,11 @@ export function desiredCertificate(
   trusted: string,
 ): ApplyFields<Secret> {
   return {
-    metadata: childMeta(registry, childNames(registry.metadata.name).certificate),
+    metadata: childMeta(registry, childNames(registry).certificate),
     type: 'kubernetes.io/tls',
     data: encodeData({ 'tls.crt': server.certificate, 'tls.key': server.key, 'ca.crt': trusted }),
   };
 }
-
-/** The Secret that cert-manager writes is not the one that the pod mounts: it is checked in between. */
-export const ISSUED_SUFFIX = '-issued';
 
 const KEYS = {
   'ECDSA-P256': { algorithm: 'ECDSA', size: 256 },
@@ -35,14 +32,14 @@ export function desiredCertManagerCertificate(
   registry: Stored<Registry>,
   { dnsNames, ipAddresses }: SubjectAlternativeNames,
 ): ApplyFields<ForeignObject> {
-  const { name } = registry.metadata;
+  const names = childNames(registry);
   const { issuerRef, keyAlgorithm, duration, renewBefore } = registry.spec.tls;
   return {
-    metadata: childMeta(registry, name),
+    metadata: childMeta(registry, names.certManagerCertificate),
     spec: {
-      secretName: `${name}${ISSUED_SUFFIX}`,
+      secretName: names.issued,
       // By the one it is permitted to be read, by the other its changes are seen.
-      secretTemplate: { labels: { [USE_LABEL]: USE_CREDENTIALS, [REGISTRY_LABEL]: name } },
+      secretTemplate: { labels: { [USE_LABEL]: USE_CREDENTIALS, ...ownerLabel(registry) } },
       issuerRef: { group: 'cert-manager.io', ...issuerRef },
       dnsNames,
       ...(ipAddresses.length > 0 && { ipAddresses }),

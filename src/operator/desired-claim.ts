@@ -9,7 +9,7 @@ export type Filesystem = NonNullable<Registry['spec']['storage']['filesystem']>;
 
 /** The name of the claim that the pod mounts. */
 export function claimName(registry: Registry, filesystem: Filesystem): string {
-  return filesystem.existingClaim ?? childNames(registry.metadata.name).claim;
+  return filesystem.existingClaim ?? childNames(registry).claim;
 }
 
 /**
@@ -23,7 +23,7 @@ export function desiredClaim(
 ): ApplyFields<PersistentVolumeClaim> {
   const className = existing === undefined ? storageClassName : existing.spec?.storageClassName;
   return {
-    metadata: childMeta(registry, childNames(registry.metadata.name).claim, contentOwnership(registry)),
+    metadata: childMeta(registry, childNames(registry).claim, contentOwnership(registry)),
     spec: {
       accessModes: existing?.spec?.accessModes ?? accessModes,
       ...(className !== undefined && { storageClassName: className }),

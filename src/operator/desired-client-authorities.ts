@@ -12,7 +12,7 @@ export function desiredClientAuthorities(
   certificates: string,
 ): ApplyFields<ConfigMap> {
   return {
-    metadata: childMeta(registry, childNames(registry.metadata.name).clientAuthorities),
+    metadata: childMeta(registry, childNames(registry).clientAuthorities),
     data: { [CLIENT_AUTHORITIES_KEY]: certificates },
   };
 }

@@ -5,7 +5,7 @@ import { CONFIG_FILE } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Job } from '../kube/resources.ts';
-import { collectionLabels, ownerReference, registrySelector, retentionName } from './child-names.ts';
+import { collectionLabels, ownerReference, serverSelector, retentionName } from './child-names.ts';
 import { RETENTION_KEY } from './desired-retention.ts';
 import {
   containerEnvironment,
@@ -59,7 +59,7 @@ export function desiredCollectionJob(
       namespace: gc.metadata.namespace,
       labels,
       ...(run.runAt !== undefined && { annotations: { [RUN_AT_ANNOTATION]: run.runAt } }),
-      ownerReferences: [ownerReference('RegistryGC', gc)],
+      ownerReferences: [ownerReference(gc)],
     },
     spec: {
       // A run that failed is for the next run, or for a person, to make good: two at once must not be.
@@ -126,7 +126,7 @@ function besideServerOf(registry: Registry) {
       requiredDuringSchedulingIgnoredDuringExecution: [
         {
           topologyKey: 'kubernetes.io/hostname',
-          labelSelector: { matchLabels: registrySelector(registry.metadata.name) },
+          labelSelector: { matchLabels: serverSelector(registry) },
         },
       ],
     },

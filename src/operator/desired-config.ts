@@ -136,7 +136,7 @@ export function configHash(file: string): string {
 
 export function desiredConfig(registry: Stored<Registry>): ApplyFields<ConfigMap> {
   return {
-    metadata: childMeta(registry, childNames(registry.metadata.name).config),
+    metadata: childMeta(registry, childNames(registry).config),
     data: { [basename(CONFIG_FILE)]: configFile(registry) },
   };
 }

@@ -40,7 +40,7 @@ export function desiredCredentials(
 ): ApplyFields<Secret> {
   return {
     metadata: {
-      ...childMeta(registry, childNames(registry.metadata.name).credentials),
+      ...childMeta(registry, childNames(registry).credentials),
       annotations: { [CREDENTIALS_ANNOTATION]: revision },
     },
     type: 'Opaque',

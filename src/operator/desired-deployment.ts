@@ -3,7 +3,7 @@ import { CONFIG_FILE, HEALTH_PATH, READY_PATH, REGISTRY_PORT, STATUS_PORT } from
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Deployment } from '../kube/resources.ts';
-import { childMeta, childNames, registryLabels, registrySelector } from './child-names.ts';
+import { childMeta, childNames, childLabels, serverSelector } from './child-names.ts';
 import { configFile, configHash } from './desired-config.ts';
 import { CREDENTIALS_ANNOTATION } from './desired-credentials.ts';
 import { REGISTRY_PORT_NAME } from './desired-service.ts';
@@ -37,10 +37,9 @@ export interface PodInputs {
 
 /** The registry server. What cannot be read again while it runs is in the template, so that a change rolls the pods. */
 export function desiredDeployment(registry: Stored<Registry>, inputs: PodInputs): ApplyFields<Deployment> {
-  const { name } = registry.metadata;
   const { credentials, reach } = inputs;
   return {
-    metadata: childMeta(registry, childNames(name).deployment),
+    metadata: childMeta(registry, childNames(registry).deployment),
     spec: {
       replicas: registry.spec.replicas,
       revisionHistoryLimit: 3,
@@ -49,10 +48,10 @@ export function desiredDeployment(registry: Stored<Registry>, inputs: PodInputs)
         reach === 'everywhere'
           ? { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }
           : { type: 'Recreate' },
-      selector: { matchLabels: registrySelector(name) },
+      selector: { matchLabels: serverSelector(registry) },
       template: {
         metadata: {
-          labels: podLabels(registry, registryLabels(name)),
+          labels: podLabels(registry, childLabels(registry)),
           annotations: {
             ...registry.spec.podTemplate?.annotations,
             [CONFIG_HASH_ANNOTATION]: configHash(configFile(registry)),
@@ -117,18 +116,15 @@ function podSpec(registry: Registry, { image, reach, credentials }: PodInputs): 
 }
 
 /** Replicas of one revision lie on as many nodes and in as many zones as may be, where nobody says otherwise. */
-function spread({
-  metadata,
-  spec: { podTemplate },
-}: Registry): NonNullable<PodSpec['topologySpreadConstraints']> {
+function spread(registry: Registry): NonNullable<PodSpec['topologySpreadConstraints']> {
   const anyway = { maxSkew: 1, whenUnsatisfiable: 'ScheduleAnyway' } as const;
-  const constraints = podTemplate?.topologySpreadConstraints ?? [
+  const constraints = registry.spec.podTemplate?.topologySpreadConstraints ?? [
     { topologyKey: 'kubernetes.io/hostname', ...anyway },
     { topologyKey: 'topology.kubernetes.io/zone', ...anyway },
   ];
   return constraints.map((constraint) => ({
     ...constraint,
-    labelSelector: { matchLabels: registrySelector(metadata.name) },
+    labelSelector: { matchLabels: serverSelector(registry) },
     // Old pods do not count in a rollout, or the new ones would be spread around them.
     matchLabelKeys: ['pod-template-hash'],
   }));

@@ -18,7 +18,7 @@ export function desiredIngress(
   { className, annotations, tlsSecretName }: NonNullable<Spec['ingress']>,
   host: string,
 ): ApplyFields<Ingress> {
-  const names = childNames(registry.metadata.name);
+  const names = childNames(registry);
   const encrypted = registry.spec.tls.mode !== 'Disabled';
   const secretName = tlsSecretName ?? (encrypted ? names.certificate : undefined);
   return {
@@ -68,7 +68,7 @@ export function desiredRoute(
   { parentRefs, annotations }: NonNullable<Spec['gateway']>,
   host: string,
 ): ApplyFields<ForeignObject> {
-  const names = childNames(registry.metadata.name);
+  const names = childNames(registry);
   return {
     metadata: {
       ...childMeta(registry, names.route),

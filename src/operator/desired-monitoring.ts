@@ -3,7 +3,7 @@ import { METRICS_PATH, STATUS_PORT } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { ForeignObject, Service } from '../kube/resources.ts';
-import { childMeta, childNames, registrySelector } from './child-names.ts';
+import { childMeta, childNames, serverSelector } from './child-names.ts';
 
 type Metrics = NonNullable<Registry['spec']['metrics']>;
 
@@ -12,14 +12,13 @@ const STATUS_PORT_NAME = 'status';
 
 /** By which Prometheus finds the pods' status ports. A Service of its own, since the other one may be open to the world. */
 export function desiredStatusService(registry: Stored<Registry>): ApplyFields<Service> {
-  const { name } = registry.metadata;
   return {
-    metadata: childMeta(registry, childNames(name).statusService),
+    metadata: childMeta(registry, childNames(registry).statusService),
     spec: {
       clusterIP: 'None',
       // A server that is not ready has something to tell as well.
       publishNotReadyAddresses: true,
-      selector: registrySelector(name),
+      selector: serverSelector(registry),
       ports: [{ name: STATUS_PORT_NAME, port: STATUS_PORT, protocol: 'TCP', targetPort: STATUS_PORT_NAME }],
     },
   };
@@ -29,11 +28,10 @@ export function desiredServiceMonitor(
   registry: Stored<Registry>,
   { labels, interval }: NonNullable<Metrics['serviceMonitor']>,
 ): ApplyFields<ForeignObject> {
-  const { name } = registry.metadata;
   return {
-    metadata: withLabels(registry, childNames(name).serviceMonitor, labels),
+    metadata: withLabels(registry, childNames(registry).serviceMonitor, labels),
     spec: {
-      selector: { matchLabels: registrySelector(name) },
+      selector: { matchLabels: serverSelector(registry) },
       endpoints: [
         { port: STATUS_PORT_NAME, path: METRICS_PATH, ...(interval !== undefined && { interval }) },
       ],
@@ -47,7 +45,7 @@ export function desiredPrometheusRule(
   { labels, readOnlyFor = '1h' }: NonNullable<Metrics['prometheusRule']>,
 ): ApplyFields<ForeignObject> {
   const { name, namespace } = registry.metadata;
-  const { prometheusRule, statusService } = childNames(name);
+  const { prometheusRule, statusService } = childNames(registry);
   const which = `namespace="${namespace}",service="${statusService}"`;
   const alert = (title: string, expr: string, duration: string, severity: string, description: string) => ({
     alert: title,

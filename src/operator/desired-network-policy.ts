@@ -3,7 +3,7 @@ import { REGISTRY_PORT, STATUS_PORT } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { NetworkPolicy } from '../kube/resources.ts';
-import { childMeta, childNames, registrySelector } from './child-names.ts';
+import { childMeta, childNames, serverSelector } from './child-names.ts';
 
 type Policy = NonNullable<Registry['spec']['networkPolicy']>;
 type Peer = NonNullable<Policy['clients']>[number];
@@ -15,11 +15,10 @@ export function desiredNetworkPolicy(
   { clients, monitoring = [] }: Policy,
   operatorNamespace: string,
 ): ApplyFields<NetworkPolicy> {
-  const { name } = registry.metadata;
   return {
-    metadata: childMeta(registry, childNames(name).networkPolicy),
+    metadata: childMeta(registry, childNames(registry).networkPolicy),
     spec: {
-      podSelector: { matchLabels: registrySelector(name) },
+      podSelector: { matchLabels: serverSelector(registry) },
       policyTypes: ['Ingress'],
       ingress: [
         // An empty list of peers would mean everybody.

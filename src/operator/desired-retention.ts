@@ -15,7 +15,7 @@ export function desiredRetention(gc: Stored<RegistryGC>, retention: Retention): 
       name: retentionName(gc),
       namespace: gc.metadata.namespace,
       labels: collectionLabels(gc),
-      ownerReferences: [ownerReference('RegistryGC', gc)],
+      ownerReferences: [ownerReference(gc)],
     },
     data: { [RETENTION_KEY]: `${JSON.stringify({ retention }, undefined, 2)}\n` },
   };

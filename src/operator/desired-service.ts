@@ -2,24 +2,23 @@ import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Service } from '../kube/resources.ts';
-import { childMeta, childNames, registrySelector } from './child-names.ts';
+import { childMeta, childNames, serverSelector } from './child-names.ts';
 
 /** The name of the pod's port, which the Service points to. */
 export const REGISTRY_PORT_NAME = 'registry';
 
 export function desiredService(registry: Stored<Registry>): ApplyFields<Service> {
-  const { name } = registry.metadata;
   const { type, port, nodePort, annotations, ...options } = registry.spec.service;
   return {
     metadata: {
-      ...childMeta(registry, childNames(name).service),
+      ...childMeta(registry, childNames(registry).service),
       ...(annotations !== undefined && { annotations }),
     },
     spec: {
       type,
       // Named as the Service names them.
       ...options,
-      selector: registrySelector(name),
+      selector: serverSelector(registry),
       ports: [
         {
           name: REGISTRY_PORT_NAME,

@@ -48,7 +48,7 @@ export function sharedBundle(
   target: string,
   trusted: string,
 ): ApplyFields<ConfigMap> {
-  const name = `${registry.metadata.namespace}.${childNames(registry.metadata.name).trustBundle}`;
+  const name = `${registry.metadata.namespace}.${childNames(registry).trustBundle}`;
   return { metadata: sharedMeta(registry, target, name), data: { 'ca.crt': trusted } };
 }
 
@@ -59,7 +59,7 @@ export function pullSecret(
   user: string,
   password: Buffer,
 ): ApplyFields<Secret> {
-  const { namespace, name } = registry.metadata;
+  const { namespace } = registry.metadata;
   const host = registryHost(registry);
   const credentials = {
     username: user,
@@ -67,7 +67,7 @@ export function pullSecret(
     auth: Buffer.concat([Buffer.from(`${user}:`), password]).toString('base64'),
   };
   return {
-    metadata: sharedMeta(registry, target, `${namespace}.${passwordSecretName(name, user)}`),
+    metadata: sharedMeta(registry, target, `${namespace}.${passwordSecretName(registry, user)}`),
     type: 'kubernetes.io/dockerconfigjson',
     data: encodeData({ '.dockerconfigjson': JSON.stringify({ auths: { [host]: credentials } }) }),
   };
@@ -85,6 +85,6 @@ function sharedMeta(registry: Stored<Registry>, target: string, name: string): O
       [SHARED_BY_LABEL]: sharedBy(metadata),
     },
     annotations: { [SHARED_BY_ANNOTATION]: `${metadata.namespace}/${metadata.name}` },
-    ...(target === metadata.namespace && { ownerReferences: [ownerReference('Registry', registry)] }),
+    ...(target === metadata.namespace && { ownerReferences: [ownerReference(registry)] }),
   };
 }

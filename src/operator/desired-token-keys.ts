@@ -18,7 +18,7 @@ export type TokenKeys = Partial<Readonly<Record<keyof typeof TOKEN_KEYS, string>
 export function desiredTokenKeys(registry: Stored<Registry>, keys: TokenKeys): ApplyFields<Secret> {
   const { rootCertBundle, jwks } = keys;
   return {
-    metadata: childMeta(registry, childNames(registry.metadata.name).tokenKeys),
+    metadata: childMeta(registry, childNames(registry).tokenKeys),
     type: 'Opaque',
     data: encodeData({
       ...(rootCertBundle !== undefined && { [TOKEN_KEYS.rootCertBundle]: rootCertBundle }),

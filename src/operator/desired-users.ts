@@ -3,7 +3,7 @@ import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Secret } from '../kube/resources.ts';
-import { childMeta, childNames, contentOwnership } from './child-names.ts';
+import { childMeta, childNames, contentOwnership, type Named } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
 
 export const USERS_KEY = 'htpasswd';
@@ -11,7 +11,7 @@ export const USERS_KEY = 'htpasswd';
 /** The users of the server, which re-reads them when they change. An empty file lets nobody in. */
 export function desiredUsers(registry: Stored<Registry>, htpasswd: string): ApplyFields<Secret> {
   return {
-    metadata: childMeta(registry, childNames(registry.metadata.name).users),
+    metadata: childMeta(registry, childNames(registry).users),
     type: 'Opaque',
     data: encodeData({ [USERS_KEY]: htpasswd }),
   };
@@ -21,10 +21,10 @@ export function desiredUsers(registry: Stored<Registry>, htpasswd: string): Appl
 export const PASSWORD_TYPE = 'kubernetes.io/basic-auth';
 
 /** A user's name where it can stand in the name of an object, else a hash of it, which begins with `x-`. */
-export function passwordSecretName(registry: string, user: string): string {
+export function passwordSecretName(registry: Named, user: string): string {
   const fits = /^(?!x-)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(user);
   const hash = createHash('sha256').update(user).digest('hex').slice(0, 16);
-  return `${registry}-user-${fits ? user : `x-${hash}`}`;
+  return childNames(registry).password(fits ? user : `x-${hash}`);
 }
 
 /** A generated password, for the user to look up and for pods to mount. Made once, by POST. */
@@ -33,7 +33,7 @@ export function desiredPassword(
   user: string,
   password: string,
 ): ApplyFields<Secret> {
-  const name = passwordSecretName(registry.metadata.name, user);
+  const name = passwordSecretName(registry, user);
   return {
     metadata: childMeta(registry, name, contentOwnership(registry)),
     type: PASSWORD_TYPE,

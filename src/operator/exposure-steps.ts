@@ -48,12 +48,7 @@ export async function limitNetwork(
 ): Promise<Outcome> {
   const { networkPolicy } = registry.spec;
   if (networkPolicy === undefined) {
-    await removeChild(
-      kube,
-      world.networkPolicies,
-      registry,
-      childNames(registry.metadata.name).networkPolicy,
-    );
+    await removeChild(kube, world.networkPolicies, registry, childNames(registry).networkPolicy);
     return done;
   }
   const desired = desiredNetworkPolicy(registry, networkPolicy, operatorNamespace);
@@ -67,7 +62,7 @@ export async function makeIngress(
 ): Promise<Outcome> {
   const { ingress, hostname } = registry.spec;
   if (ingress === undefined || hostname === undefined) {
-    await removeChild(kube, world.ingresses, registry, childNames(registry.metadata.name).ingress);
+    await removeChild(kube, world.ingresses, registry, childNames(registry).ingress);
     return done;
   }
   const desired = desiredIngress(registry, ingress, hostOf(hostname));
@@ -95,7 +90,7 @@ export async function makeMonitoring(tools: RegistryTools, { registry }: Registr
   const { kube, world } = tools;
   const { serviceMonitor, prometheusRule } = registry.spec.metrics ?? {};
   if (serviceMonitor === undefined) {
-    await removeChild(kube, world.services, registry, childNames(registry.metadata.name).statusService);
+    await removeChild(kube, world.services, registry, childNames(registry).statusService);
   } else {
     const service = await applyChild(kube, world.services, registry, desiredStatusService(registry));
     if (service.outcome !== undefined) return service.outcome;

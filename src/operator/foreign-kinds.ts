@@ -1,4 +1,3 @@
-import { REGISTRY_LABEL } from '../api/names.ts';
 import type { Registry } from '../api/registry.ts';
 import { isNotFound } from '../kube/api-error.ts';
 import type { ApplyFields } from '../kube/client.ts';
@@ -6,6 +5,7 @@ import type { Stored } from '../kube/object.ts';
 import { done, type Outcome } from '../kube/outcome.ts';
 import { resourceType, type ForeignObject, type ResourceType } from '../kube/resources.ts';
 import { applyChild, type Kube, type Seen } from './apply-child.ts';
+import { ownerSelector } from './child-names.ts';
 
 /** A kind that a cluster may have or not, in the versions that it may be served in, the newest first. */
 export type ForeignKind = readonly [ResourceType<ForeignObject>, ...ResourceType<ForeignObject>[]];
@@ -40,12 +40,12 @@ function versions(
 export async function seeForeign(
   kube: Pick<Kube, 'listAll'>,
   kind: ForeignKind,
-  { metadata: { name, namespace } }: Stored<Registry>,
+  registry: Stored<Registry>,
 ): Promise<Seen<ForeignObject> | undefined> {
   for (const type of kind) {
     try {
-      const labelSelector = `${REGISTRY_LABEL}=${name}`;
-      const { items } = await kube.listAll(type, { namespace, labelSelector });
+      const labelSelector = ownerSelector(registry);
+      const { items } = await kube.listAll(type, { namespace: registry.metadata.namespace, labelSelector });
       return { type, get: (key) => items.find(({ metadata }) => metadata.name === key.name) };
     } catch (error) {
       if (!isNotFound(error)) throw error;

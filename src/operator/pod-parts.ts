@@ -43,10 +43,11 @@ export function podLabels(
 
 /** Credentials of the storage and of what is told, proxies, and whom to trust. */
 export function containerEnvironment(
-  { metadata, spec: { podTemplate = {} } }: Registry,
+  registry: Registry,
   credentials: Credentials | undefined,
 ): NonNullable<Container['env']> {
-  const secret = childNames(metadata.name).credentials;
+  const { podTemplate = {} } = registry.spec;
+  const secret = childNames(registry).credentials;
   return [
     ...(credentials?.names ?? []).map((name) => ({
       name,
@@ -74,7 +75,7 @@ export function podVolumes(registry: Registry): NonNullable<PodSpec['volumes']> 
   const trustedCAs = registry.spec.podTemplate?.trustedCAs;
   return [
     ...(content === undefined ? [] : [content]),
-    { name: 'config', configMap: { name: childNames(registry.metadata.name).config } },
+    { name: 'config', configMap: { name: childNames(registry).config } },
     { name: 'tmp', emptyDir: {} },
     ...(trustedCAs === undefined ? [] : [{ name: 'trusted-cas', configMap: { name: trustedCAs.name } }]),
   ];

@@ -72,7 +72,7 @@ async function lookAt(options: RegistryReconcilerOptions, registry: Stored<Regis
   // Halted or not, what is there is told.
   const { facts } = look;
   const deployment =
-    facts.deployment ?? world.deployments.get({ namespace, name: childNames(name).deployment });
+    facts.deployment ?? world.deployments.get({ namespace, name: childNames(registry).deployment });
   if (deployment !== undefined) facts.deployment = deployment;
   if (facts.halt !== undefined) options.upgrades.release({ namespace, name }, deployment);
   // After all writes to children: they must not wait for a server that does not answer.

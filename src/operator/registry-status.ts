@@ -1,5 +1,5 @@
 import type { Registry, RegistryStatus } from '../api/registry.ts';
-import { registrySelector } from './child-names.ts';
+import { selectorText, serverSelector } from './child-names.ts';
 import { toConditions, timestamp } from './conditions.ts';
 import { registryFindings, userProblems } from './registry-conditions.ts';
 import type { RegistryFacts } from './registry-facts.ts';
@@ -24,7 +24,7 @@ export function registryStatus(registry: Registry, facts: RegistryFacts, now: nu
     url: registryUrl(registry),
     ...(facts.deployment !== undefined && {
       replicas: facts.deployment.status?.replicas ?? 0,
-      selector: selectorText(registry),
+      selector: selectorText(serverSelector(registry)),
       readyReplicas: facts.deployment.status?.readyReplicas ?? 0,
     }),
     ...certificateStatus(facts, previous),
@@ -71,10 +71,4 @@ function readOnlyStatus({ servers }: RegistryFacts): Pick<RegistryStatus, 'readO
   return {
     readOnly: { active, ...(reason !== undefined && { reason }), ...(since !== undefined && { since }) },
   };
-}
-
-function selectorText({ metadata }: Registry): string {
-  return Object.entries(registrySelector(metadata.name))
-    .map(([label, value]) => `${label}=${value}`)
-    .join(',');
 }

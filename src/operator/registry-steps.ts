@@ -63,8 +63,8 @@ export const registrySteps: readonly Step[] = [
 async function removeUnused(tools: RegistryTools, { registry, trusted }: RegistryLook): Promise<Outcome> {
   const { kube, world } = tools;
   const { spec } = registry;
-  const { name, namespace } = registry.metadata;
-  const names = childNames(name);
+  const { namespace } = registry.metadata;
+  const names = childNames(registry);
   const unused = [
     ...(credentialUses(registry).length === 0 ? [{ cache: world.secrets, name: names.credentials }] : []),
     ...(spec.auth?.htpasswd === undefined ? [{ cache: world.secrets, name: names.users }] : []),

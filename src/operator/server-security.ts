@@ -22,7 +22,7 @@ export function securityMounts(
   registry: Registry,
 ): readonly { readonly folder: string; readonly volume: NonNullable<Volume>[number] }[] {
   const { tls, auth } = registry.spec;
-  const names = childNames(registry.metadata.name);
+  const names = childNames(registry);
   const secret = (name: string, secretName: string) => ({ name, secret: { secretName, defaultMode: 0o440 } });
   return [
     ...(tls.mode === 'Disabled'

@@ -24,7 +24,7 @@ const QUEUE_MS = 5000;
 
 export async function claimVolume({ kube, world }: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { registry, facts } = look;
-  const { namespace, name } = registry.metadata;
+  const { namespace } = registry.metadata;
   const { filesystem } = registry.spec.storage;
   if (filesystem === undefined) return done;
   const { existingClaim } = filesystem;
@@ -37,7 +37,7 @@ export async function claimVolume({ kube, world }: RegistryTools, look: Registry
     facts.claim = claim;
     return done;
   }
-  const existing = await findChild(kube, world.claims, registry, childNames(name).claim);
+  const existing = await findChild(kube, world.claims, registry, childNames(registry).claim);
   if (existing?.outcome !== undefined) return existing.outcome;
   const mismatch = existing === undefined ? undefined : claimMismatch(filesystem, existing.object);
   if (mismatch !== undefined) return stalled('ClaimMismatch', mismatch);
@@ -78,12 +78,12 @@ export async function checkPermissions(
 export async function writeCredentials(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { kube, world } = tools;
   const { registry } = look;
-  const { namespace, name } = registry.metadata;
+  const { namespace } = registry.metadata;
   const { outcome, variables } = await readCredentials(tools, look);
   if (outcome !== undefined) return outcome;
   look.variables = variables;
   if (Object.keys(variables).length === 0) return done;
-  const key = { namespace, name: childNames(name).credentials };
+  const key = { namespace, name: childNames(registry).credentials };
   const revision =
     revisionOf(world.secrets.get(key), variables) ??
     // The cache may lag behind our own last write, and another revision would roll the pods for nothing.
@@ -124,10 +124,10 @@ export async function awaitUpgrade(
   { world, image, upgrades }: RegistryTools,
   { registry }: RegistryLook,
 ): Promise<Outcome> {
-  const { namespace, name, generation } = registry.metadata;
+  const { namespace, generation } = registry.metadata;
   // Somebody who changes a Registry is not made to wait for all the others.
   const isChanged = generation !== registry.status?.observedGeneration;
-  const key = { namespace, name: childNames(name).deployment };
+  const key = { namespace, name: childNames(registry).deployment };
   const wanted = registry.spec.podTemplate?.image ?? image;
   if (isChanged || upgrades.admits(key, wanted, world.deployments)) return done;
   return waiting(QUEUE_MS, 'UpgradeQueued');
@@ -147,7 +147,7 @@ export async function writeConfig({ kube, world }: RegistryTools, look: Registry
 export async function runServer(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { kube, world } = tools;
   const { registry, credentials } = look;
-  const { namespace, name } = registry.metadata;
+  const { namespace } = registry.metadata;
   const reach = storageReach(registry, look.facts.claim);
   if (registry.spec.replicas > 1 && reach !== 'everywhere') {
     const claim = look.facts.claim?.metadata.name ?? '';
@@ -157,7 +157,7 @@ export async function runServer(tools: RegistryTools, look: RegistryLook): Promi
     );
   }
   const image = registry.spec.podTemplate?.image ?? tools.image;
-  const existing = world.deployments.get({ namespace, name: childNames(name).deployment });
+  const existing = world.deployments.get({ namespace, name: childNames(registry).deployment });
   const mark = upgradeMark(existing, image);
   const desired = desiredDeployment(registry, { image, reach, credentials });
   const child = await applyChild(kube, world.deployments, registry, {
@@ -175,7 +175,7 @@ export async function runServer(tools: RegistryTools, look: RegistryLook): Promi
 export async function protectReplicas({ kube, world }: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { registry } = look;
   if (registry.spec.replicas <= 1) {
-    const name = childNames(registry.metadata.name).disruptionBudget;
+    const name = childNames(registry).disruptionBudget;
     await removeChild(kube, world.disruptionBudgets, registry, name);
     return done;
   }

@@ -13,7 +13,7 @@ import {
   type Job,
 } from '../../../src/kube/resources.ts';
 import type { Stored } from '../../../src/kube/object.ts';
-import { registryLabels } from '../../../src/operator/child-names.ts';
+import { childLabels } from '../../../src/operator/child-names.ts';
 import { createCollectionReconciler } from '../../../src/operator/collection-reconciler.ts';
 import { CREDENTIALS_ANNOTATION } from '../../../src/operator/desired-credentials.ts';
 import { readRegistryGC, registries, registryGCs } from '../../../src/operator/resource-types.ts';
@@ -21,7 +21,7 @@ import { createWorld } from '../../../src/operator/world.ts';
 import { logSink } from '../../support/log-sink.ts';
 import { TestClock } from '../../support/test-clock.ts';
 import { Crash, KubeStandIn } from './kube-stand-in.ts';
-import { collectionObject, readyPod, registryObject } from './resource-builders.ts';
+import { collectionObject, readyPod, registry, registryObject } from './resource-builders.ts';
 
 const report: CollectionReport = {
   result: 'Succeeded',
@@ -406,12 +406,12 @@ test('a run on a bucket has the credentials of the registry, no volume and no no
   h.kube.put(secrets, {
     metadata: {
       ...h.key('reg-credentials'),
-      labels: registryLabels('reg'),
+      labels: childLabels(registry()),
       annotations: { [CREDENTIALS_ANNOTATION]: 'r' },
     },
     data: { REGISTRY_STORAGE_GCS_CREDENTIALS: 'e30=' },
   });
-  h.kube.put(pods, { ...readyPod, metadata: { ...h.key('reg-1'), labels: registryLabels('reg') } });
+  h.kube.put(pods, { ...readyPod, metadata: { ...h.key('reg-1'), labels: childLabels(registry()) } });
   h.apply();
   await h.converge();
   const pod = (await onlyJob(h)).spec?.template.spec;
@@ -443,7 +443,7 @@ test('a volume that one pod alone can mount is said to be so', async () => {
 test('the Job lands beside the registry while a pod of it exists', async () => {
   const h = harness();
   h.putRegistry();
-  h.kube.put(pods, { ...readyPod, metadata: { ...h.key('reg-1'), labels: registryLabels('reg') } });
+  h.kube.put(pods, { ...readyPod, metadata: { ...h.key('reg-1'), labels: childLabels(registry()) } });
   h.apply();
   await h.converge();
   assert.ok((await onlyJob(h)).spec?.template.spec?.affinity?.podAffinity);

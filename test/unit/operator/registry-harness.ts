@@ -9,7 +9,7 @@ import {
   type Secret,
 } from '../../../src/kube/resources.ts';
 import type { Registry } from '../../../src/api/registry.ts';
-import { isServer, registryLabels } from '../../../src/operator/child-names.ts';
+import { isServer, childLabels } from '../../../src/operator/child-names.ts';
 import { CONFIG_HASH_ANNOTATION } from '../../../src/operator/desired-deployment.ts';
 import { conditionOf, type Condition } from '../../../src/operator/conditions.ts';
 import type { ConditionType } from '../../../src/operator/reasons.ts';
@@ -22,7 +22,7 @@ import { createWorld } from '../../../src/operator/world.ts';
 import { logSink } from '../../support/log-sink.ts';
 import { TestClock } from '../../support/test-clock.ts';
 import { Crash, KubeStandIn } from './kube-stand-in.ts';
-import { readyPod, registryObject } from './resource-builders.ts';
+import { readyPod, registry, registryObject } from './resource-builders.ts';
 
 export const KEY = { namespace: 'team', name: 'reg' };
 
@@ -136,7 +136,7 @@ export function registryHarness(
         { metadata: KEY, status: { phase: 'Bound', capacity: { storage: '20Gi' } } },
         'binder',
       );
-      kube.put(pods, { ...readyPod, metadata: { ...KEY, name: 'reg-1', labels: registryLabels('reg') } });
+      kube.put(pods, { ...readyPod, metadata: { ...KEY, name: 'reg-1', labels: childLabels(registry()) } });
       server = {
         version: '0.1.0',
         configHash: deployment?.spec?.template.metadata?.annotations?.[CONFIG_HASH_ANNOTATION] ?? '',

@@ -145,9 +145,9 @@ test('hashes that others made are written as they are', async () => {
 });
 
 test('each user has a Secret of its own for a generated password', () => {
-  assert.equal(passwordSecretName('reg', 'alice'), 'reg-user-alice');
+  assert.equal(passwordSecretName(registry(), 'alice'), 'reg-user-alice');
   const others = ['Alice', 'alice@example.com', 'x-0123456789abcdef', 'a'.repeat(128)];
-  const names = others.map((name) => passwordSecretName('reg', name));
+  const names = others.map((name) => passwordSecretName(registry(), name));
   for (const name of names) assert.match(name, /^reg-user-x-[0-9a-f]{16}$/);
   assert.equal(new Set(names).size, others.length);
 });

@@ -4,7 +4,7 @@ import { deployments, podDisruptionBudgets, serviceAccounts } from '../../../src
 import { desiredCollectionJob } from '../../../src/operator/desired-collection-job.ts';
 import { desiredDeployment } from '../../../src/operator/desired-deployment.ts';
 import { parseConfig } from '../../../src/contract/config/config.ts';
-import { registryLabels } from '../../../src/operator/child-names.ts';
+import { childLabels } from '../../../src/operator/child-names.ts';
 import { configFlaw } from '../../../src/operator/config-overrides.ts';
 import { configFile } from '../../../src/operator/desired-config.ts';
 import { credentialsOf, credentialUses } from '../../../src/operator/credentials.ts';
@@ -151,7 +151,7 @@ function running(name: string, image: string, options: { upgraded?: boolean; sta
   const annotations = options.upgraded === true ? { [UPGRADED_ANNOTATION]: image } : {};
   return {
     ...base,
-    metadata: { ...base.metadata, name, annotations, labels: registryLabels(name) },
+    metadata: { ...base.metadata, name, annotations, labels: childLabels(registry({ name })) },
     spec: {
       replicas: 1,
       selector: {},
