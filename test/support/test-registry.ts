@@ -8,7 +8,8 @@ import type { TestContext } from 'node:test';
 import { Registry } from 'prom-client';
 import { parseConfig, type Config } from '../../src/contract/config/config.ts';
 import { systemClock } from '../../src/process/clock.ts';
-import { startRegistryServer, type RegistryServer } from '../../src/registry/server.ts';
+import { startRegistryServer } from '../../src/registry/server.ts';
+import type { RegistryServer } from '../../src/registry/serve-api.ts';
 import { logSink, type LogRecord } from './log-sink.ts';
 
 /** A registry on a free port of the loopback address. */

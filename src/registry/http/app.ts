@@ -10,29 +10,26 @@ import {
 import { connectionHeaders } from '../../contract/config/http-section.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
-import { TOKEN_PATH, type Access } from '../auth/open-access.ts';
+import { TOKEN_PATH } from '../auth/open-access.ts';
 import { RegistryError } from '../errors.ts';
 import type { HealthMonitor } from '../health/health-monitor.ts';
 import { assertServing } from '../health/serving.ts';
-import { authorize } from './access.ts';
 import type { AccessLog } from './access-log.ts';
-import { deleteBlob, getBlob } from './blobs.ts';
 import { answerClientError, answerError } from './error-response.ts';
 import { Exchange } from './exchange.ts';
-import type { HandlerContext } from './handler-context.ts';
-import { listCatalog, listTags } from './listings.ts';
-import { deleteManifest, getManifest, getReferrers, putManifest } from './manifests.ts';
+import type { Links } from './links.ts';
 import type { RequestMetrics } from './request-metrics.ts';
 import { readTarget } from './request-target.ts';
 import { parseRoute, type Route, type RouteOf } from './route.ts';
 import type { StalledBodies } from './stalled-bodies.ts';
-import { giveToken } from './token-endpoint.ts';
+import { giveToken, type TokenIssuer } from './token-endpoint.ts';
 import type { UploadLimit } from './upload-limit.ts';
-import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './uploads.ts';
 
 export interface AppDependencies {
-  readonly context: HandlerContext;
-  readonly access: Pick<Access, 'controller' | 'tokens'>;
+  readonly api: Api;
+  /** Gives out tokens, where it is this server that does. */
+  readonly tokens: TokenIssuer | undefined;
+  readonly links: Links;
   readonly uploads: UploadLimit;
   readonly bodies: StalledBodies;
   /** `http.headers`: added to every answer. */
@@ -46,26 +43,18 @@ export interface AppDependencies {
   readonly serverFactory?: FastifyServerFactory;
 }
 
-type Handler<K extends Route['kind']> = (
-  exchange: Exchange,
-  route: RouteOf<K>,
-  context: HandlerContext,
-) => Promise<void> | void;
+/** What is behind the paths of the API. */
+export interface Api {
+  /** Lets a request through, or not, and notes in the exchange who asks. @throws RegistryError */
+  authorize(exchange: Exchange, route: Route): Promise<void>;
+  /** Methods by what the path names. HEAD is answered by GET's handler: Node leaves the body out. */
+  readonly handlers: { readonly [K in Route['kind']]: Readonly<Record<string, Handler<K>>> };
+}
+
+type Handler<K extends Route['kind']> = (exchange: Exchange, route: RouteOf<K>) => Promise<void> | void;
 
 /** Node takes at most 16 KiB of request line and headers. */
 const LONGEST_PATH = 16 * 1024;
-
-/** Methods by what the path names. HEAD is answered by GET's handler: Node leaves the body out. */
-const handlers: { readonly [K in Route['kind']]: Readonly<Record<string, Handler<K>>> } = {
-  base: { GET: (exchange) => exchange.answerJson(200, {}) },
-  catalog: { GET: (exchange, _route, context) => listCatalog(exchange, context) },
-  tags: { GET: listTags },
-  manifest: { GET: getManifest, PUT: putManifest, DELETE: deleteManifest },
-  blob: { GET: getBlob, DELETE: deleteBlob },
-  referrers: { GET: getReferrers },
-  uploads: { POST: postUpload },
-  upload: { GET: getUpload, PATCH: patchUpload, PUT: putUpload, DELETE: deleteUpload },
-};
 
 /** The registry's API, not listening yet. */
 export function buildApp(deps: AppDependencies): FastifyInstance {
@@ -103,8 +92,8 @@ export function buildApp(deps: AppDependencies): FastifyInstance {
 function createDispatcher(
   deps: AppDependencies,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { context, access, accessLog, bodies, clock, log, metrics } = deps;
-  const api = `${context.links.prefix}/v2/`;
+  const { accessLog, api, bodies, clock, links, log, metrics, tokens } = deps;
+  const root = `${links.prefix}/v2/`;
   const headers: OutgoingHttpHeaders = Object.freeze({
     'docker-distribution-api-version': 'registry/2.0',
     ...Object.fromEntries(
@@ -117,20 +106,20 @@ function createDispatcher(
   async function handle(exchange: Exchange, path: string, method: string): Promise<void> {
     if (exchange.hasBody) bodies.watch(exchange);
     if (path === '/') return exchange.answer(200);
-    if (path === api.slice(0, -1)) return exchange.answer(301, { location: api });
-    if (access.tokens && path === api + TOKEN_PATH) return giveToken(exchange, access.tokens, context.links);
-    const route = path.startsWith(api) ? parseRoute(path.slice(api.length)) : undefined;
+    if (path === root.slice(0, -1)) return exchange.answer(301, { location: root });
+    if (tokens && path === root + TOKEN_PATH) return giveToken(exchange, tokens, links);
+    const route = path.startsWith(root) ? parseRoute(path.slice(root.length)) : undefined;
     if (route === undefined) throw new RegistryError({ code: 'PATH_UNKNOWN' });
     countRequest(exchange, route.kind, method);
     assertServing(deps.health, route.kind);
-    await authorize(exchange, route, access.controller, context.links);
+    await api.authorize(exchange, route);
     // The table's type ties each kind to its handlers, which an index by a union loses.
-    const methods = handlers[route.kind] as Readonly<Record<string, Handler<Route['kind']>>>;
+    const methods = api.handlers[route.kind] as Readonly<Record<string, Handler<Route['kind']>>>;
     const handler = methods[method === 'HEAD' ? 'GET' : method];
     if (handler === undefined) throw unsupportedMethod(Object.keys(methods));
     if (route.kind === 'blob') bodies.watch(exchange);
     using _place = exchange.hasBody ? deps.uploads.enter() : undefined;
-    await handler(exchange, route, context);
+    await handler(exchange, route);
   }
 
   function countRequest(exchange: Exchange, kind: Route['kind'], method: string): void {
