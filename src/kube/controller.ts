@@ -124,7 +124,8 @@ async function reconcileOnce<T extends KubeObject, Index extends string>(
     if (outcome.kind === 'stalled') metrics.terminalReconcileErrors.inc(labels);
     logOutcome(log, labels, text, outcome);
     const resync = resyncMs * (0.9 + 0.2 * random());
-    if (outcome.kind === 'waiting') queue.addAfter(text, Math.min(outcome.afterMs, resync));
+    const afterMs = outcome.kind === 'done' ? undefined : outcome.afterMs;
+    if (afterMs !== undefined) queue.addAfter(text, Math.min(afterMs, resync));
     else if (primary.get(key) !== undefined) queue.addAfter(text, resync);
   } catch (error) {
     metrics.reconciles.inc({ ...labels, result: 'error' });

@@ -26,6 +26,8 @@ export interface Stalled {
   readonly reason: string;
   /** Names the object and the remedy; never holds a secret. */
   readonly message: string;
+  /** When to look again all the same, where time changes what is to be said of it. */
+  readonly afterMs?: number;
 }
 
 export const done: Done = { kind: 'done' };

@@ -8,8 +8,19 @@ const WHILE_QUIET_MS = 60_000;
 /** A Secret without our label changes unseen. */
 const FOR_SECRETS_MS = 30_000;
 
-/** When to look at a Registry again although nothing of it is seen to change. */
-export function nextLook(facts: RegistryFacts, now: number): Outcome {
+/**
+ * When to look at a Registry again although nothing of it is seen to change. `degradesAt`: when its status changes by
+ * time alone, if it does; in milliseconds since the epoch, as `now`.
+ */
+export function nextLook(facts: RegistryFacts, degradesAt: number | undefined, now: number): Outcome {
+  const look = nextLookAtFacts(facts, now);
+  if (degradesAt === undefined) return look;
+  const afterMs = degradesAt - now;
+  if (look.kind === 'stalled') return { ...look, afterMs };
+  return look.kind === 'waiting' && look.afterMs <= afterMs ? look : waiting(afterMs, 'Degradation');
+}
+
+function nextLookAtFacts(facts: RegistryFacts, now: number): Outcome {
   if (facts.halt !== undefined) return facts.halt;
   const { certificate, users, access, servers, configHash } = facts;
   const looks: { readonly afterMs: number; readonly reason: string }[] = [];

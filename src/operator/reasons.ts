@@ -14,6 +14,8 @@ export const conditionTypes = {
   Ready: 'A Registry serves as specified. A RegistryGC can run when it is due, and its last run succeeded.',
   Reconciling: 'There only while true: something is on its way to what the spec asks.',
   Stalled: 'There only while true: nothing goes on until somebody changes something.',
+  Degraded:
+    'A Registry that was ready has not been for five minutes. There from when it is first ready, but not while spec.replicas is 0.',
   CertificateReady:
     'The server certificate is valid and the server says that it serves it. Not there without TLS.',
   UsersReady: 'Every user can log in, and the server says that it has read them. Not there without users.',
@@ -46,6 +48,17 @@ export const reasons = {
     event: 'Warning',
     meaning: 'The pod does not come up. The message has what the kubelet or the scheduler says.',
     remedy: 'Read the message; then kubectl describe pod and kubectl logs of the pod that it names.',
+  },
+  WithinLimits: {
+    of: ['Degraded'],
+    event: false,
+    meaning: 'It is ready, or has not been for less than five minutes, as while pods are replaced.',
+  },
+  NotReady: {
+    of: ['Degraded'],
+    event: 'Warning',
+    meaning: 'It was ready and has not been for five minutes. The message has what the condition Ready says.',
+    remedy: 'Look up the reason of the condition Ready.',
   },
   NameConflict: {
     of: ['Ready', 'SharesReady'],
@@ -402,30 +415,28 @@ export function isReason(text: string): text is Reason {
   return Object.hasOwn(reasons, text);
 }
 
-/** docs/reference/conditions.md */
+/** docs/reference/conditions.md: a section for each condition, and one for each reason. */
 export function conditionsPage(): string {
   const entries = Object.entries<ReasonEntry>(reasons);
-  const sections = Object.entries(conditionTypes).map(([type, about]) => {
-    const rows = entries.filter(([, { of }]) => of.some((other) => other === type));
-    const table = rows.map(([reason, { meaning, remedy }]) => [`\`${reason}\``, meaning, remedy ?? '']);
-    return [`## ${type}`, about, ...(rows.length === 0 ? [] : [markdownTable(table)])].join('\n\n');
+  const ofConditions = Object.entries(conditionTypes).flatMap(([type, about]) => {
+    const links = entries
+      .filter(([, { of }]) => of.some((other) => other === type))
+      .map(([reason]) => `[\`${reason}\`](#${reason.toLowerCase()})`);
+    return [`## ${type}`, about, ...(links.length === 0 ? [] : [`Reasons: ${links.join(', ')}.`])];
   });
+  const ofReasons = entries
+    .toSorted(([a], [b]) => a.localeCompare(b))
+    .flatMap(([reason, { of, meaning, remedy }]) => [
+      `### ${reason}`,
+      meaning,
+      ...(remedy === undefined ? [] : [`What to do: ${remedy}`]),
+      `Of ${of.map((type) => `\`${type}\``).join(', ')}.`,
+    ]);
   return `${[
     '# Conditions',
     'The conditions of Registry and RegistryGC, and every reason that they can have. Reasons are stable: programs may read them. `Ready` sums up the others; `Reconciling` and `Stalled` are there only while they are true, and repeat the reason.',
-    ...sections,
+    ...ofConditions,
+    '## Reasons',
+    ...ofReasons,
   ].join('\n\n')}\n`;
-}
-
-function markdownTable(rows: readonly (readonly string[])[]): string {
-  const all = [['Reason', 'What it means', 'What to do'], ...rows.map((row) => row.map(escapeCell))];
-  const widths = [0, 1, 2].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0), 3));
-  const line = (row: readonly string[], fill = ' '): string =>
-    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0, fill)).join(' | ')} |`;
-  const [head = [], ...body] = all;
-  return [line(head), line(['', '', ''], '-'), ...body.map((row) => line(row))].join('\n');
-}
-
-function escapeCell(text: string): string {
-  return text.replaceAll('|', '\\|');
 }

@@ -1,5 +1,6 @@
 import type { Registry } from '../api/registry.ts';
 import { timestamp, type Finding } from './conditions.ts';
+import { degradedVerdict } from './degraded.ts';
 import { quantityValue } from './quantity.ts';
 import { isReason, reasons, type ConditionType, type Reason } from './reasons.ts';
 import type { UserProblem } from './password.ts';
@@ -24,6 +25,7 @@ export function registryFindings(registry: Registry, facts: RegistryFacts, now: 
     ...found('Ready', ready),
     ...found('Reconciling', reconcilingVerdict(facts, ready, particular)),
     ...found('Stalled', stalledVerdict(facts)),
+    ...found('Degraded', degradedVerdict(ready, registry.status, now)),
     ...particular,
   ];
 }

@@ -4,6 +4,7 @@ import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
 import type { Logger } from '../process/logger.ts';
 import { childNames, isServer } from './child-names.ts';
 import { jobState } from './collection-run.ts';
+import { degradesAt } from './degraded.ts';
 import { nextLook } from './next-look.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { registryStatus } from './registry-status.ts';
@@ -46,7 +47,7 @@ export function createRegistryReconciler(options: RegistryReconcilerOptions) {
         options.events.record(registry, event);
       }
     }
-    return nextLook(look.facts, now);
+    return nextLook(look.facts, degradesAt(status), now);
   };
 }
 

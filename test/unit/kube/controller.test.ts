@@ -133,6 +133,15 @@ test('an object that is stalled is not retried before the resync or a change', a
   await controller.stop();
 });
 
+test('an object that is stalled is looked at again when its outcome says so', async () => {
+  const controller = controllerOf(() => ({ ...stalled('SecretMissing', 'make it'), afterMs: 5000 }));
+  await controller.synced(boat('a'));
+  await controller.clock.advance(5000);
+  assert.equal(controller.reconciled.length, 2);
+  assert.equal(await controller.value('controller_runtime_terminal_reconcile_errors_total'), 2);
+  await controller.stop();
+});
+
 test('a throw is retried with backoff until it succeeds, and logged once each', async () => {
   const controller = controllerOf((times) => {
     if (times < 3) throw new Error('no route to host');

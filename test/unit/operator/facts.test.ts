@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { toConditions, type Finding } from '../../../src/operator/conditions.ts';
 import { conditionsPage, conditionTypes, reasons } from '../../../src/operator/reasons.ts';
@@ -144,12 +146,27 @@ test('a status document is read as far as it fits', () => {
     assert.equal(parseStatusDocument(text), undefined, text);
 });
 
-test('the page of conditions has every type, and every reason under each of its types', () => {
+test('the page of conditions has a section for every condition and every reason, and no other', () => {
   const page = conditionsPage();
-  for (const type of Object.keys(conditionTypes)) assert.ok(page.includes(`\n## ${type}\n`), type);
+  const sections = (level: string) =>
+    [...page.matchAll(new RegExp(`^${level} (\\S+)$`, 'gm'))].map(([, title = '']) => title);
+  assert.deepEqual(sections('##'), [...Object.keys(conditionTypes), 'Reasons']);
+  assert.deepEqual(sections('###').toSorted(), Object.keys(reasons).toSorted());
+  const anchors = [...sections('##'), ...sections('###')].map((title) => title.toLowerCase());
+  assert.equal(new Set(anchors).size, anchors.length);
   for (const [reason, { of }] of Object.entries(reasons)) {
-    assert.equal(page.split(`| \`${reason}\``).length - 1, of.length, reason);
+    assert.equal(page.split(`[\`${reason}\`](#${reason.toLowerCase()})`).length - 1, of.length, reason);
   }
+});
+
+test('every reason of the table is given somewhere', () => {
+  const folder = join(import.meta.dirname, '../../../src');
+  const sources = globSync(['operator/*.ts', 'api/*.ts', 'contract/**/*.ts', 'pki/*.ts'], { cwd: folder })
+    .filter((file) => !file.endsWith('reasons.ts'))
+    .map((file) => readFileSync(join(folder, file), 'utf8'))
+    .join('');
+  const unused = Object.keys(reasons).filter((reason) => !sources.includes(`'${reason}'`));
+  assert.deepEqual(unused, []);
 });
 
 test('an answer is read as far as a document may be long, whatever a pod goes on to send', async () => {

@@ -65,9 +65,10 @@ test('a Registry gets its children, and then nothing is written any more', async
 test('a Registry is ready when its pod is, and its facts are what the server says', async () => {
   const harness = await running();
   await harness.converge();
-  assert.deepEqual((await harness.conditions()).slice(0, 4), [
+  assert.deepEqual((await harness.conditions()).slice(0, 5), [
     'Ready=True Available',
     'Reconciling=True Propagating',
+    'Degraded=False WithinLimits',
     'CertificateReady=False Propagating',
     'UsersReady=False Propagating',
   ]);
@@ -91,6 +92,7 @@ test('a Registry is ready when its pod is, and its facts are what the server say
   const outcome = await harness.converge();
   assert.deepEqual(await harness.conditions(), [
     'Ready=True Available',
+    'Degraded=False WithinLimits',
     'CertificateReady=True Serving',
     'UsersReady=True InForce',
     'StorageReady=True Bound',
@@ -449,6 +451,75 @@ test('a Registry that is being deleted, or gone, is left alone', async () => {
   });
   assert.deepEqual(await harness.reconcile(), { kind: 'done' });
   assert.deepEqual(harness.kube.writes, []);
+});
+
+test('what was ready and is not counts as degraded after five minutes, to the second', async () => {
+  const harness = await running({});
+  await harness.converge();
+  const stop = (availableReplicas: number) =>
+    harness.kube.put(
+      deployments,
+      {
+        metadata: KEY,
+        status: { observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas },
+      },
+      'deployment-controller',
+    );
+  const degraded = async () => (await harness.conditions()).filter((text) => text.startsWith('Degraded'));
+  stop(0);
+  harness.setServer(undefined);
+  await harness.converge();
+  assert.deepEqual(await degraded(), ['Degraded=False WithinLimits']);
+  await harness.clock.advance(299_000);
+  const writes = harness.kube.writes.length;
+  assert.deepEqual(await harness.converge(), { kind: 'waiting', afterMs: 1000, reason: 'Degradation' });
+  assert.equal(harness.kube.writes.length, writes);
+  await harness.clock.advance(1000);
+  await harness.converge();
+  assert.deepEqual(await degraded(), ['Degraded=True NotReady']);
+  assert.match((await harness.condition('Degraded')).message, /^Not ready since 2026-\S+ \(Progressing\): /);
+  assert.deepEqual(
+    harness.events.filter(({ reason }) => reason === 'NotReady').map(({ type }) => type),
+    ['Warning'],
+  );
+  // No more writes, however long it lasts.
+  const after = harness.kube.writes.length;
+  await harness.clock.advance(3_600_000);
+  await harness.converge();
+  assert.equal(harness.kube.writes.length, after);
+  stop(1);
+  await harness.converge();
+  assert.deepEqual(await degraded(), ['Degraded=False WithinLimits']);
+});
+
+test('what stands still by a mistake in its spec is looked at again when it counts as degraded', async () => {
+  const harness = await running({});
+  await harness.converge();
+  harness.kube.remove(services, KEY);
+  harness.kube.put(services, { metadata: KEY, spec: {} });
+  const outcome = await harness.converge();
+  assert.partialDeepStrictEqual(outcome, { kind: 'stalled', afterMs: 300_000, reason: 'NameConflict' });
+  await harness.clock.advance(300_000);
+  assert.equal('afterMs' in (await harness.converge()), false);
+  assert.match((await harness.condition('Degraded')).message, /\(NameConflict\): There is a Service reg/);
+});
+
+test('what never was ready, or is stopped on purpose, is not degraded', async () => {
+  const fresh = registryHarness();
+  fresh.apply({});
+  await fresh.converge();
+  await fresh.clock.advance(3_600_000);
+  await fresh.converge();
+  const stopped = await running({});
+  await stopped.converge();
+  stopped.apply({ replicas: 0 });
+  await stopped.converge();
+  for (const harness of [fresh, stopped]) {
+    assert.deepEqual(
+      (await harness.conditions()).filter((text) => text.startsWith('Degraded')),
+      [],
+    );
+  }
 });
 
 test('events tell of transitions, once', async () => {
