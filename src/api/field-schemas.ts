@@ -55,7 +55,7 @@ export function secretRef(description: string) {
     type: 'object',
     required: ['name'],
     description,
-    properties: { name: objectName('The name of the Secret, in the namespace of the Registry.') },
+    properties: { name: objectName('The name of the Secret, in the same namespace.') },
   } as const satisfies ObjectSchema;
 }
 
@@ -73,8 +73,8 @@ export function dataKey(description: string) {
 /** Fields that name either a Secret or a ConfigMap, with the rule that it be one of them. */
 export const eitherObject = {
   properties: {
-    secretName: objectName(`The name of a Secret in the namespace of the Registry. ${SECRET_LABEL}`),
-    configMapName: objectName('The name of a ConfigMap in the namespace of the Registry.'),
+    secretName: objectName(`The name of a Secret in the same namespace. ${SECRET_LABEL}`),
+    configMapName: objectName('The name of a ConfigMap in the same namespace.'),
   },
   rule: {
     rule: 'has(self.secretName) != has(self.configMapName)',
@@ -138,7 +138,7 @@ export function namespaceNames(description: string) {
     minItems: 1,
     maxItems: 64,
     'x-kubernetes-list-type': 'set',
-    description: `${description} The namespace of the Registry must be one that the chart lists (\`shareFromNamespaces\`), and the other must carry the label \`stevedore.dev/accepts-from\` with the name of the first, or \`any\`.`,
+    description: `${description} Its own namespace must be one that the chart lists (\`shareFromNamespaces\`), and the other must carry the label \`stevedore.dev/accepts-from\` with the name of the first, or \`any\`.`,
     items: {
       type: 'string',
       minLength: 1,

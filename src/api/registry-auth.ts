@@ -48,14 +48,14 @@ const users = {
         type: 'boolean',
         default: false,
         description:
-          'Makes a password, once, and keeps it in a Secret of type `kubernetes.io/basic-auth` named `REGISTRY-user-NAME`. Delete that Secret to get another. When the Registry is deleted it stays as long as the content does.',
+          'Makes a password, once, and keeps it in a Secret of type `kubernetes.io/basic-auth` named `NAME-user-USER`. Delete that Secret to get another. It stays for as long as the content does.',
       },
       passwordSecretRef: {
         type: 'object',
         required: ['name'],
         description: `Where the password is. ${SECRET_LABEL}`,
         properties: {
-          name: objectName('The name of the Secret, in the namespace of the Registry.'),
+          name: objectName('The name of the Secret, in the same namespace.'),
           key: keyWithDefault(
             'password',
             'The key in its data. One line break at the end of the value is left out.',
@@ -88,7 +88,7 @@ const htpasswd = {
         required: ['name'],
         description: 'One Secret.',
         properties: {
-          name: objectName('The name of the Secret, in the namespace of the Registry.'),
+          name: objectName('The name of the Secret, in the same namespace.'),
           key: keyWithDefault('htpasswd', 'The key in its data.'),
         },
       },

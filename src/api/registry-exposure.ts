@@ -6,7 +6,7 @@ import type { ObjectSchema } from './schema.ts';
 export const service = {
   type: 'object',
   default: {},
-  description: 'The Service, named like the Registry.',
+  description: 'The Service `NAME`.',
   properties: {
     type: {
       type: 'string',
@@ -153,7 +153,7 @@ const peers = (description: string) =>
       description:
         'Pods, or a network. With both labels: pods that fit the one in namespaces that fit the other.',
       properties: {
-        namespaceLabels: labels('Labels of namespaces. Without it, the namespace of the Registry.', 16),
+        namespaceLabels: labels('Labels of namespaces. Without it, the same namespace.', 16),
         podLabels: labels('Labels of pods. Without it, all pods.', 16),
         cidr: {
           type: 'string',

@@ -7,85 +7,92 @@ const ANOTHER_REGISTRY = 'make a second Registry and copy the images to it with 
 
 /** What makes out where content lies stays as it was. `fields`: those that the schema has no default for. */
 function fixed(...fields: readonly string[]): readonly ValidationRule[] {
-  return fields.map((field) => ({
-    rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
-    message: `${field} cannot change: ${ANOTHER_REGISTRY}`,
-  }));
+  return fields.map((field) => fixedField(field, ANOTHER_REGISTRY));
 }
 
-const filesystem = {
-  type: 'object',
-  description: 'A volume, in the layout of docker distribution.',
-  properties: {
-    size: {
-      'x-kubernetes-int-or-string': true,
-      maxLength: 32,
-      pattern: sizePattern,
-      description:
-        'The size of the claim that is made, as a quantity: `20Gi`. It may grow where the storage class allows expansion.',
-    },
-    storageClassName: objectName(
-      'The storage class of the claim that is made. Without it, the default class of the cluster. It cannot change.',
-    ),
-    accessModes: {
-      type: 'array',
-      minItems: 1,
-      maxItems: 3,
-      'x-kubernetes-list-type': 'set',
-      default: ['ReadWriteOnce'],
-      description:
-        'The access modes of the claim that is made. They cannot change. With `existingClaim` the modes are those of that claim.',
-      items: {
-        type: 'string',
-        enum: ['ReadWriteOnce', 'ReadWriteMany', 'ReadWriteOncePod'],
+function fixedField(field: string, wayOut: string): ValidationRule {
+  return {
+    rule: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
+    message: `${field} cannot change: ${wayOut}`,
+  };
+}
+
+/** `wayOut`: what to do when the content is to be elsewhere. */
+export const filesystemOf = (kind: 'Registry' | 'RegistryMirror', wayOut: string) =>
+  ({
+    type: 'object',
+    description: 'A volume, in the layout of docker distribution.',
+    properties: {
+      size: {
+        'x-kubernetes-int-or-string': true,
+        maxLength: 32,
+        pattern: sizePattern,
         description:
-          'Whether pods on one node, pods on all nodes, or one pod alone can mount the volume. With `ReadWriteMany` there can be several replicas; with `ReadWriteOncePod` no garbage collection.',
+          'The size of the claim that is made, as a quantity: `20Gi`. It may grow where the storage class allows expansion.',
+      },
+      storageClassName: objectName(
+        'The storage class of the claim that is made. Without it, the default class of the cluster. It cannot change.',
+      ),
+      accessModes: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 3,
+        'x-kubernetes-list-type': 'set',
+        default: ['ReadWriteOnce'],
+        description:
+          'The access modes of the claim that is made. They cannot change. With `existingClaim` the modes are those of that claim.',
+        items: {
+          type: 'string',
+          enum: ['ReadWriteOnce', 'ReadWriteMany', 'ReadWriteOncePod'],
+          description:
+            'Whether pods on one node, pods on all nodes, or one pod alone can mount the volume. With `ReadWriteMany` there can be several replicas; with `ReadWriteOncePod` no garbage collection.',
+        },
+      },
+      existingClaim: objectName(
+        'A PersistentVolumeClaim of this namespace to use in place of a new one, also one that docker distribution wrote. It cannot change.',
+      ),
+      deletionPolicy: {
+        type: 'string',
+        enum: ['Retain', 'Delete'],
+        default: 'Retain',
+        description: `What becomes of the claim and of the certificate authority when the ${kind} is deleted. What is retained is found again by a ${kind} of the same name.`,
       },
     },
-    existingClaim: objectName(
-      'A PersistentVolumeClaim of this namespace to use in place of a new one, also one that docker distribution wrote. It cannot change.',
-    ),
-    deletionPolicy: {
-      type: 'string',
-      enum: ['Retain', 'Delete'],
-      default: 'Retain',
-      description:
-        'What becomes of the claim and of the certificate authority when the Registry is deleted. What is retained is found again by a Registry of the same name.',
-    },
-  },
-  'x-kubernetes-validations': [
-    {
-      rule: 'has(self.size) != has(self.existingClaim)',
-      message: 'set exactly one of size, for a new claim, and existingClaim, for one that is already there',
-    },
-    {
-      rule: '!has(self.existingClaim) || !has(self.storageClassName)',
-      message: 'an existing claim has its storage class already: remove storageClassName',
-      fieldPath: '.storageClassName',
-    },
-    {
-      rule: "!has(self.existingClaim) || self.deletionPolicy == 'Retain'",
-      message: 'an existing claim is never deleted: use deletionPolicy Retain, and delete the claim yourself',
-      fieldPath: '.deletionPolicy',
-    },
-    {
-      rule: "!has(self.size) || !isQuantity(string(self.size)) || quantity(string(self.size)).isGreaterThan(quantity('0'))",
-      message: 'size must be more than nothing: write a quantity such as 20Gi',
-      fieldPath: '.size',
-    },
-    {
-      rule: '!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0',
-      message: `a volume cannot shrink: write the old size or a larger one, or ${ANOTHER_REGISTRY}`,
-      fieldPath: '.size',
-    },
-    ...fixed('existingClaim', 'storageClassName'),
-    {
-      rule: 'self.accessModes == oldSelf.accessModes',
-      message: `accessModes cannot change: ${ANOTHER_REGISTRY}`,
-      fieldPath: '.accessModes',
-    },
-  ],
-} as const satisfies ObjectSchema;
+    'x-kubernetes-validations': [
+      {
+        rule: 'has(self.size) != has(self.existingClaim)',
+        message: 'set exactly one of size, for a new claim, and existingClaim, for one that is already there',
+      },
+      {
+        rule: '!has(self.existingClaim) || !has(self.storageClassName)',
+        message: 'an existing claim has its storage class already: remove storageClassName',
+        fieldPath: '.storageClassName',
+      },
+      {
+        rule: "!has(self.existingClaim) || self.deletionPolicy == 'Retain'",
+        message:
+          'an existing claim is never deleted: use deletionPolicy Retain, and delete the claim yourself',
+        fieldPath: '.deletionPolicy',
+      },
+      {
+        rule: "!has(self.size) || !isQuantity(string(self.size)) || quantity(string(self.size)).isGreaterThan(quantity('0'))",
+        message: 'size must be more than nothing: write a quantity such as 20Gi',
+        fieldPath: '.size',
+      },
+      {
+        rule: '!has(self.size) || !has(oldSelf.size) || quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0',
+        message: `a volume cannot shrink: write the old size or a larger one, or ${wayOut}`,
+        fieldPath: '.size',
+      },
+      fixedField('existingClaim', wayOut),
+      fixedField('storageClassName', wayOut),
+      {
+        rule: 'self.accessModes == oldSelf.accessModes',
+        message: `accessModes cannot change: ${wayOut}`,
+        fieldPath: '.accessModes',
+      },
+    ],
+  }) as const satisfies ObjectSchema;
 
 /** `keys`: what the Secret has to hold, as a sentence. */
 function credentialsSecretRef(keys: string) {
@@ -253,7 +260,7 @@ const oss = {
   'x-kubernetes-validations': [...fixed('bucket', 'rootDirectory')],
 } as const satisfies ObjectSchema;
 
-const ephemeral = {
+export const ephemeral = {
   type: 'object',
   description:
     'The disk of the node, for as long as the pod is there: for tests and caches. Every restart loses all images, and there is no garbage collection.',
@@ -267,21 +274,33 @@ const ephemeral = {
   },
 } as const satisfies ObjectSchema;
 
-const kinds = { filesystem, s3, azure, gcs, swift, oss, ephemeral } as const;
-const names = Object.keys(kinds);
+const kinds = {
+  filesystem: filesystemOf('Registry', ANOTHER_REGISTRY),
+  s3,
+  azure,
+  gcs,
+  swift,
+  oss,
+  ephemeral,
+} as const;
 
 export const storage = {
   type: 'object',
   description: 'Where images lie: exactly one kind of storage. It cannot be changed for another.',
   properties: kinds,
-  'x-kubernetes-validations': [
+  'x-kubernetes-validations': storageRules(Object.keys(kinds), ANOTHER_REGISTRY),
+} as const satisfies ObjectSchema;
+
+/** That there is one of the kinds, and that it stays. */
+export function storageRules(names: readonly string[], wayOut: string): readonly ValidationRule[] {
+  return [
     {
       rule: `[${names.map((name) => `has(self.${name})`).join(', ')}].filter(there, there).size() == 1`,
       message: `set exactly one of ${names.slice(0, -1).join(', ')} and ${names.at(-1)}`,
     },
     {
       rule: names.map((name) => `has(self.${name}) == has(oldSelf.${name})`).join(' && '),
-      message: `the kind of storage cannot change: ${ANOTHER_REGISTRY}`,
+      message: `the kind of storage cannot change: ${wayOut}`,
     },
-  ],
-} as const satisfies ObjectSchema;
+  ];
+}

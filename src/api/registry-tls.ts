@@ -142,7 +142,7 @@ export const tls = {
       enum: ['Managed', 'Secret', 'CertManager', 'Disabled'],
       default: 'Managed',
       description:
-        '`Managed`: from a certificate authority of this Registry, whose `ca.crt` clients find in the ConfigMap `NAME-ca`. `Secret`: from `secretRef`. `CertManager`: from the issuer of `issuerRef`. `Disabled`: plain HTTP, passwords included.',
+        '`Managed`: from a certificate authority of its own, whose `ca.crt` clients find in the ConfigMap `NAME-ca`. `Secret`: from `secretRef`. `CertManager`: from the issuer of `issuerRef`. `Disabled`: plain HTTP, passwords included.',
     },
     secretRef: secretRef(
       `With \`Secret\`: a Secret of type \`kubernetes.io/tls\` with the certificate, then its intermediates, under \`tls.crt\`, the key under \`tls.key\`, and perhaps what clients are to trust under \`ca.crt\`. What is wrong in it is told and never served. ${SECRET_LABEL}`,

@@ -65,7 +65,7 @@ const toleration = {
 const topologySpreadConstraint = {
   type: 'object',
   required: ['topologyKey'],
-  description: 'One constraint. It counts the pods of this Registry.',
+  description: 'One constraint. It counts the pods of the same resource.',
   properties: {
     topologyKey: {
       type: 'string',
@@ -146,7 +146,7 @@ export const podTemplate = {
       maxItems: 3,
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['name'],
-      description: 'Proxies for what the registry connects to: storage, webhooks.',
+      description: 'Proxies for what the registry connects to, such as storage and upstreams.',
       items: {
         type: 'object',
         required: ['name', 'value'],
@@ -165,8 +165,8 @@ export const podTemplate = {
       type: 'object',
       required: ['name'],
       description:
-        'A ConfigMap with certificates in PEM, under any keys, that the registry trusts besides the usual ones when it connects to storage and webhooks. Restart the pods after a change of it.',
-      properties: { name: objectName('The name of the ConfigMap, in the namespace of the Registry.') },
+        'A ConfigMap with certificates in PEM, under any keys, that the registry trusts besides the usual ones when it connects to others, such as storage. Restart the pods after a change of it.',
+      properties: { name: objectName('The name of the ConfigMap, in the same namespace.') },
     },
     image: {
       type: 'string',
