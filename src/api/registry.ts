@@ -2,6 +2,7 @@ import { conditions, observedGeneration, time } from './field-schemas.ts';
 import { registrySpec } from './registry-spec.ts';
 import type { CustomObject, ResourceDefinition } from './resource.ts';
 import type { Infer, ObjectSchema } from './schema.ts';
+import { certificate, url, users } from './server-status.ts';
 
 const registryStatus = {
   type: 'object',
@@ -9,63 +10,15 @@ const registryStatus = {
   properties: {
     observedGeneration,
     conditions,
-    url: { type: 'string', description: 'Where clients find the registry: scheme, host and port.' },
+    url,
     replicas: { type: 'integer', format: 'int32', minimum: 0, description: 'How many pods there are.' },
     readyReplicas: { type: 'integer', format: 'int32', minimum: 0, description: 'How many of them serve.' },
     selector: {
       type: 'string',
       description: 'Which pods it has, as a selector of labels, for autoscalers.',
     },
-    certificate: {
-      type: 'object',
-      required: ['serial', 'notAfter', 'serving'],
-      description: 'The server certificate that was issued last, or taken over last.',
-      properties: {
-        serial: { type: 'string', description: 'Its serial number, in lower-case hex.' },
-        notAfter: time('Until when it is valid.'),
-        renewalTime: time('When it will be renewed. Not there where somebody else does that.'),
-        serving: {
-          type: 'boolean',
-          description: 'Whether the server says that new connections get this certificate.',
-        },
-      },
-    },
-    users: {
-      type: 'object',
-      required: ['count'],
-      description: 'The users.',
-      properties: {
-        count: {
-          type: 'integer',
-          format: 'int32',
-          minimum: 0,
-          description: 'How many users are in force, as the server counts them.',
-        },
-        errors: {
-          type: 'array',
-          maxItems: 256,
-          'x-kubernetes-list-type': 'atomic',
-          description:
-            'What keeps users from logging in or from what rules give them, and why. The rest works.',
-          items: {
-            type: 'object',
-            required: ['name', 'reason', 'message'],
-            description: 'One user, or one place in a list of users, that is left out.',
-            properties: {
-              name: {
-                type: 'string',
-                description: 'The name of the user, or of the Secret or the rule that it is about.',
-              },
-              reason: { type: 'string', description: 'Why, as one word for programs.' },
-              message: {
-                type: 'string',
-                description: 'Why, for people: names the Secret and the key, never the value.',
-              },
-            },
-          },
-        },
-      },
-    },
+    certificate,
+    users,
     readOnly: {
       type: 'object',
       required: ['active'],
