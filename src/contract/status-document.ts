@@ -45,4 +45,22 @@ export interface StatusDocument {
     readonly pending: number;
     readonly deadLetters: number;
   }[];
+  /** Of a mirror alone. */
+  readonly mirror?: {
+    readonly upstreams: readonly {
+      readonly host: string;
+      /** Whether it answered when it was asked last. Absent before that. */
+      readonly reachable?: boolean;
+      /** Why it did not give what it was asked for last; absent when it did. */
+      readonly lastError?: string;
+      /** Manifests that it will still give until its limit is renewed, where it tells. */
+      readonly rateLimitRemaining?: number;
+    }[];
+    readonly cache: {
+      /** Of content. */
+      readonly bytes: number;
+      /** Absent: as much as the volume has. */
+      readonly limit?: number;
+    };
+  };
 }

@@ -11,6 +11,7 @@ import { checkAuth } from './auth-section.ts';
 import { applyEnvironment } from './environment.ts';
 import { gcsProblems } from './gcs-section.ts';
 import { checkMiddleware } from './middleware-section.ts';
+import { checkMirror } from './mirror-rules.ts';
 import { checkNotifications } from './notifications-section.ts';
 import { s3Problems } from './s3-section.ts';
 import { connectionHeaders } from './http-section.ts';
@@ -36,8 +37,7 @@ export interface ParsedConfig {
 
 /**
  * Reads a registry's configuration: the file's text, overridden by `REGISTRY_…` variables. All errors are found, not the
- * first. An unknown key is a warning, as docker distribution ignores it; an option of distribution's that this version
- * lacks is an error where ignoring it would change what the server promises.
+ * first. An unknown key is a warning, as docker distribution ignores it.
  */
 export function parseConfig(
   text: string,
@@ -77,6 +77,7 @@ function checkTogether(config: Config, found: Findings): void {
   checkAuth(config.auth, config.stevedore.auth, found);
   checkMiddleware(config.middleware, found);
   checkNotifications(config.notifications, config.stevedore.notifications, found);
+  checkMirror(config, found);
   for (const [name, values] of Object.entries(config.http.headers)) {
     if (
       !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) ||

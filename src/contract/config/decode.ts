@@ -1,7 +1,6 @@
 import { nearestName } from '../nearest-name.ts';
 import type { Field, ObjectField, StringField } from './fields.ts';
 import { expectedOfString, scalarRules, type ScalarRules } from './scalars.ts';
-import { unsupportedOptions } from './schema.ts';
 
 /** What is wrong at a place of the configuration. `path` is dotted, or the name of an environment variable. */
 export interface ConfigProblem {
@@ -37,8 +36,7 @@ export function decodeObject(
 ): Readonly<Record<string, unknown>> {
   const source = asObject(field, raw, path, found);
   for (const key of Object.keys(source)) {
-    if (!Object.hasOwn(field.fields, key))
-      reportUnknown(field, key, source[key] ?? null, join(path, key), found);
+    if (!Object.hasOwn(field.fields, key)) reportUnknown(field, key, join(path, key), found);
   }
   const decoded: Record<string, unknown> = {};
   for (const [key, child] of Object.entries(field.fields)) {
@@ -184,23 +182,13 @@ function mapEntries(raw: Raw | undefined, path: string, found: Findings): [strin
   return [];
 }
 
-function reportUnknown(field: ObjectField, key: string, value: Raw, path: string, found: Findings): void {
-  if (isUnsupported(path)) {
-    if (!isEmpty(value)) found.errors.push({ path, message: 'is not supported by this version' });
-    return;
-  }
-  const top = path === key ? unsupportedOptions : [];
-  const nearest = nearestName(key, [...Object.keys(field.fields), ...top]);
+function reportUnknown(field: ObjectField, key: string, path: string, found: Findings): void {
+  const nearest = nearestName(key, Object.keys(field.fields));
   const hint = nearest === undefined ? '' : `, did you mean ${nearest}?`;
   found.warnings.push({ path, message: `is not an option and is ignored${hint}` });
 }
 
-/** True for an option of distribution's that this version lacks. */
-export function isUnsupported(path: string): boolean {
-  return unsupportedOptions.includes(path);
-}
-
-/** `reporting: {bugsnag: }` and `proxy: {}` ask for nothing. */
+/** `reporting: {bugsnag: }` asks for nothing. */
 function isEmpty(value: Raw): boolean {
   if (value === null || value === '') return true;
   return typeof value !== 'string' && Object.values(value).every((item: Raw) => isEmpty(item));

@@ -1,5 +1,5 @@
 import { nearestName } from '../nearest-name.ts';
-import { expandBareKey, isRawObject, isUnsupported, type Findings, type Raw } from './decode.ts';
+import { expandBareKey, isRawObject, type Findings, type Raw } from './decode.ts';
 import type { Field, ObjectField } from './fields.ts';
 import { configSchema } from './schema.ts';
 import { parseYaml } from './yaml.ts';
@@ -82,13 +82,8 @@ function overrideField(
   if (name !== name.toUpperCase()) throw unknownVariable(nearestName(name, Object.keys(field.fields)));
   const { key, child, rest } = namedField(field, names);
   const childPath = path === '' ? key : `${path}.${key}`;
-  if (child !== undefined) return { ...source, [key]: override(child, source[key], rest, childPath, value) };
-  // An option of distribution's that we lack: put it where the file would have it, so that it is reported as such.
-  if (!isUnsupported(childPath)) throw unknownVariable(nearestName(key, Object.keys(field.fields)));
-  return {
-    ...source,
-    [key]: rest.reduceRight<Raw>((inner, part) => ({ [part.toLowerCase()]: inner }), value),
-  };
+  if (child === undefined) throw unknownVariable(nearestName(key, Object.keys(field.fields)));
+  return { ...source, [key]: override(child, source[key], rest, childPath, value) };
 }
 
 /** The field that a name, or several together, stand for: a few options have a `_` of their own, as in `max_retries`. */

@@ -37,7 +37,7 @@ export interface StringField extends Described, MayBeAbsent {
   readonly type: 'string';
   readonly default?: string;
   readonly values?: readonly string[];
-  /** Of `values`, capitals and small letters alike. */
+  /** Capitals and small letters alike: decoded in small ones. */
   readonly anyCase?: true;
   readonly format?: StringFormat;
   /** Never printed or logged. */

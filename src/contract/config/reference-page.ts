@@ -1,5 +1,5 @@
 import type { Field } from './fields.ts';
-import { configSchema, unsupportedOptions } from './schema.ts';
+import { configSchema } from './schema.ts';
 
 /** docs/reference/configuration.md, from the schema. */
 export function configurationPage(): string {
@@ -27,12 +27,6 @@ ${rows.join('\n')}
 Accepted whatever they hold, and named when the server starts:
 
 ${obsoleteOptions(configSchema, '').join('\n')}
-
-## Options of docker distribution that this version does not have
-
-An error where they are used, because leaving them out would change what clients are promised:
-
-${unsupportedOptions.map((option) => `- \`${option}\``).join('\n')}
 `;
 }
 

@@ -10,6 +10,7 @@ import { httpSection } from './http-section.ts';
 import { logSection } from './log-section.ts';
 import { middlewareSection } from './middleware-section.ts';
 import { notificationsSection } from './notifications-section.ts';
+import { proxySection } from './proxy-section.ts';
 import { redisSection } from './redis-section.ts';
 import { stevedoreSection } from './stevedore-section.ts';
 import { storageSection } from './storage-section.ts';
@@ -68,6 +69,7 @@ export const configSchema = {
     },
     middleware: middlewareSection,
     notifications: notificationsSection,
+    proxy: proxySection,
     stevedore: stevedoreSection,
   },
 } as const satisfies ObjectField;
@@ -77,9 +79,3 @@ export const configSchema = {
  * driver is there.
  */
 export type Config = Decoded<typeof configSchema>;
-
-/**
- * Options that docker distribution has and this version does not: an error where they are used, because leaving them out
- * would change what clients are promised.
- */
-export const unsupportedOptions: readonly string[] = ['proxy'];

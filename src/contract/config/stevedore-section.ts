@@ -1,5 +1,6 @@
 import { accessSection } from './auth-section.ts';
 import type { ObjectField } from './fields.ts';
+import { mirrorSection } from './mirror-section.ts';
 import { outboxSection } from './notifications-section.ts';
 
 /** `stevedore`: what docker distribution does not have. */
@@ -53,6 +54,7 @@ export const stevedoreSection = {
       },
     },
     notifications: outboxSection,
+    mirror: mirrorSection,
     status: {
       type: 'object',
       optional: true,

@@ -145,7 +145,7 @@ http:
   tls: {certificate: /c.pem}
 auth: {htpasswd: {path: /users}}
 catalog: {maxentries: -1}
-proxy: {remoteurl: https://registry-1.docker.io}
+proxy: {remoteurl: registry-1.docker.io}
 `);
   assert.equal(config, undefined);
   assert.deepEqual(lines(errors).toSorted(), [
@@ -159,7 +159,7 @@ proxy: {remoteurl: https://registry-1.docker.io}
     'log.accesslog.disabled must be true or false, not "maybe"',
     'log.fields must be a map, not a list',
     'log.level must be error, warn, info, debug, not "loud"',
-    'proxy is not supported by this version',
+    'proxy.remoteurl must be a URL such as https://registry.example.com, not "registry-1.docker.io"',
     'storage.delete must be a map, not "on"',
     'storage.filesystem.rootdirectory must be an absolute path, not "here"',
     'version must be 0.1, not "0.2"',
@@ -317,7 +317,7 @@ test('a bad variable is told by its name', () => {
   assert.deepEqual(lines(errors), [
     'REGISTRY_HTTP_HEADERS_X-ONE_3 sets item 3 of a list of 0: the next is 0',
     'REGISTRY_LOG is not YAML: unexpected end of the stream within a flow collection at line 1, column 2',
-    'proxy is not supported by this version',
+    'proxy.remoteurl must be a URL such as https://registry.example.com, not "b"',
     'http.tls.certificate is required with TLS',
     'http.tls.key is required with TLS',
   ]);
