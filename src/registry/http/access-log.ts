@@ -28,7 +28,7 @@ export function createAccessLog(
 
 function recordLog(log: Logger): AccessLog {
   return (exchange, { peer, milliseconds }) => {
-    const { request, requestId, status, sentBytes, user } = exchange;
+    const { cache, request, requestId, status, sentBytes, user } = exchange;
     log.info(
       {
         requestId,
@@ -39,6 +39,7 @@ function recordLog(log: Logger): AccessLog {
         milliseconds: Math.round(milliseconds * 1000) / 1000,
         remote: address(peer),
         user,
+        cache,
         userAgent: request.headers['user-agent'],
       },
       'request',

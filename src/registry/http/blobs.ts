@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Digest } from '../../oci/digest.ts';
 import { RegistryError } from '../errors.ts';
+import type { ByteRange } from '../storage/driver.ts';
 import type { Reader } from '../storage/middleware/redirect.ts';
 import { parseRange } from './byte-range.ts';
 import { ClientGoneError, type Exchange } from './exchange.ts';
@@ -24,19 +25,12 @@ export async function getBlob(
     : context.blobs.find(repository, digest));
   if (blob === undefined) throw new RegistryError({ code: 'BLOB_UNKNOWN', detail: { digest } });
   const pulled = (): void => context.events.record(exchange, { action: 'pull', repository, blob });
-  const etag = `"${digest}"`;
-  const headers = {
-    'docker-content-digest': digest,
-    etag,
-    'accept-ranges': 'bytes',
-    'cache-control': 'max-age=31536000',
-    'content-type': 'application/octet-stream',
-  };
+  const headers = blobHeaders(digest);
   // A pusher who asks whether a blob is there may leave it out: let it count as young from now on.
   if (request.method === 'HEAD' && exchange.grant.permits(repository, 'push')) {
     await context.blobs.refresh(repository, digest, blob, context.gate);
   }
-  if (request.method === 'GET' && matchesEtag(request.headers['if-none-match'], etag)) {
+  if (request.method === 'GET' && matchesEtag(request.headers['if-none-match'], headers.etag)) {
     pulled();
     return exchange.answer(304, headers);
   }
@@ -53,17 +47,37 @@ export async function getBlob(
     exchange.response.end();
     return;
   }
-  await sendBlob(exchange, blob, headers, context);
+  await sendBlob(exchange, {
+    digest,
+    size: blob.size,
+    read: (range) => context.blobs.read(blob.digest, range),
+  });
   pulled();
 }
 
+/** Of every answer about a blob. */
+export function blobHeaders(digest: Digest) {
+  return {
+    'docker-content-digest': digest,
+    etag: `"${digest}"`,
+    'accept-ranges': 'bytes',
+    'cache-control': 'max-age=31536000',
+    'content-type': 'application/octet-stream',
+  };
+}
+
 /** The whole, a part or several parts, as the request asks. RFC 9110 §14. */
-async function sendBlob(
+export async function sendBlob(
   exchange: Exchange,
-  blob: { readonly digest: Digest; readonly size: number },
-  headers: { readonly etag: string; readonly 'content-type': string },
-  { blobs }: HandlerContext,
+  blob: {
+    /** As the client calls it. */
+    readonly digest: Digest;
+    readonly size: number;
+    /** What it throws before it has resolved is still answered. */
+    read(range?: ByteRange): Promise<AsyncIterable<Uint8Array>>;
+  },
 ): Promise<void> {
+  const headers = blobHeaders(blob.digest);
   const { 'if-range': ifRange, range: header } = exchange.request.headers;
   const asked = ifRange === undefined || ifRange === headers.etag ? header : undefined;
   const parts = parseParts(asked, blob.size);
@@ -73,7 +87,7 @@ async function sendBlob(
     exchange.begin(206, { ...headers, 'content-type': frame.contentType, 'content-length': frame.length });
     return sendContent(
       exchange,
-      framed(frame, parts, (part) => blobs.read(blob.digest, part)),
+      framed(frame, parts, (part) => blob.read(part)),
     );
   }
   const range = parseRange(asked, blob.size);
@@ -84,7 +98,7 @@ async function sendBlob(
     );
   }
   const { start, end } = range === 'all' ? { start: 0, end: blob.size } : range;
-  const content = await blobs.read(blob.digest, range === 'all' ? undefined : range);
+  const content = await blob.read(range === 'all' ? undefined : range);
   exchange.begin(range === 'all' ? 200 : 206, {
     ...headers,
     'content-length': end - start,

@@ -5,12 +5,17 @@ import type { Grant } from '../auth/access-controller.ts';
 /** Bytes of a body that is worth copying. */
 const SMALL_BODY = 8 * 1024;
 
+/** From what the mirror keeps, together with others that asked, from the upstream, from what it may not be any more, or past what is kept. */
+export type CacheOutcome = 'hit' | 'join' | 'miss' | 'stale' | 'bypass';
+
 /** One request and its answer, as the handlers see them. */
 export class Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   /** Who asks and what they may do, once that is known. Without users everybody may do everything. */
   grant: Grant = { user: undefined, permits: () => true };
+  /** Of a mirror: where it had the answer from. */
+  cache: CacheOutcome | undefined;
   /** Bytes of the request's body that were taken. */
   receivedBytes = 0;
   /** Bytes of the answer's body. */

@@ -25,7 +25,10 @@ export async function listTags(
 }
 
 /** GET /v2/_catalog?n=&last=: docker distribution's list of repositories. */
-export async function listCatalog(exchange: Exchange, context: HandlerContext): Promise<void> {
+export async function listCatalog(
+  exchange: Exchange,
+  context: Pick<HandlerContext, 'driver' | 'links' | 'catalogMaxEntries'>,
+): Promise<void> {
   const limit = pageSize(exchange.query) ?? Math.min(CATALOG_PAGE, context.catalogMaxEntries);
   if (limit > context.catalogMaxEntries) {
     throw new RegistryError({
