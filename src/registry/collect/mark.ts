@@ -1,7 +1,6 @@
-import type { Digest } from '../../oci/digest.ts';
+import { digestAlgorithm, parseDigest, type Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import type { Tag } from '../../oci/tag.ts';
-import { parseDigest } from '../../oci/digest.ts';
 import type { RetentionRule } from '../../contract/retention-rules.ts';
 import type { LastPulls } from '../pulls/last-pulls.ts';
 import { forEachAtOnce } from '../../process/at-once.ts';
@@ -166,9 +165,13 @@ class Marking {
     }
     const dead = [...(await this.#deadTags(scan)), ...tags.goingWith(keep)];
     const layers = new DigestList();
-    await forEachAtOnce(scan.layers, LOOKS_AT_ONCE, async (digest) => {
-      if (await this.#isGarbage(repository, digest)) layers.push(digest);
-    });
+    const links = Map.groupBy(scan.layers, digestAlgorithm);
+    // A young link by sha512 keeps the one by sha256, so it is looked at first.
+    for (const algorithm of ['sha512', 'sha256'] as const) {
+      await forEachAtOnce(links.get(algorithm) ?? [], LOOKS_AT_ONCE, async (digest) => {
+        if (await this.#isGarbage(repository, digest)) layers.push(digest);
+      });
+    }
     const left =
       keep.size +
       (scan.dead.length - deadManifests.length) +
@@ -221,10 +224,17 @@ class Marking {
     this.#needed.add(revisionLinkPath(repository, digest));
     this.#needed.add(blobDataPath(revision.canonical));
     for (const blob of revision.references.blobs) {
-      const canonical = await canonicalBlobDigest(this.#driver, repository, blob);
       this.#needed.add(layerLinkPath(repository, blob));
-      if (canonical) this.#needed.add(blobDataPath(canonical));
+      await this.#keepBlob(repository, blob);
     }
+  }
+
+  /** What a link leads to. Docker distribution goes on from one by sha512 by the link that is by sha256. */
+  async #keepBlob(repository: RepositoryName, digest: Digest): Promise<void> {
+    const canonical = await canonicalBlobDigest(this.#driver, repository, digest);
+    if (canonical === undefined) return;
+    if (canonical !== digest) this.#needed.add(layerLinkPath(repository, canonical));
+    this.#needed.add(blobDataPath(canonical));
   }
 
   /** What the rules say of the tags of a repository. */
@@ -259,8 +269,7 @@ class Marking {
     const path = layerLinkPath(repository, digest);
     if (this.#needed.has(path)) return false;
     if (await this.#isDead(path)) return true;
-    const canonical = await canonicalBlobDigest(this.#driver, repository, digest);
-    if (canonical) this.#needed.add(blobDataPath(canonical));
+    await this.#keepBlob(repository, digest);
     return false;
   }
 

@@ -143,14 +143,19 @@ export class BlobStore {
     }
   }
 
+  /** By sha256 as well, since docker distribution goes on from a link by sha512 by that. */
   async #link(
     repository: RepositoryName,
     digest: Digest,
     canonical: Digest,
     permit: WritePermit,
   ): Promise<void> {
-    const path = layerLinkPath(repository, digest);
-    await this.#driver.publish([{ path, content: linkContent(canonical) }], () => permit.check());
+    const content = linkContent(canonical);
+    const links = [...new Set([canonical, digest])].map((name) => ({
+      path: layerLinkPath(repository, name),
+      content,
+    }));
+    await this.#driver.publish(links, () => permit.check());
   }
 
   #isOld(linkedAt: number): boolean {

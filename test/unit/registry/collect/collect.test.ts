@@ -198,6 +198,23 @@ test('a manifest that stays by one of its digests stays by the other', async () 
   assert.ok(has(revisionLinkPath(app, image)) && has(revisionLinkPath(app, other)));
 });
 
+for (const [title, isNamed, age] of [
+  ['a blob that a manifest names by sha512 keeps its link by sha256', true, 3 * HOUR],
+  ['a young link by sha512 keeps the old one by sha256', false, 1 * HOUR],
+] as const) {
+  test(`${title}, which docker distribution reads it by`, async () => {
+    const { content, clock, collect, driver, has } = await registry();
+    const blob = await content.blob('blob');
+    await clock.advance(3 * HOUR);
+    const other = digestOf(Buffer.from('blob'), 'sha512');
+    await driver.putContent(layerLinkPath(app, other), Buffer.from(blob));
+    if (isNamed) await content.tag('latest', await content.image([other]));
+    await clock.advance(age);
+    await collect();
+    assert.ok(has(layerLinkPath(app, other)) && has(layerLinkPath(app, blob)));
+  });
+}
+
 for (const [title, age, deleted] of [
   ['content younger than the minimum age stays', 2 * HOUR - 1, 0],
   ['content of the minimum age goes', 2 * HOUR, 1],

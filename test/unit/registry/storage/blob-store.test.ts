@@ -140,11 +140,12 @@ describe('mounting a blob', () => {
     assert.ok((await readBlob(stores, other, digest))?.equals(layer));
   });
 
-  test('by its sha512 digest links that', async () => {
+  test('by its sha512 digest links that, and the sha256 digest as docker distribution needs it', async () => {
     const stores = world();
     const sha512 = await pushBlob(stores, app, layer, { algorithm: 'sha512' });
     assert.ok(await stores.blobs.mount(other, app, sha512, openPermit));
     assert.equal((await stores.blobs.stat(other, sha512))?.digest, digest);
+    assert.equal((await stores.blobs.stat(other, digest))?.digest, digest);
   });
 
   test('does nothing when the source lacks it or is not named', async () => {
