@@ -17,7 +17,7 @@ export interface CollectionReport {
   readonly blobsScanned: number;
   /** In a dry run: what would be deleted, here and below. Repositories in which nothing was left. */
   readonly repositoriesDeleted: number;
-  /** Uploads that nobody ended, where no server removes them. A dry run does not look for them. */
+  /** Uploads that nobody ended, where no server removes them. */
   readonly uploadsDeleted: number;
   readonly tagsDeleted: number;
   readonly manifestsDeleted: number;

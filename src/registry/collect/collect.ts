@@ -161,12 +161,12 @@ class Collection {
   /** What needs no lease. The folders of repositories in which nothing is left would keep them in the catalog. */
   async #tidy(emptied: readonly RepositoryName[]): Promise<void> {
     const { driver, signal } = this.#deps;
+    this.#progress.begin('tidy');
+    await this.#purgeUploads();
     if (this.#options.dryRun) {
       this.#repositories = emptied.length;
       return;
     }
-    this.#progress.begin('tidy');
-    await this.#purgeUploads();
     await makeReserve(driver);
     await compactPulls(driver, { name: `merged.${this.#deps.run}`, now: this.#startTime });
     for (const repository of emptied) {
@@ -177,9 +177,9 @@ class Collection {
 
   /** No collection looks at an upload that nobody goes on with, so that no lease is needed. */
   async #purgeUploads(): Promise<void> {
-    const { uploadAge: age } = this.#options;
+    const { uploadAge: age, dryRun: dryrun } = this.#options;
     if (age === undefined) return;
-    const settings = { enabled: true, dryrun: false, age, interval: 0 };
+    const settings = { enabled: true, dryrun, age, interval: 0 };
     const purge = new UploadPurge(settings, { ...this.#deps, gate: NO_GATE, isInHand: () => false });
     this.#uploads = await purge.once();
   }

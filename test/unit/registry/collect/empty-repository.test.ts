@@ -122,6 +122,8 @@ test('uploads that nobody ended go where no server removes them', async (t) => {
     utimesSync(join(uploads, id), changed, changed);
   }
   assert.equal((await collect()).uploadsDeleted, 0);
+  assert.equal((await collect({ uploadAge: 168 * HOUR, dryRun: true })).uploadsDeleted, 1);
+  assert.equal(readdirSync(uploads).length, 2, 'a dry run removes nothing');
   assert.equal((await collect({ uploadAge: 168 * HOUR })).uploadsDeleted, 1);
   assert.deepEqual(readdirSync(uploads), ['11234567-89ab-8def-8123-456789abcdef']);
 });
