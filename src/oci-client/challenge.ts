@@ -2,18 +2,40 @@
 export interface Challenge {
   /** In lower case. */
   readonly scheme: string;
+  /** By names in lower case. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-const PARAMETER = /([a-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/gi;
+const SEPARATOR = /[\s,]*/y;
+// A value that begins with `=` would be the padding of a token68.
+const PARAMETER = /([\w!#$%&'*+.^`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"=][^\s,"]*))/y;
+const SCHEME = /([\w!#$%&'*+.^`|~-]+)(?=[\s,]|$)/y;
+const TOKEN68 = /[\w.~+/-]+=*(?=\s*(?:,|$))/y;
 
-/** @returns the first challenge of a header, undefined when there is none. */
-export function parseChallenge(header: string | undefined): Challenge | undefined {
-  const match = /^\s*([a-z]+)(?:\s+|$)/i.exec(header ?? '');
-  if (header === undefined || match === null) return undefined;
-  const parameters: Record<string, string> = {};
-  for (const [, name = '', quoted, plain] of header.slice(match[0].length).matchAll(PARAMETER)) {
-    parameters[name.toLowerCase()] ??= plain ?? (quoted ?? '').replaceAll(/\\(.)/g, '$1');
+/** @param header one or several challenges, with commas between them. Reads as far as it makes sense. */
+export function parseChallenges(header: string): readonly Challenge[] {
+  const challenges: { readonly scheme: string; readonly parameters: Record<string, string> }[] = [];
+  let at = 0;
+  const take = (pattern: RegExp): RegExpExecArray | null => {
+    pattern.lastIndex = at;
+    const match = pattern.exec(header);
+    if (match !== null) at = pattern.lastIndex;
+    return match;
+  };
+  for (;;) {
+    const comma = take(SEPARATOR)?.[0].includes(',') ?? false;
+    if (at === header.length) return challenges;
+    const current = challenges.at(-1);
+    const parameter = current && take(PARAMETER);
+    if (parameter) {
+      const [, name = '', quoted, plain] = parameter;
+      current.parameters[name.toLowerCase()] ??= plain ?? (quoted ?? '').replaceAll(/\\(.)/g, '$1');
+      continue;
+    }
+    // After a scheme and a space: credentials of a kind that nothing here speaks.
+    if (current && !comma && Object.keys(current.parameters).length === 0 && take(TOKEN68)) continue;
+    const scheme = take(SCHEME);
+    if (scheme === null) return challenges;
+    challenges.push({ scheme: (scheme[1] ?? '').toLowerCase(), parameters: {} });
   }
-  return { scheme: (match[1] ?? '').toLowerCase(), parameters };
 }

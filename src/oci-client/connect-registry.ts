@@ -49,7 +49,10 @@ export async function connectRegistry(options: RegistryConnection): Promise<Regi
     dispatcher,
     authorization: new Authorization({
       credentials,
-      isSecure: scheme === 'https',
+      objection: (realm, withCredentials) =>
+        withCredentials && scheme === 'https' && realm.protocol !== 'https:'
+          ? 'it asks for the credentials over plain HTTP'
+          : undefined,
       // The credentials go there: what the registry may do without, another host may not.
       dispatcherFor: (realm) => (realm.hostname === base.hostname ? dispatcher : verified),
       clock,

@@ -14,6 +14,7 @@ export interface ClientRequest {
   readonly scopes: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer | AsyncIterable<Uint8Array>;
+  readonly signal?: AbortSignal;
   /** Statuses that are answers; all others are errors. */
   readonly expect: readonly number[];
 }
@@ -21,16 +22,19 @@ export interface ClientRequest {
 /** An answer with its body still on the way: read it to its end, or `dump` it. */
 export interface ClientAnswer {
   readonly status: number;
+  /** Of those that came more than once all values, with commas. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The registry itself has answered, no host that it redirects to. */
+  readonly own: boolean;
   readonly body: Dispatcher.ResponseData['body'];
 }
 
 /** An answer with its body. */
-export interface WholeAnswer extends Omit<ClientAnswer, 'body'> {
+export interface WholeAnswer extends Omit<ClientAnswer, 'body' | 'own'> {
   readonly bytes: Buffer;
 }
 
-const MOST_REDIRECTS = 5;
+const MOST_REDIRECTS = 10;
 const LONGEST_ERROR = 64 * 1024;
 
 /** A page of a list, of which some registries have one alone, whatever is asked for. */
@@ -82,30 +86,33 @@ export class RegistryHttp {
 
   /** For a body that cannot be sent twice. @throws RegistryRefusal; TransientError when it may go well another time. */
   async sendOnce(request: ClientRequest): Promise<ClientAnswer> {
-    const { authorization } = this.#deps;
-    let header = await authorization.header(request.scopes);
-    const first = await this.#follow(request, header);
-    let { answer } = first;
-    // Another host must not say who is given the credentials.
-    if (answer.status === 401 && first.own) {
-      await answer.body.dump();
-      if (!authorization.learn(answer.headers['www-authenticate'], request.scopes, header)) {
-        throw new RegistryRefusal(`${this.#name(request)}: 401, the credentials are missing or wrong`, 401);
-      }
-      header = await authorization.header(request.scopes);
-      // What was sent of a stream is gone.
-      if (isStream(request.body)) throw new TransientError(`${this.#name(request)}: 401`);
-      ({ answer } = await this.#follow(request, header));
-    }
+    const answer = await this.answer(request);
     if (request.expect.includes(answer.status)) return answer;
-    throw await this.#refusal(request, answer);
+    throw await this.refusal(request, answer);
   }
 
-  /** @returns `own`: the registry itself has answered, no host that it redirects to. */
-  async #follow(
-    request: ClientRequest,
-    authorization: string | undefined,
-  ): Promise<{ readonly answer: ClientAnswer; readonly own: boolean }> {
+  /**
+   * Whatever the registry answers, once, after a login and redirects.
+   * @throws RegistryRefusal when there is no login; TransientError when there is no answer.
+   */
+  async answer(request: ClientRequest): Promise<ClientAnswer> {
+    const { authorization } = this.#deps;
+    const { scopes, signal } = request;
+    let header = await unlessAborted(authorization.header(scopes), signal);
+    const first = await this.#follow(request, header);
+    // Another host must not say who is given the credentials.
+    if (first.status !== 401 || !first.own) return first;
+    await first.body.dump();
+    if (!authorization.learn(first.headers['www-authenticate'], scopes, header)) {
+      throw new RegistryRefusal(`${this.#name(request)}: 401, the credentials are missing or wrong`, 401);
+    }
+    header = await unlessAborted(authorization.header(scopes), signal);
+    // What was sent of a stream is gone.
+    if (isStream(request.body)) throw new TransientError(`${this.#name(request)}: 401`, { status: 401 });
+    return this.#follow(request, header);
+  }
+
+  async #follow(request: ClientRequest, authorization: string | undefined): Promise<ClientAnswer> {
     let url = new URL(request.target, this.#base);
     for (let redirects = 0; ; redirects++) {
       // Another host, such as a bucket's, must not see the credentials.
@@ -117,9 +124,10 @@ export class RegistryHttp {
       );
       const { location } = answer.headers;
       const redirected = [301, 302, 307, 308].includes(answer.status) && location !== undefined;
-      if (!redirected || redirects >= MOST_REDIRECTS || isStream(request.body)) return { answer, own };
+      const next = redirected ? URL.parse(location, url) : null;
+      if (next === null || redirects >= MOST_REDIRECTS || isStream(request.body)) return { ...answer, own };
       await answer.body.dump();
-      url = new URL(location, url);
+      url = next;
     }
   }
 
@@ -127,8 +135,9 @@ export class RegistryHttp {
     request: ClientRequest,
     url: URL,
     headers: Readonly<Record<string, string>>,
-  ): Promise<ClientAnswer> {
+  ): Promise<Omit<ClientAnswer, 'own'>> {
     const { dispatcher, retry } = this.#deps;
+    const { signal = retry.signal } = request;
     try {
       const answer = await send(url, {
         dispatcher,
@@ -137,7 +146,7 @@ export class RegistryHttp {
         body: isStream(request.body)
           ? Readable.from(request.body, { objectMode: false })
           : (request.body ?? null),
-        ...(retry.signal && { signal: retry.signal }),
+        ...(signal && { signal }),
       });
       return { status: answer.statusCode, headers: flat(answer.headers), body: answer.body };
     } catch (error) {
@@ -147,17 +156,22 @@ export class RegistryHttp {
 
   #broken(request: ClientRequest, error: unknown): never {
     this.#deps.retry.signal?.throwIfAborted();
+    request.signal?.throwIfAborted();
     // The source of a body met it.
     if (error instanceof RegistryRefusal) throw error;
     throw new TransientError(`${this.#name(request)}: ${messageOf(error)}`, { cause: error });
   }
 
-  async #refusal(request: ClientRequest, { status, headers, body }: ClientAnswer): Promise<Error> {
+  /** What an answer that was not expected means. Reads it. */
+  async refusal(
+    request: ClientRequest,
+    { status, headers, body }: ClientAnswer,
+  ): Promise<RegistryRefusal | TransientError> {
     const bytes = await readBody(body, LONGEST_ERROR).catch(() => undefined);
     const message = `${this.#name(request)}: ${status}${reasonOf(String(bytes))}`;
     if (!PASSING_STATUSES.has(status)) return new RegistryRefusal(message, status);
     const retryAfter = parseRetryAfter(headers['retry-after'], this.#deps.retry.clock.now());
-    return new TransientError(message, { retryAfter });
+    return new TransientError(message, { status, retryAfter });
   }
 
   /** Without the query, where signatures and states are. */
@@ -171,11 +185,25 @@ function isStream(body: ClientRequest['body']): body is AsyncIterable<Uint8Array
   return body !== undefined && !Buffer.isBuffer(body);
 }
 
+/** Gives up waiting for work that others need as well. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason as Error); // as throwIfAborted
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
 function flat(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [
       name,
-      Array.isArray(value) ? (value[0] ?? '') : (value ?? ''),
+      Array.isArray(value) ? value.join(', ') : (value ?? ''),
     ]),
   );
 }

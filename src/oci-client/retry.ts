@@ -7,6 +7,8 @@ export interface RetryOptions {
   /** 0 to 1. */
   readonly random: () => number;
   readonly signal?: AbortSignal;
+  /** Milliseconds after which nothing is tried again. */
+  readonly patience?: number;
 }
 
 /** First and longest pause that grows by itself, and the longest that a registry can ask for; milliseconds. */
@@ -14,12 +16,17 @@ const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 30_000;
 const LONGEST_RETRY_AFTER = 5 * 60_000;
 
-/** Something that may go well the next time. `retryAfter`: milliseconds that were asked for. */
+/** Something that may go well the next time. `retryAfter`: milliseconds that were asked for; `status`: of the answer, where there was one. */
 export class TransientError extends Error {
   override readonly name = 'TransientError';
   readonly retryAfter: number;
-  constructor(message: string, options: { readonly cause?: unknown; readonly retryAfter?: number } = {}) {
+  readonly status: number | undefined;
+  constructor(
+    message: string,
+    options: { readonly cause?: unknown; readonly status?: number; readonly retryAfter?: number } = {},
+  ) {
     super(message, { cause: options.cause });
+    this.status = options.status;
     this.retryAfter = options.retryAfter ?? 0;
   }
 }
@@ -29,11 +36,13 @@ export async function withRetries<T>(
   options: RetryOptions,
   attempt: (number: number) => Promise<T>,
 ): Promise<T> {
+  const { retries, clock, patience = Infinity } = options;
+  const end = clock.monotonic() + patience;
   for (let number = 0; ; number++) {
     try {
       return await attempt(number);
     } catch (error) {
-      if (!(error instanceof TransientError) || number >= options.retries) throw error;
+      if (!(error instanceof TransientError) || number >= retries || clock.monotonic() >= end) throw error;
       await pause(options, number, error.retryAfter);
     }
   }

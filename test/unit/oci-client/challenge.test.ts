@@ -1,26 +1,35 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseChallenge } from '../../../src/oci-client/challenge.ts';
+import { parseChallenges } from '../../../src/oci-client/challenge.ts';
 import { TransientError, withRetries } from '../../../src/oci-client/retry.ts';
 import { TestClock } from '../../support/test-clock.ts';
 
-test('challenges of registries are read', () => {
-  const cases: readonly (readonly [string | undefined, object | undefined])[] = [
-    ['Basic realm="a \\"quoted\\" realm"', { scheme: 'basic', parameters: { realm: 'a "quoted" realm' } }],
+test('challenges of registries are read, however many a header has', () => {
+  const bearer = {
+    scheme: 'bearer',
+    parameters: { realm: 'https://auth/token', service: 'registry', scope: 'repository:a:pull,push' },
+  };
+  const bearerText = 'Bearer realm="https://auth/token",service="registry",scope="repository:a:pull,push"';
+  const basic = { scheme: 'basic', parameters: { realm: 'x' } };
+  const cases: readonly (readonly [string, readonly object[]])[] = [
+    ['Basic realm="a \\"quoted\\" realm"', [{ scheme: 'basic', parameters: { realm: 'a "quoted" realm' } }]],
+    [bearerText, [bearer]],
+    ['BASIC', [{ scheme: 'basic', parameters: {} }]],
     [
-      'Bearer realm="https://auth/token",service="registry",scope="repository:a:pull,push"',
-      {
-        scheme: 'bearer',
-        parameters: { realm: 'https://auth/token', service: 'registry', scope: 'repository:a:pull,push' },
-      },
+      'Bearer realm=plain, service = "x"',
+      [{ scheme: 'bearer', parameters: { realm: 'plain', service: 'x' } }],
     ],
-    ['BASIC', { scheme: 'basic', parameters: {} }],
-    ['Bearer realm=plain, service = "x"', { scheme: 'bearer', parameters: { realm: 'plain', service: 'x' } }],
-    [undefined, undefined],
-    ['', undefined],
+    ['bearer REALM="x" service="y"', [{ scheme: 'bearer', parameters: { realm: 'x', service: 'y' } }]],
+    [`Basic realm="x", ${bearerText}`, [basic, bearer]],
+    [`${bearerText}, Basic realm="x"`, [bearer, basic]],
+    [`Negotiate, Basic realm="x"`, [{ scheme: 'negotiate', parameters: {} }, basic]],
+    ['Negotiate YWJj==, Basic realm="x"', [{ scheme: 'negotiate', parameters: {} }, basic]],
+    [', ,Basic realm="x",', [basic]],
+    ['Basic realm="x", Digest realm="open', [basic, { scheme: 'digest', parameters: {} }]],
+    ['"', []],
+    ['', []],
   ];
-  for (const [header, challenge] of cases)
-    assert.deepEqual(parseChallenge(header), challenge, header ?? 'none');
+  for (const [header, challenges] of cases) assert.deepEqual(parseChallenges(header), challenges, header);
 });
 
 test('what may go well is tried again, with pauses that grow and those that were asked for', async () => {
@@ -34,6 +43,19 @@ test('what may go well is tried again, with pauses that grow and those that were
   await clock.advance(100_000);
   assert.equal(await outcome, 'done');
   assert.deepEqual(at, [0, 500, 1500, 61_500]);
+});
+
+test('nothing is tried again when the time for it is over', async () => {
+  const clock = new TestClock();
+  let tries = 0;
+  const outcome = withRetries({ retries: 9, clock, random: () => 1, patience: 1000 }, async () => {
+    tries++;
+    throw new TransientError('busy');
+  });
+  outcome.catch(() => undefined);
+  await clock.advance(100_000);
+  await assert.rejects(outcome, /busy/);
+  assert.equal(tries, 3);
 });
 
 test('what failed too often, or for good, is thrown', async () => {

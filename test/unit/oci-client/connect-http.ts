@@ -12,7 +12,7 @@ export function connectHttp(t: TestContext, url: string, retries = 0): RegistryH
   const credentials = { username: 'alice', password: 'secret' };
   const authorization = new Authorization({
     credentials,
-    isSecure: false,
+    objection: () => undefined,
     dispatcherFor: () => dispatcher,
     clock,
   });
