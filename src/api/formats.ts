@@ -103,6 +103,13 @@ export const endpointPattern = {
     'not an endpoint: write a URL such as https://store.example.com:9000, without credentials and query; credentials belong in the Secret',
 } as const satisfies Pattern;
 
+/** A URL with nothing but scheme, host and port. */
+export const originPattern = {
+  expression: `^https?://(${DNS_NAME}|\\[[0-9a-f:.]+\\])(:${PORT})?$`,
+  message:
+    'not the URL of a registry: write https://host or https://host:port in lower case, without a path, and without user and password',
+} as const satisfies Pattern;
+
 /** `host:port`, an IPv6 address in brackets. */
 export const addressPattern = {
   expression: `^([A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?|\\[[0-9a-fA-F:.]+\\]):${PORT}$`,

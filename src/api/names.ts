@@ -20,8 +20,9 @@ export const USE_CREDENTIALS = 'credentials';
 /** On a RegistryGC: a new value starts a run now, once. Any text; the time is the usual one. */
 export const RUN_AT_ANNOTATION = 'stevedore.dev/run-at';
 
-/** The Registry that a child belongs to, and the RegistryGC that a Job belongs to. */
+/** The Registry or RegistryMirror that a child belongs to, and the RegistryGC that a Job belongs to. */
 export const REGISTRY_LABEL = 'stevedore.dev/registry';
+export const REGISTRY_MIRROR_LABEL = 'stevedore.dev/registry-mirror';
 export const REGISTRY_GC_LABEL = 'stevedore.dev/registry-gc';
 
 /** https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/ */

@@ -2,7 +2,7 @@ import { dataKey, eitherObject, labels, namespaceNames, objectName, SECRET_LABEL
 import { groupNamePattern, repositoryGlobPattern, userNamePattern, plainUrlPattern } from './formats.ts';
 import type { ArraySchema, ObjectSchema } from './schema.ts';
 
-const userName = {
+export const userName = {
   type: 'string',
   minLength: 1,
   maxLength: 128,
@@ -283,8 +283,8 @@ export const pullSecrets = {
   },
 } as const satisfies ArraySchema;
 
-/** Rules of the spec that read more than one of its fields. */
-export const authRules = [
+/** Rules of a spec with `auth` and `tls`. */
+export const loginRules = [
   {
     rule: '!has(self.auth) || has(self.auth.htpasswd) || has(self.auth.token) || has(self.tls.clientCAs)',
     message:
@@ -296,6 +296,11 @@ export const authRules = [
     message: 'users have tokens or certificates, not both: remove auth.token or tls.clientCAs',
     fieldPath: '.auth.token',
   },
+] as const;
+
+/** Rules of the spec that read more than one of its fields. */
+export const authRules = [
+  ...loginRules,
   {
     rule: '!has(self.pullSecrets) || (has(self.auth) && has(self.auth.htpasswd))',
     message: 'a pull secret holds the password of a user: set auth.htpasswd, or remove pullSecrets',

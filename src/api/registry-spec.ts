@@ -7,7 +7,7 @@ import { tls } from './registry-tls.ts';
 import { podTemplate, replicas, resources, workloadRules } from './registry-workload.ts';
 import type { ObjectSchema } from './schema.ts';
 
-const hostname = {
+export const hostname = {
   type: 'string',
   minLength: 1,
   maxLength: 261,

@@ -18,6 +18,9 @@ export const CLIENT_AUTHORITIES_FOLDER = '/etc/stevedore/client-authorities';
 /** A ConfigMap volume: rules of access. */
 export const ACCESS_FOLDER = '/etc/stevedore/access';
 
+/** Secret volumes, one for each upstream of a mirror: its credentials and `ca.crt`. */
+export const UPSTREAMS_FOLDER = '/etc/stevedore/upstreams';
+
 export const HEALTH_PATH = '/healthz';
 export const READY_PATH = '/readyz';
 export const STATUS_PATH = '/status';

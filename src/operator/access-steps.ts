@@ -1,5 +1,4 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Registry } from '../api/registry.ts';
 import type { Stored } from '../kube/object.ts';
 import { done, type Outcome } from '../kube/outcome.ts';
 import type { Secret } from '../kube/resources.ts';
@@ -19,6 +18,7 @@ import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { findSecret } from './referenced-secret.ts';
 import { keepSecret } from './retained-secret.ts';
 import { dataText } from './secret-data.ts';
+import type { Served } from './served.ts';
 import {
   listedUsers,
   mergeUsers,
@@ -27,6 +27,7 @@ import {
   type RegistryUser,
   type UserList,
 } from './user-sources.ts';
+import { childrenIn } from './world.ts';
 
 export async function writeUsers(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { kube, world, hasher } = tools;
@@ -57,7 +58,7 @@ export async function writeUsers(tools: RegistryTools, look: RegistryLook): Prom
 /** From every source, in the order in which they count. One user's mistake leaves the others as they are. */
 async function findUsers(
   tools: RegistryTools,
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
 ): Promise<UserList | { readonly outcome: Outcome }> {
   const { users = [], secretRefs = [], selector } = registry.spec.auth?.htpasswd ?? {};
   const { namespace } = registry.metadata;
@@ -82,7 +83,7 @@ async function findUsers(
 
 async function findUser(
   tools: RegistryTools,
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   { name, passwordSecretRef: ref }: RegistryUser,
 ): Promise<UserList | { readonly outcome: Outcome }> {
   if (ref !== undefined) {
@@ -124,15 +125,14 @@ export async function writeAccessRules({ kube, world }: RegistryTools, look: Reg
 }
 
 /** Passwords of users who are no longer in the spec: nobody can log in with them. */
-export function unusedPasswords({ world }: RegistryTools, registry: Stored<Registry>): readonly Secret[] {
-  const { namespace, name } = registry.metadata;
+export function unusedPasswords({ world }: RegistryTools, registry: Stored<Served>): readonly Secret[] {
   const users = registry.spec.auth?.htpasswd?.users ?? [];
   const wanted = new Set(
     users.filter(({ generate }) => generate).map((user) => passwordSecretName(registry, user.name)),
   );
-  return world.secrets
-    .byIndex('registry', `${namespace}/${name}`)
-    .filter(({ type, metadata }) => type === PASSWORD_TYPE && !wanted.has(metadata.name));
+  return childrenIn(world.secrets, registry).filter(
+    ({ type, metadata }) => type === PASSWORD_TYPE && !wanted.has(metadata.name),
+  );
 }
 
 function hashOf(text: string): string {

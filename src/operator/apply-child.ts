@@ -1,5 +1,4 @@
 import { API_VERSION, MANAGED_BY_LABEL, PROGRAM } from '../api/names.ts';
-import type { Registry } from '../api/registry.ts';
 import { ApiError } from '../kube/api-error.ts';
 import type { ApplyFields, KubeClient } from '../kube/client.ts';
 import type { KubeObject, ObjectKey, Stored } from '../kube/object.ts';
@@ -7,6 +6,7 @@ import { stalled, waiting, type Stalled, type Waiting } from '../kube/outcome.ts
 import type { ResourceType } from '../kube/resources.ts';
 import { ownerLabel, selectorText } from './child-names.ts';
 import { fingerprint, hasDrifted } from './drift.ts';
+import type { Served } from './served.ts';
 
 /** What the reconcilers ask of the API server. */
 export type Kube = Pick<KubeClient, 'find' | 'create' | 'apply' | 'patch' | 'delete' | 'listAll'>;
@@ -31,7 +31,7 @@ const PREDECESSOR_MS = 1000;
 export async function findChild<T extends KubeObject>(
   kube: Pick<Kube, 'find'>,
   seen: Seen<T>,
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   name: string,
 ): Promise<Child<T> | undefined> {
   const key = { namespace: registry.metadata.namespace, name };
@@ -54,7 +54,7 @@ export async function findChild<T extends KubeObject>(
 export async function applyChild<T extends KubeObject>(
   kube: Pick<Kube, 'find' | 'apply'>,
   seen: Seen<T>,
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   desired: ApplyFields<T>,
 ): Promise<Child<T>> {
   const existing = await findChild(kube, seen, registry, desired.metadata.name);
@@ -108,7 +108,7 @@ function withFingerprint<T extends KubeObject>(desired: ApplyFields<T>): ApplyFi
  * Whose an object is that has the name of a child. An earlier Registry of the same name leaves children behind: those
  * that it retained carry our labels and no owner, and are taken over; the others are about to go.
  */
-function holderOf(object: KubeObject, registry: Stored<Registry>): 'registry' | 'predecessor' | 'stranger' {
+function holderOf(object: KubeObject, registry: Stored<Served>): 'registry' | 'predecessor' | 'stranger' {
   const { ownerReferences = [], deletionTimestamp, labels } = object.metadata;
   const controller = ownerReferences.find((owner) => owner.controller === true);
   const own =
@@ -124,11 +124,11 @@ function holderOf(object: KubeObject, registry: Stored<Registry>): 'registry' | 
 }
 
 /** The labels of a child that has no owner. */
-function handedOver(registry: Stored<Registry>): Readonly<Record<string, string>> {
+function handedOver(registry: Stored<Served>): Readonly<Record<string, string>> {
   return { [MANAGED_BY_LABEL]: PROGRAM, ...ownerLabel(registry) };
 }
 
-function nameConflict(type: { readonly kind: string }, name: string, registry: Stored<Registry>): Stalled {
+function nameConflict(type: { readonly kind: string }, name: string, registry: Stored<Served>): Stalled {
   const labels = selectorText(handedOver(registry)).replace(',', ' and ');
   return stalled(
     'NameConflict',

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Registry } from '../api/registry.ts';
 import { parseDuration } from '../contract/duration.ts';
 import type { Stored } from '../kube/object.ts';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
@@ -24,7 +23,9 @@ import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { keepSecret } from './retained-secret.ts';
 import { dataText } from './secret-data.ts';
+import type { Served } from './served.ts';
 import { shareTrustBundle } from './share-steps.ts';
+import { childrenIn } from './world.ts';
 
 const AUTHORITY_LIFETIME_MS = 730 * 86_400_000;
 /** A Secret without our label changes unseen. */
@@ -69,15 +70,15 @@ export async function keepAuthorities(tools: RegistryTools, look: RegistryLook):
 /** By age. What the caches hold may lag behind, and an authority must never be made because of that. */
 async function authorityNames(
   { kube, world }: RegistryTools,
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
 ): Promise<readonly string[]> {
-  const { namespace, name } = registry.metadata;
+  const { namespace } = registry.metadata;
   const namesOf = (secrets: readonly Secret[]) =>
     secrets
       .map(({ metadata }) => metadata.name)
       .filter((secret) => authorityNumber(registry, secret) !== undefined)
       .toSorted((a, b) => (authorityNumber(registry, a) ?? 0) - (authorityNumber(registry, b) ?? 0));
-  const seen = namesOf(world.secrets.byIndex('registry', `${namespace}/${name}`));
+  const seen = namesOf(childrenIn(world.secrets, registry));
   if (seen.length > 0) return seen;
   const labelSelector = ownerSelector(registry);
   return namesOf((await kube.listAll(world.secrets.type, { namespace, labelSelector })).items);
@@ -106,7 +107,7 @@ async function keepAuthority(
   return undefined;
 }
 
-async function makeAuthority({ clock }: RegistryTools, registry: Registry): Promise<CertificatePair> {
+async function makeAuthority({ clock }: RegistryTools, registry: Served): Promise<CertificatePair> {
   const { name, namespace } = registry.metadata;
   return createCertificateAuthority({
     commonName: `${name}.${namespace} certificate authority`.slice(0, 64),
@@ -222,7 +223,7 @@ function rotationOf(
 }
 
 /** Undefined: what is there is no certificate, and is replaced by one. */
-function issuedBy(registry: Registry, server: string, authorities: readonly KeptAuthority[]) {
+function issuedBy(registry: Served, server: string, authorities: readonly KeptAuthority[]) {
   if (bundleOf(server) === undefined) return undefined;
   const certificate = inspectCertificate(server);
   const served = registry.status?.certificate;
@@ -233,7 +234,7 @@ function issuedBy(registry: Registry, server: string, authorities: readonly Kept
   };
 }
 
-function rotationTimes({ spec: { tls } }: Registry): RotationTimes {
+function rotationTimes({ spec: { tls } }: Served): RotationTimes {
   return {
     overlapMs: parseDuration(tls.rotation.overlap) ?? 0,
     graceMs: parseDuration(tls.rotation.grace) ?? 0,

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Registry } from '../api/registry.ts';
 import { parseDuration } from '../contract/duration.ts';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
 import type { Secret } from '../kube/resources.ts';
@@ -26,6 +25,7 @@ import type { CertificateFacts } from './registry-facts.ts';
 import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { dataText } from './secret-data.ts';
+import type { Served } from './served.ts';
 
 /** A Secret without our label changes unseen. */
 const UNWATCHED_MS = 30_000;
@@ -141,7 +141,7 @@ async function copyCertificate(tools: RegistryTools, look: RegistryLook, source:
 }
 
 function copyObstacle(
-  { spec: { tls } }: Registry,
+  { spec: { tls } }: Served,
   source: string,
   secret: Secret | undefined,
   now: number,
@@ -245,7 +245,7 @@ function servedNames({ registry, service }: RegistryLook): SubjectAlternativeNam
 }
 
 /** Of a certificate from elsewhere no more is asked than that the name which clients are told works. */
-function namesOfClients({ metadata, spec: { hostname } }: Registry): SubjectAlternativeNames {
+function namesOfClients({ metadata, spec: { hostname } }: Served): SubjectAlternativeNames {
   const service = `${metadata.name}.${metadata.namespace}.svc`;
   return subjectAlternativeNames([(hostname ?? service).replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')]);
 }
@@ -264,14 +264,14 @@ function permittedPart(
   };
 }
 
-function lifetime({ spec: { tls } }: Registry) {
+function lifetime({ spec: { tls } }: Served) {
   return {
     durationMs: parseDuration(tls.duration) ?? 0,
     renewBeforeMs: tls.renewBefore === undefined ? undefined : parseDuration(tls.renewBefore),
   };
 }
 
-function certificateFacts(registry: Registry, server: CertificatePair, authority: CertificatePair) {
+function certificateFacts(registry: Served, server: CertificatePair, authority: CertificatePair) {
   const certificate = inspectCertificate(server.certificate);
   const end = inspectCertificate(authority.certificate).notAfter;
   // One of ours is replaced in time; that it cuts certificates short for a while is the usual way of things.

@@ -8,10 +8,11 @@ import {
   PROGRAM,
   REGISTRY_GC_LABEL,
   REGISTRY_LABEL,
+  REGISTRY_MIRROR_LABEL,
 } from '../api/names.ts';
 import type { RegistryGC } from '../api/registry-gc.ts';
-import type { Registry } from '../api/registry.ts';
 import type { ObjectMeta, OwnerReference, Stored } from '../kube/object.ts';
+import type { Served } from './served.ts';
 
 /**
  * Names and labels of everything the operator makes, in one place:
@@ -31,11 +32,16 @@ import type { ObjectMeta, OwnerReference, Stored } from '../kube/object.ts';
  *     ├── Service     NAME-status    for monitoring
  *     ├── PersistentVolumeClaim, Deployment, Service, PodDisruptionBudget, NetworkPolicy, Ingress, HTTPRoute or
  *     │   TLSRoute, ServiceMonitor and PrometheusRule NAME
+ *     RegistryMirror NAME: as a Registry, with NAME-mirror for NAME, and
+ *     ├── Secret      NAME-mirror-upstream-HASH  credentials and authorities of one upstream
+ *     ├── ConfigMap   NAME-mirror-clients        configurations of clients
  *     RegistryGC NAME
  *     ├── ConfigMap   NAME-retention  rules of retention
  *     └── Job         NAME-SECONDS or NAME-HASH, one a run
  */
-export function childNames({ metadata: { name } }: Named) {
+export function childNames({ kind, metadata }: Named) {
+  // Not those of a Registry of the same name.
+  const name = kind === 'RegistryMirror' ? `${metadata.name}-mirror` : metadata.name;
   return {
     authority: `${name}-ca`,
     trustBundle: `${name}-ca`,
@@ -48,6 +54,9 @@ export function childNames({ metadata: { name } }: Named) {
     access: `${name}-access`,
     clientAuthorities: `${name}-client-ca`,
     config: `${name}-config`,
+    /** Of an upstream of a mirror, by what stands for its host. */
+    upstream: (host: string) => `${name}-upstream-${host}`,
+    clients: `${name}-clients`,
     credentials: `${name}-credentials`,
     statusService: `${name}-status`,
     claim: name,
@@ -65,7 +74,7 @@ export function childNames({ metadata: { name } }: Named) {
 
 /** What tells whose an object is, with its namespace. */
 export interface Named {
-  readonly kind: Registry['kind'];
+  readonly kind: Served['kind'];
   readonly metadata: { readonly name: string };
 }
 
@@ -82,15 +91,20 @@ export function nextAuthorityName(registry: Named, before: string): string {
   return `${childNames(registry).authority}-${(authorityNumber(registry, before) ?? 0) + 1}`;
 }
 
-type Component = 'registry' | 'garbage-collection';
+type Component = 'registry' | 'mirror' | 'garbage-collection';
 
 /** Selects what the operator made, for its caches. */
 export const MANAGED_SELECTOR = `${MANAGED_BY_LABEL}=${PROGRAM}`;
 
 /** What a selector of the servers' pods matches. It can't change in a Deployment that exists. */
-export function serverSelector({ metadata }: Named): Readonly<Record<string, string>> {
-  return selector(metadata.name, 'registry');
+export function serverSelector({ kind, metadata }: Named): Readonly<Record<string, string>> {
+  return selector(metadata.name, COMPONENTS[kind]);
 }
+
+const COMPONENTS = { Registry: 'registry', RegistryMirror: 'mirror' } as const satisfies Record<
+  Served['kind'],
+  Component
+>;
 
 function selector(instance: string, component: Component): Readonly<Record<string, string>> {
   return { [NAME_LABEL]: PROGRAM, [INSTANCE_LABEL]: instance, [COMPONENT_LABEL]: component };
@@ -107,8 +121,8 @@ export function childLabels(registry: Named): Readonly<Record<string, string>> {
 }
 
 /** By which a child says whose it is, also where it carries no owner reference. */
-export function ownerLabel({ metadata }: Named): Readonly<Record<string, string>> {
-  return { [REGISTRY_LABEL]: metadata.name };
+export function ownerLabel({ kind, metadata }: Named): Readonly<Record<string, string>> {
+  return { [kind === 'Registry' ? REGISTRY_LABEL : REGISTRY_MIRROR_LABEL]: metadata.name };
 }
 
 /** Selects what carries `ownerLabel`. */
@@ -123,9 +137,10 @@ export function selectorText(labels: Readonly<Record<string, string>>): string {
     .join(',');
 }
 
-/** Whether a pod is one of the registry's own, and not a collector's. */
+/** Whether a pod is one of the resource's own servers, and not a collector's. */
 export function isServer({ metadata }: { readonly metadata: ObjectMeta }): boolean {
-  return metadata.labels?.[COMPONENT_LABEL] === ('registry' satisfies Component);
+  const component = metadata.labels?.[COMPONENT_LABEL];
+  return Object.values<string | undefined>(COMPONENTS).includes(component);
 }
 
 /** Labels of a run's Job and its pod. The Service of the registry must not select them. */
@@ -148,12 +163,12 @@ export function retentionName({ metadata }: { readonly metadata: ObjectMeta }): 
 export type Ownership = 'owned' | 'retained';
 
 /** What becomes of the volume and the authority when the Registry is deleted. */
-export function contentOwnership(registry: Registry): Ownership {
+export function contentOwnership(registry: Served): Ownership {
   return registry.spec.storage.filesystem?.deletionPolicy === 'Delete' ? 'owned' : 'retained';
 }
 
 export function childMeta(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   name: string,
   ownership: Ownership = 'owned',
 ): ObjectMeta {
@@ -169,7 +184,7 @@ export function childMeta(
 export function ownerReference({
   kind,
   metadata: { name, uid },
-}: Stored<Registry> | Stored<RegistryGC>): OwnerReference {
+}: Stored<Served | RegistryGC>): OwnerReference {
   return {
     apiVersion: API_VERSION,
     kind,

@@ -1,20 +1,20 @@
 import { dump } from 'js-yaml';
-import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { ConfigMap } from '../kube/resources.ts';
 import { childMeta, childNames } from './child-names.ts';
 import type { UserProblem } from './password.ts';
+import type { Served } from './served.ts';
 
 export const ACCESS_KEY = 'access.yml';
 
 /** Whether the server has rules at all: where an issuer of tokens decides, it refuses them. */
-export function hasAccessRules({ spec: { auth } }: Registry): boolean {
+export function hasAccessRules({ spec: { auth } }: Served): boolean {
   return auth !== undefined && auth.token === undefined;
 }
 
 /** The rules of the server, which re-reads them when they change: docs/reference/access-rules.md. */
-export function accessFile(registry: Registry): string {
+export function accessFile(registry: Served): string {
   const { anonymous = 'None', access = [], htpasswd } = registry.spec.auth ?? {};
   // Each group that a rule names is there: the server refuses rules for one that is not.
   const names = new Set([
@@ -30,7 +30,7 @@ export function accessFile(registry: Registry): string {
   return dump(file, { lineWidth: -1, noRefs: true });
 }
 
-export function desiredAccess(registry: Stored<Registry>): ApplyFields<ConfigMap> {
+export function desiredAccess(registry: Stored<Served>): ApplyFields<ConfigMap> {
   return {
     metadata: childMeta(registry, childNames(registry).access),
     data: { [ACCESS_KEY]: accessFile(registry) },
@@ -38,7 +38,7 @@ export function desiredAccess(registry: Stored<Registry>): ApplyFields<ConfigMap
 }
 
 /** Rules for groups that nobody is in: most likely a slip of the pen. */
-export function accessProblems(registry: Registry): readonly UserProblem[] {
+export function accessProblems(registry: Served): readonly UserProblem[] {
   return (registry.spec.auth?.access ?? []).flatMap(({ groups = [] }, index) =>
     groups
       .filter((group) => membersOf(registry, group).length === 0)
@@ -50,7 +50,7 @@ export function accessProblems(registry: Registry): readonly UserProblem[] {
   );
 }
 
-function membersOf({ spec }: Registry, group: string): readonly string[] {
+function membersOf({ spec }: Served, group: string): readonly string[] {
   const users = spec.auth?.htpasswd?.users ?? [];
   return users.filter(({ groups = [] }) => groups.includes(group)).map(({ name }) => name);
 }

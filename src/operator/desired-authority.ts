@@ -1,4 +1,3 @@
-import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { ConfigMap, Secret } from '../kube/resources.ts';
@@ -7,6 +6,7 @@ import type { PermittedNames } from '../pki/name-constraints.ts';
 import { serviceNames } from '../pki/subject-alternative-names.ts';
 import { childMeta, childNames, contentOwnership } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
+import type { Served } from './served.ts';
 
 /** On an authority that takes over from another: since when it has been in the bundle. */
 export const PUBLISHED_ANNOTATION = 'stevedore.dev/published-at';
@@ -16,7 +16,7 @@ export const PUBLISHED_ANNOTATION = 'stevedore.dev/published-at';
  * be able to go on doing so. No pod mounts it.
  */
 export function desiredAuthority(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   name: string,
   authority: CertificatePair,
 ): ApplyFields<Secret> {
@@ -32,7 +32,7 @@ export function desiredAuthority(
 }
 
 /** What clients trust, for pods to mount and people to copy. Holds nothing secret. */
-export function desiredTrustBundle(registry: Stored<Registry>, trusted: string): ApplyFields<ConfigMap> {
+export function desiredTrustBundle(registry: Stored<Served>, trusted: string): ApplyFields<ConfigMap> {
   return {
     metadata: childMeta(registry, childNames(registry).trustBundle),
     data: { 'ca.crt': trusted },
@@ -40,7 +40,7 @@ export function desiredTrustBundle(registry: Stored<Registry>, trusted: string):
 }
 
 /** The constraints that an authority is to have; undefined: none. */
-export function permittedBySpec({ metadata, spec: { tls } }: Registry): PermittedNames | undefined {
+export function permittedBySpec({ metadata, spec: { tls } }: Served): PermittedNames | undefined {
   if (tls.permittedNames === undefined) return undefined;
   const [ranges, names] = [
     tls.permittedNames.filter((name) => name.includes('/')),

@@ -1,5 +1,4 @@
 import { USE_CREDENTIALS, USE_LABEL } from '../api/names.ts';
-import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { ForeignObject, Secret } from '../kube/resources.ts';
@@ -7,10 +6,11 @@ import type { CertificatePair } from '../pki/key-pair.ts';
 import type { SubjectAlternativeNames } from '../pki/subject-alternative-names.ts';
 import { childMeta, childNames, ownerLabel } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
+import type { Served } from './served.ts';
 
 /** The server's certificate and key, which the pod mounts and re-reads when they change. */
 export function desiredCertificate(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   server: CertificatePair,
   trusted: string,
 ): ApplyFields<Secret> {
@@ -29,7 +29,7 @@ const KEYS = {
 
 /** cert-manager.io/v1 */
 export function desiredCertManagerCertificate(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   { dnsNames, ipAddresses }: SubjectAlternativeNames,
 ): ApplyFields<ForeignObject> {
   const names = childNames(registry);

@@ -4,11 +4,12 @@ import type { Stored } from '../kube/object.ts';
 import type { PersistentVolumeClaim } from '../kube/resources.ts';
 import { childMeta, childNames, contentOwnership } from './child-names.ts';
 import { quantityValue } from './quantity.ts';
+import type { Served } from './served.ts';
 
 export type Filesystem = NonNullable<Registry['spec']['storage']['filesystem']>;
 
 /** The name of the claim that the pod mounts. */
-export function claimName(registry: Registry, filesystem: Filesystem): string {
+export function claimName(registry: Served, filesystem: Filesystem): string {
   return filesystem.existingClaim ?? childNames(registry).claim;
 }
 
@@ -17,7 +18,7 @@ export function claimName(registry: Registry, filesystem: Filesystem): string {
  * only the size can change, and only upwards; the rest stays as it is. See `claimMismatch`.
  */
 export function desiredClaim(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   { storageClassName, accessModes, size }: Filesystem,
   existing: PersistentVolumeClaim | undefined,
 ): ApplyFields<PersistentVolumeClaim> {

@@ -1,14 +1,14 @@
-import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { ConfigMap } from '../kube/resources.ts';
 import { childMeta, childNames } from './child-names.ts';
+import type { Served } from './served.ts';
 
 export const CLIENT_AUTHORITIES_KEY = 'ca.crt';
 
 /** The authorities of client certificates, which the server re-reads when they change. */
 export function desiredClientAuthorities(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   certificates: string,
 ): ApplyFields<ConfigMap> {
   return {

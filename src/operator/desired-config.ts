@@ -9,7 +9,9 @@ import type { Stored } from '../kube/object.ts';
 import type { ConfigMap } from '../kube/resources.ts';
 import { childMeta, childNames } from './child-names.ts';
 import { mergeConfig } from './config-overrides.ts';
+import { mirrorSection } from './mirror-config.ts';
 import { DRAIN_SECONDS } from './pod-timing.ts';
+import type { Served } from './served.ts';
 import { accessConfig, authConfig, tlsConfig } from './server-security.ts';
 import { defined, driverConfig } from './storage-config.ts';
 import { isBucket } from './storage-reach.ts';
@@ -35,10 +37,30 @@ type Spec = Registry['spec'];
 type WrittenConfig = Written<typeof configSchema>;
 
 /** The configuration of the server. What is in it takes effect at a start, so a change of it rolls the pod. */
-function serverConfig(registry: Registry): WrittenConfig {
-  const { spec } = registry;
+function serverConfig(registry: Served): WrittenConfig {
   return {
     version: '0.1',
+    ...(registry.kind === 'Registry' ? contentConfig(registry) : cacheConfig()),
+    http: {
+      addr: `:${REGISTRY_PORT}`,
+      draintimeout: `${DRAIN_SECONDS}s`,
+      headers: { 'X-Content-Type-Options': ['nosniff'] },
+      ...tlsConfig(registry),
+    },
+    ...authConfig(registry),
+    ...(registry.kind === 'Registry' ? notificationsConfig(registry.spec.notifications) : {}),
+    stevedore: {
+      status: { addr: `:${STATUS_PORT}` },
+      ...accessConfig(registry),
+      ...(registry.kind === 'RegistryMirror' && { mirror: mirrorSection(registry) }),
+    },
+  };
+}
+
+/** Where a registry has its content, and what it does about it. */
+function contentConfig(registry: Registry): WrittenConfig {
+  const { spec } = registry;
+  return {
     log: logConfig(spec.log),
     storage: {
       ...driverConfig(spec.storage),
@@ -50,16 +72,12 @@ function serverConfig(registry: Registry): WrittenConfig {
     },
     ...redisConfig(spec.cache?.redis),
     ...healthConfig(registry),
-    http: {
-      addr: `:${REGISTRY_PORT}`,
-      draintimeout: `${DRAIN_SECONDS}s`,
-      headers: { 'X-Content-Type-Options': ['nosniff'] },
-      ...tlsConfig(registry),
-    },
-    ...authConfig(registry),
-    ...notificationsConfig(spec.notifications),
-    stevedore: { status: { addr: `:${STATUS_PORT}` }, ...accessConfig(registry) },
   };
+}
+
+/** A mirror has its content on a disk, and looks after it by itself. */
+function cacheConfig(): WrittenConfig {
+  return { log: logConfig(), storage: driverConfig({}) };
 }
 
 function logConfig({ level, accessLog, fields }: NonNullable<Spec['log']> = {}) {
@@ -124,8 +142,9 @@ function notificationsConfig(notifications: Spec['notifications']) {
 }
 
 /** The bytes of the configuration file. What `spec.config` may not set is for `configFlaw` to find. */
-export function configFile(registry: Registry): string {
-  const config = mergeConfig(serverConfig(registry), registry.spec.config ?? {});
+export function configFile(registry: Served): string {
+  const overrides = registry.kind === 'Registry' ? registry.spec.config : undefined;
+  const config = mergeConfig(serverConfig(registry), overrides ?? {});
   return dump(config, { lineWidth: -1, noRefs: true });
 }
 
@@ -134,7 +153,7 @@ export function configHash(file: string): string {
   return createHash('sha256').update(file).digest('hex');
 }
 
-export function desiredConfig(registry: Stored<Registry>): ApplyFields<ConfigMap> {
+export function desiredConfig(registry: Stored<Served>): ApplyFields<ConfigMap> {
   return {
     metadata: childMeta(registry, childNames(registry).config),
     data: { [basename(CONFIG_FILE)]: configFile(registry) },

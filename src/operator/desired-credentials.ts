@@ -1,4 +1,3 @@
-import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Secret } from '../kube/resources.ts';
@@ -7,6 +6,7 @@ import type { Variables } from './credentials.ts';
 import { hasDrifted } from './drift.ts';
 import type { Credentials } from './pod-parts.ts';
 import { encodeData } from './secret-data.ts';
+import type { Served } from './served.ts';
 
 /**
  * On the Secret, and on the pods that were started with it: a random value that is another with each change of the
@@ -34,7 +34,7 @@ export function credentialsIn(secret: Secret | undefined): Credentials | undefin
 
 /** The variables of the server's environment that are secret, by their names. */
 export function desiredCredentials(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   variables: Variables,
   revision: string,
 ): ApplyFields<Secret> {

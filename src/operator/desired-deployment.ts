@@ -1,4 +1,3 @@
-import type { Registry } from '../api/registry.ts';
 import { CONFIG_FILE, HEALTH_PATH, READY_PATH, REGISTRY_PORT, STATUS_PORT } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
@@ -18,8 +17,10 @@ import {
 } from './pod-parts.ts';
 import { containerSecurity } from './pod-security.ts';
 import { ENDPOINT_SECONDS, GRACE_SECONDS } from './pod-timing.ts';
+import { replicasOf, type Served } from './served.ts';
 import { securityMounts } from './server-security.ts';
 import type { StorageReach } from './storage-reach.ts';
+import { upstreamMounts } from './desired-upstream.ts';
 
 /** On the pod: the SHA-256 of the configuration file, which is all that can't be re-read while the server runs. */
 export const CONFIG_HASH_ANNOTATION = 'stevedore.dev/config-hash';
@@ -36,12 +37,12 @@ export interface PodInputs {
 }
 
 /** The registry server. What cannot be read again while it runs is in the template, so that a change rolls the pods. */
-export function desiredDeployment(registry: Stored<Registry>, inputs: PodInputs): ApplyFields<Deployment> {
+export function desiredDeployment(registry: Stored<Served>, inputs: PodInputs): ApplyFields<Deployment> {
   const { credentials, reach } = inputs;
   return {
     metadata: childMeta(registry, childNames(registry).deployment),
     spec: {
-      replicas: registry.spec.replicas,
+      replicas: replicasOf(registry),
       revisionHistoryLimit: 3,
       // A volume that one node mounts must be let go before another pod can have it.
       strategy:
@@ -64,8 +65,8 @@ export function desiredDeployment(registry: Stored<Registry>, inputs: PodInputs)
   };
 }
 
-function podSpec(registry: Registry, { image, reach, credentials }: PodInputs): PodSpec {
-  const extras = securityMounts(registry);
+function podSpec(registry: Served, { image, reach, credentials }: PodInputs): PodSpec {
+  const extras = [...securityMounts(registry), ...upstreamMounts(registry)];
   const { affinity } = registry.spec.podTemplate ?? {};
   const environment = containerEnvironment(registry, credentials);
   return {
@@ -116,7 +117,7 @@ function podSpec(registry: Registry, { image, reach, credentials }: PodInputs): 
 }
 
 /** Replicas of one revision lie on as many nodes and in as many zones as may be, where nobody says otherwise. */
-function spread(registry: Registry): NonNullable<PodSpec['topologySpreadConstraints']> {
+function spread(registry: Served): NonNullable<PodSpec['topologySpreadConstraints']> {
   const anyway = { maxSkew: 1, whenUnsatisfiable: 'ScheduleAnyway' } as const;
   const constraints = registry.spec.podTemplate?.topologySpreadConstraints ?? [
     { topologyKey: 'kubernetes.io/hostname', ...anyway },
@@ -131,7 +132,7 @@ function spread(registry: Registry): NonNullable<PodSpec['topologySpreadConstrai
 }
 
 /** Where limits are given and requests are not, Kubernetes sets aside the limits. */
-function resourcesOf({ spec: { resources } }: Registry) {
+function resourcesOf({ spec: { resources } }: Served) {
   if (resources === undefined) return { requests: DEFAULT_REQUESTS };
   const { requests, limits } = resources;
   return {

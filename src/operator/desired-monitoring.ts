@@ -4,6 +4,7 @@ import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { ForeignObject, Service } from '../kube/resources.ts';
 import { childMeta, childNames, serverSelector } from './child-names.ts';
+import type { Served } from './served.ts';
 
 type Metrics = NonNullable<Registry['spec']['metrics']>;
 
@@ -11,7 +12,7 @@ type Metrics = NonNullable<Registry['spec']['metrics']>;
 const STATUS_PORT_NAME = 'status';
 
 /** By which Prometheus finds the pods' status ports. A Service of its own, since the other one may be open to the world. */
-export function desiredStatusService(registry: Stored<Registry>): ApplyFields<Service> {
+export function desiredStatusService(registry: Stored<Served>): ApplyFields<Service> {
   return {
     metadata: childMeta(registry, childNames(registry).statusService),
     spec: {
@@ -25,7 +26,7 @@ export function desiredStatusService(registry: Stored<Registry>): ApplyFields<Se
 }
 
 export function desiredServiceMonitor(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   { labels, interval }: NonNullable<Metrics['serviceMonitor']>,
 ): ApplyFields<ForeignObject> {
   return {
@@ -41,7 +42,7 @@ export function desiredServiceMonitor(
 
 /** Alerts about what the registry cannot mend by itself. */
 export function desiredPrometheusRule(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   { labels, readOnlyFor = '1h' }: NonNullable<Metrics['prometheusRule']>,
 ): ApplyFields<ForeignObject> {
   const { name, namespace } = registry.metadata;
@@ -97,7 +98,7 @@ export function desiredPrometheusRule(
 }
 
 function withLabels(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   name: string,
   labels: Readonly<Record<string, string>> | undefined,
 ) {

@@ -4,6 +4,7 @@ import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { NetworkPolicy } from '../kube/resources.ts';
 import { childMeta, childNames, serverSelector } from './child-names.ts';
+import type { Served } from './served.ts';
 
 type Policy = NonNullable<Registry['spec']['networkPolicy']>;
 type Peer = NonNullable<Policy['clients']>[number];
@@ -11,7 +12,7 @@ type Rules = NonNullable<NonNullable<NetworkPolicy['spec']>['ingress']>;
 
 /** Who reaches the pods. The kubelet of a node always does, so probes need no rule. */
 export function desiredNetworkPolicy(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   { clients, monitoring = [] }: Policy,
   operatorNamespace: string,
 ): ApplyFields<NetworkPolicy> {

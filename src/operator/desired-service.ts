@@ -1,13 +1,13 @@
-import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Service } from '../kube/resources.ts';
 import { childMeta, childNames, serverSelector } from './child-names.ts';
+import type { Served } from './served.ts';
 
 /** The name of the pod's port, which the Service points to. */
 export const REGISTRY_PORT_NAME = 'registry';
 
-export function desiredService(registry: Stored<Registry>): ApplyFields<Service> {
+export function desiredService(registry: Stored<Served>): ApplyFields<Service> {
   const { type, port, nodePort, annotations, ...options } = registry.spec.service;
   return {
     metadata: {

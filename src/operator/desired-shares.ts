@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { MANAGED_BY_LABEL, PART_OF_LABEL, PROGRAM } from '../api/names.ts';
-import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { ObjectMeta, Stored } from '../kube/object.ts';
 import type { ConfigMap, Namespace, Secret } from '../kube/resources.ts';
@@ -8,6 +7,7 @@ import { childNames, ownerReference } from './child-names.ts';
 import { passwordSecretName } from './desired-users.ts';
 import { registryHost } from './registry-url.ts';
 import { encodeData } from './secret-data.ts';
+import type { Served } from './served.ts';
 
 /** What a Registry puts into other namespaces: the bundle that clients trust, and Secrets for pulling. */
 
@@ -15,14 +15,16 @@ import { encodeData } from './secret-data.ts';
 const ACCEPTS_LABEL = 'stevedore.dev/accepts-from';
 const ACCEPTS_ANY = 'any';
 
-/** On what is shared: which Registry did it. A hash, since a label has no room for two names. */
+/** On what is shared: which resource did it. A hash, since a label has no room for two names. */
 export const SHARED_BY_LABEL = 'stevedore.dev/shared-by';
 const SHARED_BY_ANNOTATION = 'stevedore.dev/shared-by';
 
 type Key = { readonly namespace: string; readonly name: string };
 
-export function sharedBy({ namespace, name }: Key): string {
-  return createHash('sha256').update(`${namespace}/${name}`).digest('hex').slice(0, 32);
+export function sharedBy(kind: Served['kind'], { namespace, name }: Key): string {
+  // Of a Registry as it always was, and never that of a mirror of the same name.
+  const owner = kind === 'Registry' ? `${namespace}/${name}` : `${kind}/${namespace}/${name}`;
+  return createHash('sha256').update(owner).digest('hex').slice(0, 32);
 }
 
 /** Why nothing may be put into a namespace, for people; undefined when it may. */
@@ -44,7 +46,7 @@ export function sharingObstacle(
 }
 
 export function sharedBundle(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   target: string,
   trusted: string,
 ): ApplyFields<ConfigMap> {
@@ -54,7 +56,7 @@ export function sharedBundle(
 
 /** https://kubernetes.io/docs/tasks/configure-pod-container/pull-image-private-registry/ */
 export function pullSecret(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   target: string,
   user: string,
   password: Buffer,
@@ -74,7 +76,7 @@ export function pullSecret(
 }
 
 /** Beside the Registry it goes with it; elsewhere no owner reference is possible. */
-function sharedMeta(registry: Stored<Registry>, target: string, name: string): ObjectMeta {
+function sharedMeta(registry: Stored<Served>, target: string, name: string): ObjectMeta {
   const { metadata } = registry;
   return {
     name,
@@ -82,7 +84,7 @@ function sharedMeta(registry: Stored<Registry>, target: string, name: string): O
     labels: {
       [PART_OF_LABEL]: PROGRAM,
       [MANAGED_BY_LABEL]: PROGRAM,
-      [SHARED_BY_LABEL]: sharedBy(metadata),
+      [SHARED_BY_LABEL]: sharedBy(registry.kind, metadata),
     },
     annotations: { [SHARED_BY_ANNOTATION]: `${metadata.namespace}/${metadata.name}` },
     ...(target === metadata.namespace && { ownerReferences: [ownerReference(registry)] }),

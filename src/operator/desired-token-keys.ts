@@ -1,10 +1,10 @@
-import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Secret } from '../kube/resources.ts';
 import { bundleOf } from '../pki/certificate-chain.ts';
 import { childMeta, childNames } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
+import type { Served } from './served.ts';
 
 /** Keys of the Secret, which are the names of files in the pod, by the field that says where they come from. */
 export const TOKEN_KEYS = { rootCertBundle: 'rootcertbundle.pem', jwks: 'jwks.json' } as const;
@@ -15,7 +15,7 @@ export const NO_CERTIFICATES = 'no certificates in PEM';
 export type TokenKeys = Partial<Readonly<Record<keyof typeof TOKEN_KEYS, string>>>;
 
 /** The keys that sign tokens, copied from where the Registry says: what is broken there never reaches the server. */
-export function desiredTokenKeys(registry: Stored<Registry>, keys: TokenKeys): ApplyFields<Secret> {
+export function desiredTokenKeys(registry: Stored<Served>, keys: TokenKeys): ApplyFields<Secret> {
   const { rootCertBundle, jwks } = keys;
   return {
     metadata: childMeta(registry, childNames(registry).tokenKeys),

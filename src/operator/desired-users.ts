@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
-import type { Registry } from '../api/registry.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Secret } from '../kube/resources.ts';
 import { childMeta, childNames, contentOwnership, type Named } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
+import type { Served } from './served.ts';
 
 export const USERS_KEY = 'htpasswd';
 
 /** The users of the server, which re-reads them when they change. An empty file lets nobody in. */
-export function desiredUsers(registry: Stored<Registry>, htpasswd: string): ApplyFields<Secret> {
+export function desiredUsers(registry: Stored<Served>, htpasswd: string): ApplyFields<Secret> {
   return {
     metadata: childMeta(registry, childNames(registry).users),
     type: 'Opaque',
@@ -29,7 +29,7 @@ export function passwordSecretName(registry: Named, user: string): string {
 
 /** A generated password, for the user to look up and for pods to mount. Made once, by POST. */
 export function desiredPassword(
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   user: string,
   password: string,
 ): ApplyFields<Secret> {

@@ -1,3 +1,4 @@
+import type { Registry } from '../api/registry.ts';
 import { done, waiting, type Outcome } from '../kube/outcome.ts';
 import { applyChild } from './apply-child.ts';
 import { childNames } from './child-names.ts';
@@ -19,17 +20,22 @@ const UNWATCHED_MS = 60_000;
 export async function removeForeign({ kube }: RegistryTools, { registry }: RegistryLook): Promise<Outcome> {
   const { metadata, status, spec } = registry;
   if (metadata.generation === (status?.observedGeneration ?? 1)) return done;
+  const names = childNames(registry);
+  const route =
+    registry.kind === 'Registry' && registry.spec.gateway !== undefined
+      ? routeKind(registry.spec)
+      : undefined;
   const kinds = [
-    ['Certificate', spec.tls.mode === 'CertManager'],
-    ['HTTPRoute', spec.gateway !== undefined && routeKind(spec) === 'HTTPRoute'],
-    ['TLSRoute', spec.gateway !== undefined && routeKind(spec) === 'TLSRoute'],
-    ['ServiceMonitor', spec.metrics?.serviceMonitor !== undefined],
-    ['PrometheusRule', spec.metrics?.prometheusRule !== undefined],
+    ['Certificate', names.certManagerCertificate, spec.tls.mode === 'CertManager'],
+    ['HTTPRoute', names.route, route === 'HTTPRoute'],
+    ['TLSRoute', names.route, route === 'TLSRoute'],
+    ['ServiceMonitor', names.serviceMonitor, spec.metrics?.serviceMonitor !== undefined],
+    ['PrometheusRule', names.prometheusRule, spec.metrics?.prometheusRule !== undefined],
   ] as const;
-  for (const [kind, isWanted] of kinds) {
+  for (const [kind, name, isWanted] of kinds) {
     if (isWanted) continue;
     const seen = await seeForeign(kube, foreignKinds[kind], registry);
-    if (seen !== undefined) await removeChild(kube, seen, registry, metadata.name);
+    if (seen !== undefined) await removeChild(kube, seen, registry, name);
   }
   return done;
 }
@@ -58,7 +64,7 @@ export async function limitNetwork(
 
 export async function makeIngress(
   { kube, world }: RegistryTools,
-  { registry }: RegistryLook,
+  { registry }: RegistryLook<Registry>,
 ): Promise<Outcome> {
   const { ingress, hostname } = registry.spec;
   if (ingress === undefined || hostname === undefined) {
@@ -71,7 +77,10 @@ export async function makeIngress(
 }
 
 /** Without the kind nobody reaches the registry by its name, so that this is told and not passed over. */
-export async function makeRoute(tools: RegistryTools, { registry }: RegistryLook): Promise<Outcome> {
+export async function makeRoute(
+  tools: RegistryTools,
+  { registry }: RegistryLook<Registry>,
+): Promise<Outcome> {
   const { gateway, hostname } = registry.spec;
   if (gateway === undefined || hostname === undefined) return done;
   const kind = routeKind(registry.spec);

@@ -1,4 +1,3 @@
-import type { Registry } from '../api/registry.ts';
 import { isNotFound } from '../kube/api-error.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
@@ -6,6 +5,7 @@ import { done, type Outcome } from '../kube/outcome.ts';
 import { resourceType, type ForeignObject, type ResourceType } from '../kube/resources.ts';
 import { applyChild, type Kube, type Seen } from './apply-child.ts';
 import { ownerSelector } from './child-names.ts';
+import type { Served } from './served.ts';
 
 /** A kind that a cluster may have or not, in the versions that it may be served in, the newest first. */
 export type ForeignKind = readonly [ResourceType<ForeignObject>, ...ResourceType<ForeignObject>[]];
@@ -40,7 +40,7 @@ function versions(
 export async function seeForeign(
   kube: Pick<Kube, 'listAll'>,
   kind: ForeignKind,
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
 ): Promise<Seen<ForeignObject> | undefined> {
   for (const type of kind) {
     try {
@@ -57,7 +57,7 @@ export async function seeForeign(
 /** Makes the object as desired, where the cluster has its kind. */
 export async function applyForeign(
   kube: Pick<Kube, 'listAll' | 'find' | 'apply'>,
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   kind: keyof typeof foreignKinds,
   desired: ApplyFields<ForeignObject>,
 ): Promise<Outcome | 'not-installed'> {

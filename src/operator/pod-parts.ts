@@ -1,10 +1,10 @@
 import { dirname } from 'node:path';
-import type { Registry } from '../api/registry.ts';
 import { CONFIG_FILE, STORAGE_ROOT } from '../contract/places.ts';
 import type { Deployment } from '../kube/resources.ts';
 import { childNames } from './child-names.ts';
 import { claimName } from './desired-claim.ts';
 import { podSecurity } from './pod-security.ts';
+import type { Served } from './served.ts';
 
 /** What the pods of a registry and those of its collector have in common: they work on the same content. */
 
@@ -21,7 +21,7 @@ export interface Credentials {
 const TRUSTED_CAS_FOLDER = '/etc/stevedore/trusted-cas';
 
 /** Who the pods are and where they may run. */
-export function podIdentity({ spec: { podTemplate = {} } }: Registry): Partial<PodSpec> {
+export function podIdentity({ spec: { podTemplate = {} } }: Served): Partial<PodSpec> {
   const { nodeSelector, tolerations, priorityClassName, serviceAccountName, imagePullSecrets } = podTemplate;
   return {
     ...podSecurity,
@@ -35,7 +35,7 @@ export function podIdentity({ spec: { podTemplate = {} } }: Registry): Partial<P
 
 /** Labels of a pod: those of the operator go before those that the Registry asks for. */
 export function podLabels(
-  { spec: { podTemplate } }: Registry,
+  { spec: { podTemplate } }: Served,
   own: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   return { ...podTemplate?.labels, ...own };
@@ -43,7 +43,7 @@ export function podLabels(
 
 /** Credentials of the storage and of what is told, proxies, and whom to trust. */
 export function containerEnvironment(
-  registry: Registry,
+  registry: Served,
   credentials: Credentials | undefined,
 ): NonNullable<Container['env']> {
   const { podTemplate = {} } = registry.spec;
@@ -59,7 +59,7 @@ export function containerEnvironment(
 }
 
 /** Where the volumes of `podVolumes` are mounted. */
-export function volumeMounts(registry: Registry): NonNullable<Container['volumeMounts']> {
+export function volumeMounts(registry: Served): NonNullable<Container['volumeMounts']> {
   return [
     ...(contentVolume(registry) === undefined ? [] : [{ name: 'data', mountPath: STORAGE_ROOT }]),
     { name: 'config', mountPath: dirname(CONFIG_FILE), readOnly: true },
@@ -70,7 +70,7 @@ export function volumeMounts(registry: Registry): NonNullable<Container['volumeM
   ];
 }
 
-export function podVolumes(registry: Registry): NonNullable<PodSpec['volumes']> {
+export function podVolumes(registry: Served): NonNullable<PodSpec['volumes']> {
   const content = contentVolume(registry);
   const trustedCAs = registry.spec.podTemplate?.trustedCAs;
   return [
@@ -82,7 +82,7 @@ export function podVolumes(registry: Registry): NonNullable<PodSpec['volumes']> 
 }
 
 /** Undefined: content is in a bucket. */
-function contentVolume(registry: Registry): NonNullable<PodSpec['volumes']>[number] | undefined {
+function contentVolume(registry: Served): NonNullable<PodSpec['volumes']>[number] | undefined {
   const { filesystem, ephemeral } = registry.spec.storage;
   if (filesystem !== undefined) {
     return { name: 'data', persistentVolumeClaim: { claimName: claimName(registry, filesystem) } };

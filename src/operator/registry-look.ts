@@ -1,4 +1,3 @@
-import type { Registry } from '../api/registry.ts';
 import type { EventRecorder } from '../kube/event-recorder.ts';
 import type { Stored } from '../kube/object.ts';
 import type { Outcome } from '../kube/outcome.ts';
@@ -10,6 +9,7 @@ import type { Variables } from './credentials.ts';
 import type { PasswordHasher } from './htpasswd-file.ts';
 import type { Credentials } from './pod-parts.ts';
 import type { RegistryFacts } from './registry-facts.ts';
+import type { Served } from './served.ts';
 import type { ShareProblem } from './share-steps.ts';
 import type { UpgradeQueue } from './upgrade-queue.ts';
 import type { World } from './world.ts';
@@ -32,9 +32,9 @@ export interface RegistryTools {
   readonly upgrades: UpgradeQueue;
 }
 
-/** One look at one Registry: steps read what earlier ones found and add their own. */
-export interface RegistryLook {
-  readonly registry: Stored<Registry>;
+/** One look at one resource: steps read what earlier ones found and add their own. */
+export interface RegistryLook<R extends Served = Served> {
+  readonly registry: Stored<R>;
   readonly facts: { -readonly [Fact in keyof RegistryFacts]: RegistryFacts[Fact] };
   service?: Service;
   /** By age; one of them signs. */
@@ -49,4 +49,4 @@ export interface RegistryLook {
   credentials?: Credentials;
 }
 
-export type Step = (tools: RegistryTools, look: RegistryLook) => Promise<Outcome>;
+export type Step<R extends Served> = (tools: RegistryTools, look: RegistryLook<R>) => Promise<Outcome>;

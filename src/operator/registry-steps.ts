@@ -1,3 +1,4 @@
+import type { Registry } from '../api/registry.ts';
 import { done, type Outcome } from '../kube/outcome.ts';
 import type { ConfigMap, Secret } from '../kube/resources.ts';
 import { unusedPasswords, writeAccessRules, writeUsers } from './access-steps.ts';
@@ -32,7 +33,7 @@ import {
  * In this order: what a step makes is there before a later one refers to it. Each can be cut off after any write; the
  * next look finds what is there and goes on.
  */
-export const registrySteps: readonly Step[] = [
+export const registrySteps: readonly Step<Registry>[] = [
   removeForeign,
   exposeService,
   writeUsers,
@@ -60,13 +61,18 @@ export const registrySteps: readonly Step[] = [
 ];
 
 /** What the spec no longer asks for, once no pod is to mount it. The authority stays: clients may still trust it. */
-async function removeUnused(tools: RegistryTools, { registry, trusted }: RegistryLook): Promise<Outcome> {
+export async function removeUnused(
+  tools: RegistryTools,
+  { registry, trusted }: RegistryLook,
+): Promise<Outcome> {
   const { kube, world } = tools;
   const { spec } = registry;
   const { namespace } = registry.metadata;
   const names = childNames(registry);
   const unused = [
-    ...(credentialUses(registry).length === 0 ? [{ cache: world.secrets, name: names.credentials }] : []),
+    ...(registry.kind === 'Registry' && credentialUses(registry).length === 0
+      ? [{ cache: world.secrets, name: names.credentials }]
+      : []),
     ...(spec.auth?.htpasswd === undefined ? [{ cache: world.secrets, name: names.users }] : []),
     ...(spec.auth?.token === undefined ? [{ cache: world.secrets, name: names.tokenKeys }] : []),
     ...(spec.tls.clientCAs === undefined ? [{ cache: world.configMaps, name: names.clientAuthorities }] : []),

@@ -1,19 +1,21 @@
 import { GROUP, VERSION } from '../api/names.ts';
 import { InvalidObjectError, parseObject } from '../api/parse.ts';
 import { registryGCDefinition, type RegistryGC } from '../api/registry-gc.ts';
+import { registryMirrorDefinition, type RegistryMirror } from '../api/registry-mirror.ts';
 import { registryDefinition, type Registry } from '../api/registry.ts';
 import type { ResourceDefinition } from '../api/resource.ts';
 import { formatKey, type KubeObject, type Stored } from '../kube/object.ts';
 import { resourceType, type ResourceType } from '../kube/resources.ts';
 import type { Logger } from '../process/logger.ts';
 
-/** An object of ours as it came: the operator reads it only through `readRegistry` and `readRegistryGC`. */
+/** An object of ours as it came: the operator reads it only through `readRegistry` and its like. */
 export interface UnreadObject extends KubeObject {
   readonly spec?: unknown;
   readonly status?: unknown;
 }
 
 export const registries = typeOf(registryDefinition);
+export const registryMirrors = typeOf(registryMirrorDefinition);
 export const registryGCs = typeOf(registryGCDefinition);
 
 function typeOf(definition: ResourceDefinition): ResourceType<UnreadObject> {
@@ -25,6 +27,12 @@ function typeOf(definition: ResourceDefinition): ResourceType<UnreadObject> {
 export function readRegistry(object: Stored<UnreadObject>): Stored<Registry> {
   const registry = parseObject(registryDefinition, object);
   return { ...registry, metadata: { ...registry.metadata, ...identity(object) } };
+}
+
+/** @throws {InvalidObjectError} */
+export function readRegistryMirror(object: Stored<UnreadObject>): Stored<RegistryMirror> {
+  const mirror = parseObject(registryMirrorDefinition, object);
+  return { ...mirror, metadata: { ...mirror.metadata, ...identity(object) } };
 }
 
 /** @throws {InvalidObjectError} */

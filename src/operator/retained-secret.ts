@@ -1,4 +1,3 @@
-import type { Registry } from '../api/registry.ts';
 import { isConflict } from '../kube/api-error.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
@@ -7,6 +6,7 @@ import type { Secret } from '../kube/resources.ts';
 import { findChild, type Child, type Kube } from './apply-child.ts';
 import { childMeta, contentOwnership } from './child-names.ts';
 import type { RegistryTools } from './registry-look.ts';
+import type { Served } from './served.ts';
 import type { World } from './world.ts';
 
 /**
@@ -15,7 +15,7 @@ import type { World } from './world.ts';
  */
 export async function keepSecret(
   { kube, world }: Pick<RegistryTools, 'kube' | 'world'>,
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   name: string,
   make: () => Promise<ApplyFields<Secret>>,
 ): Promise<Child<Secret>> {
@@ -45,7 +45,7 @@ async function create(
 async function followDeletionPolicy(
   kube: Kube,
   world: World,
-  registry: Stored<Registry>,
+  registry: Stored<Served>,
   secret: Stored<Secret>,
 ): Promise<void> {
   const { name, namespace, uid } = secret.metadata;

@@ -1,4 +1,3 @@
-import type { Registry } from '../api/registry.ts';
 import {
   ACCESS_FOLDER,
   CLIENT_AUTHORITIES_FOLDER,
@@ -12,6 +11,7 @@ import { ACCESS_KEY, hasAccessRules } from './desired-access.ts';
 import { CLIENT_AUTHORITIES_KEY } from './desired-client-authorities.ts';
 import { TOKEN_KEYS } from './desired-token-keys.ts';
 import { USERS_KEY } from './desired-users.ts';
+import type { Served } from './served.ts';
 
 /** What the server is told of certificates, users and rules, and the files that it reads them from. */
 
@@ -19,7 +19,7 @@ type Volume = NonNullable<NonNullable<Deployment['spec']>['template']['spec']>['
 
 /** Folders of the pod, each with the object that it is made of. The server reads them again when they change. */
 export function securityMounts(
-  registry: Registry,
+  registry: Served,
 ): readonly { readonly folder: string; readonly volume: NonNullable<Volume>[number] }[] {
   const { tls, auth } = registry.spec;
   const names = childNames(registry);
@@ -52,7 +52,7 @@ const REQUIRED = 'require-and-verify-client-cert' as const;
 const OPTIONAL = 'verify-client-cert-if-given' as const;
 
 /** `http.tls` of the configuration. */
-export function tlsConfig({ spec: { tls } }: Registry) {
+export function tlsConfig({ spec: { tls } }: Served) {
   if (tls.mode === 'Disabled') return {};
   return {
     tls: {
@@ -67,7 +67,7 @@ export function tlsConfig({ spec: { tls } }: Registry) {
 }
 
 /** `auth` of the configuration. */
-export function authConfig({ metadata, spec: { auth, hostname } }: Registry) {
+export function authConfig({ metadata, spec: { auth, hostname } }: Served) {
   if (auth?.htpasswd !== undefined) {
     return {
       auth: { htpasswd: { realm: hostname ?? metadata.name, path: `${HTPASSWD_FOLDER}/${USERS_KEY}` } },
@@ -92,7 +92,7 @@ export function authConfig({ metadata, spec: { auth, hostname } }: Registry) {
 }
 
 /** `stevedore.auth` of the configuration. */
-export function accessConfig(registry: Registry) {
+export function accessConfig(registry: Served) {
   const { tls, auth } = registry.spec;
   // Without passwords a certificate is the user's name anyway.
   const takesPlaceOfPassword = tls.clientCAs !== undefined && auth?.htpasswd !== undefined;

@@ -2,15 +2,16 @@ import { ApiError, isNotFound } from '../kube/api-error.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import { formatKey, type KubeObject, type ObjectKey, type Stored } from '../kube/object.ts';
 import { done, type Outcome } from '../kube/outcome.ts';
-import { namespaces, type ConfigMap, type Secret } from '../kube/resources.ts';
+import { namespaces, type ConfigMap, type ResourceType, type Secret } from '../kube/resources.ts';
 import type { Kube, Seen } from './apply-child.ts';
 import { pullSecret, SHARED_BY_LABEL, sharedBundle, sharedBy, sharingObstacle } from './desired-shares.ts';
 import { hasDrifted } from './drift.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
-import { registries, type UnreadObject } from './resource-types.ts';
-import type { World } from './world.ts';
+import type { UnreadObject } from './resource-types.ts';
+import { pullSecretsOf, type Served } from './served.ts';
+import { servedIn, type World } from './world.ts';
 
-/** On a Registry that has put something into another namespace, which its deletion must take back. */
+/** On a resource that has put something into another namespace, which its deletion must take back. */
 const SHARES_FINALIZER = 'stevedore.dev/shares';
 
 /** Why something is not where it should be. */
@@ -37,7 +38,7 @@ export async function shareTrustBundle(tools: Tools, look: RegistryLook): Promis
 export async function sharePullSecrets(tools: Tools, look: RegistryLook): Promise<Outcome> {
   const { registry, passwords } = look;
   const desired: ApplyFields<Secret>[] = [];
-  for (const { user, namespaces: wanted } of registry.spec.pullSecrets ?? []) {
+  for (const { user, namespaces: wanted } of pullSecretsOf(registry) ?? []) {
     const password = passwords?.get(user);
     if (password === undefined) {
       look.shareProblems.push({
@@ -52,7 +53,7 @@ export async function sharePullSecrets(tools: Tools, look: RegistryLook): Promis
   }
   await share(tools, look, tools.world.secrets, desired);
   look.facts.shares =
-    registry.spec.pullSecrets === undefined && registry.spec.tls.trustBundleNamespaces === undefined
+    pullSecretsOf(registry) === undefined && registry.spec.tls.trustBundleNamespaces === undefined
       ? undefined
       : look.shareProblems;
   return done;
@@ -84,13 +85,13 @@ async function share<T extends KubeObject>(
   desired: readonly ApplyFields<T>[],
 ): Promise<void> {
   const { kube, world } = tools;
-  const { metadata } = look.registry;
+  const { kind, metadata } = look.registry;
   if (desired.some((object) => object.metadata.namespace !== metadata.namespace)) {
-    await keepFinalizer(kube, world, metadata);
+    await keepFinalizer(kube, servedIn(world, kind), metadata);
   }
   for (const object of desired) await applyShare(kube, seen, look, object);
   const wanted = new Set(desired.map((object) => formatKey(object.metadata)));
-  for (const old of seen.byIndex('sharedBy', sharedBy(metadata))) {
+  for (const old of seen.byIndex('sharedBy', sharedBy(kind, metadata))) {
     if (!wanted.has(formatKey(old.metadata))) await remove(kube, seen, old);
   }
 }
@@ -108,10 +109,10 @@ async function applyShare<T extends KubeObject>(
     await unlessRefused(seen, look, desired, () => kube.apply(seen.type, desired, { force: false }));
     return;
   }
-  if (existing.metadata.labels?.[SHARED_BY_LABEL] !== sharedBy(look.registry.metadata)) {
+  if (existing.metadata.labels?.[SHARED_BY_LABEL] !== sharedBy(look.registry.kind, look.registry.metadata)) {
     look.shareProblems.push({
       reason: 'NameConflict',
-      message: `There is a ${seen.type.kind} ${formatKey(metadata)} that this Registry has not made. Delete or rename it.`,
+      message: `There is a ${seen.type.kind} ${formatKey(metadata)} that this ${look.registry.kind} has not made. Delete or rename it.`,
     });
     return;
   }
@@ -140,13 +141,13 @@ async function unlessRefused<T extends KubeObject>(
 /** First of all: without it a deletion at the wrong moment would leave something behind. */
 async function keepFinalizer(
   kube: Pick<Kube, 'patch'>,
-  world: World,
+  seen: World['registries'],
   key: { readonly namespace: string; readonly name: string },
 ): Promise<void> {
-  const object = world.registries.get(key);
+  const object = seen.get(key);
   const present = object?.metadata.finalizers ?? [];
   if (object === undefined || present.includes(SHARES_FINALIZER)) return;
-  await patchFinalizers(kube, object, [...present, SHARES_FINALIZER]);
+  await patchFinalizers(kube, seen.type, object, [...present, SHARES_FINALIZER]);
 }
 
 /**
@@ -155,11 +156,12 @@ async function keepFinalizer(
  */
 export async function withdrawShares(
   { kube, world }: Pick<Tools, 'kube' | 'world'>,
+  kind: Served['kind'],
   object: Stored<UnreadObject>,
 ): Promise<void> {
   const { namespace = '', name, finalizers = [] } = object.metadata;
   if (!finalizers.includes(SHARES_FINALIZER)) return;
-  const labelSelector = `${SHARED_BY_LABEL}=${sharedBy({ namespace, name })}`;
+  const labelSelector = `${SHARED_BY_LABEL}=${sharedBy(kind, { namespace, name })}`;
   // Asked of the API server, since what a cache does not show yet would stay for ever.
   for (const type of [world.configMaps.type, world.secrets.type]) {
     const { items } = await kube.listAll<ConfigMap | Secret>(type, { labelSelector });
@@ -169,6 +171,7 @@ export async function withdrawShares(
   }
   await patchFinalizers(
     kube,
+    servedIn(world, kind).type,
     object,
     finalizers.filter((finalizer) => finalizer !== SHARES_FINALIZER),
   );
@@ -178,13 +181,14 @@ export async function withdrawShares(
 export async function releaseShares(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { registry } = look;
   const { namespace } = registry.metadata;
-  const { tls, pullSecrets = [] } = registry.spec;
+  const pullSecrets = pullSecretsOf(registry) ?? [];
+  const { tls } = registry.spec;
   const targets = [...(tls.trustBundleNamespaces ?? []), ...pullSecrets.flatMap((one) => one.namespaces)];
   if (look.trusted === undefined) await shareTrustBundle(tools, look);
-  const object = tools.world.registries.get(registry.metadata);
+  const object = servedIn(tools.world, registry.kind).get(registry.metadata);
   const shares =
     tools.shareFromNamespaces.includes(namespace) && targets.some((target) => target !== namespace);
-  if (object !== undefined && !shares) await withdrawShares(tools, object);
+  if (object !== undefined && !shares) await withdrawShares(tools, registry.kind, object);
   return done;
 }
 
@@ -199,12 +203,13 @@ async function remove<T extends KubeObject>(
 
 async function patchFinalizers(
   kube: Pick<Kube, 'patch'>,
+  type: ResourceType<UnreadObject>,
   { metadata: { namespace, name, resourceVersion } }: Stored<UnreadObject>,
   finalizers: readonly string[],
 ): Promise<void> {
   try {
     // The list as a whole: should somebody have changed it, the version says so.
-    await kube.patch(registries, { namespace, name }, { metadata: { resourceVersion, finalizers } });
+    await kube.patch(type, { namespace, name }, { metadata: { resourceVersion, finalizers } });
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }

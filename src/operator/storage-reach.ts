@@ -1,5 +1,5 @@
-import type { Registry } from '../api/registry.ts';
 import type { PersistentVolumeClaim } from '../kube/resources.ts';
+import type { Served } from './served.ts';
 
 /** Which pods can have the content at once: those on all nodes, those on one node, or a single one. */
 export type StorageReach = 'everywhere' | 'node' | 'pod';
@@ -10,7 +10,7 @@ export type StorageReach = 'everywhere' | 'node' | 'pod';
  * @see https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes
  */
 export function storageReach(
-  { spec: { storage } }: Registry,
+  { spec: { storage } }: Served,
   claim: PersistentVolumeClaim | undefined,
 ): StorageReach {
   const { filesystem, ephemeral } = storage;
@@ -23,6 +23,6 @@ export function storageReach(
 }
 
 /** Whether content lies in the bucket or container of a service, so that there is no volume. */
-export function isBucket({ spec: { storage } }: Registry): boolean {
+export function isBucket({ spec: { storage } }: Served): boolean {
   return storage.filesystem === undefined && storage.ephemeral === undefined;
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Registry } from '../api/registry.ts';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
 import { serviceAccounts } from '../kube/resources.ts';
 import { applyChild, findChild } from './apply-child.ts';
@@ -14,6 +15,7 @@ import { desiredDisruptionBudget } from './desired-disruption-budget.ts';
 import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { removeChild } from './remove-child.ts';
+import { replicasOf } from './served.ts';
 import { storageReach } from './storage-reach.ts';
 import { UPGRADED_ANNOTATION, upgradeMark } from './upgrade-queue.ts';
 
@@ -75,7 +77,7 @@ export async function checkPermissions(
 }
 
 /** What the server gets of Secrets goes into one of its own, so that only what it needs reaches the pod. */
-export async function writeCredentials(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
+export async function writeCredentials(tools: RegistryTools, look: RegistryLook<Registry>): Promise<Outcome> {
   const { kube, world } = tools;
   const { registry } = look;
   const { namespace } = registry.metadata;
@@ -102,7 +104,7 @@ export async function writeCredentials(tools: RegistryTools, look: RegistryLook)
 
 async function readCredentials(
   tools: RegistryTools,
-  { registry }: RegistryLook,
+  { registry }: RegistryLook<Registry>,
 ): Promise<
   | { readonly variables: Variables; readonly outcome?: undefined }
   | { readonly variables?: undefined; readonly outcome: Outcome }
@@ -136,7 +138,8 @@ export async function awaitUpgrade(
 export async function writeConfig({ kube, world }: RegistryTools, look: RegistryLook): Promise<Outcome> {
   const { registry, variables = {} } = look;
   const file = configFile(registry);
-  const flaw = configFlaw(registry.spec.config ?? {}, file, variables);
+  const overrides = registry.kind === 'Registry' ? registry.spec.config : undefined;
+  const flaw = configFlaw(overrides ?? {}, file, variables);
   if (flaw !== undefined) return stalled('InvalidConfig', flaw);
   const child = await applyChild(kube, world.configMaps, registry, desiredConfig(registry));
   if (child.outcome !== undefined) return child.outcome;
@@ -149,7 +152,7 @@ export async function runServer(tools: RegistryTools, look: RegistryLook): Promi
   const { registry, credentials } = look;
   const { namespace } = registry.metadata;
   const reach = storageReach(registry, look.facts.claim);
-  if (registry.spec.replicas > 1 && reach !== 'everywhere') {
+  if (replicasOf(registry) > 1 && reach !== 'everywhere') {
     const claim = look.facts.claim?.metadata.name ?? '';
     return stalled(
       'ReplicasNotSupportedByStorage',
@@ -172,7 +175,10 @@ export async function runServer(tools: RegistryTools, look: RegistryLook): Promi
   return done;
 }
 
-export async function protectReplicas({ kube, world }: RegistryTools, look: RegistryLook): Promise<Outcome> {
+export async function protectReplicas(
+  { kube, world }: RegistryTools,
+  look: RegistryLook<Registry>,
+): Promise<Outcome> {
   const { registry } = look;
   if (registry.spec.replicas <= 1) {
     const name = childNames(registry).disruptionBudget;

@@ -1,6 +1,12 @@
-import { REGISTRY_GC_LABEL, REGISTRY_LABEL, USE_CREDENTIALS, USE_LABEL } from '../api/names.ts';
+import {
+  REGISTRY_GC_LABEL,
+  REGISTRY_LABEL,
+  REGISTRY_MIRROR_LABEL,
+  USE_CREDENTIALS,
+  USE_LABEL,
+} from '../api/names.ts';
 import { Cache } from '../kube/cache.ts';
-import { formatKey, type KubeObject, type NamespacedName } from '../kube/object.ts';
+import { formatKey, type KubeObject, type NamespacedName, type Stored } from '../kube/object.ts';
 import {
   configMaps,
   deployments,
@@ -20,14 +26,16 @@ import {
 import type { Logger } from '../process/logger.ts';
 import { MANAGED_SELECTOR } from './child-names.ts';
 import { SHARED_BY_LABEL, sharedBy } from './desired-shares.ts';
-import { registries, registryGCs, type UnreadObject } from './resource-types.ts';
+import { registries, registryGCs, registryMirrors, type UnreadObject } from './resource-types.ts';
+import type { Served } from './served.ts';
 
-/** What the operator sees of the cluster, kept up to date by reflectors. All but the first three hold only what it made. */
+/** What the operator sees of the cluster, kept up to date by reflectors. All but the first four hold only what it made. */
 export type World = ReturnType<typeof createWorld>;
 
 /** Which objects of each cache's kind are watched. */
 export const worldSelectors: Readonly<Record<keyof World, string | undefined>> = {
   registries: undefined,
+  registryMirrors: undefined,
   registryGCs: undefined,
   credentials: `${USE_LABEL}=${USE_CREDENTIALS}`,
   secrets: MANAGED_SELECTOR,
@@ -45,16 +53,14 @@ export const worldSelectors: Readonly<Record<keyof World, string | undefined>> =
 export function createWorld(log: Logger) {
   return {
     /** By the Secrets that they name, and by the namespace in which they find more. */
-    registries: new Cache(registries, {
-      log,
-      indexes: { secret: namedSecrets, selectorIn: namespaceOfSelector, sharedBy: ownShares },
-    }),
+    registries: new Cache(registries, { log, indexes: byReferences }),
+    registryMirrors: new Cache(registryMirrors, { log, indexes: byReferences }),
     /** By the Registry they collect in. */
     registryGCs: new Cache(registryGCs, { log, indexes: { registry: registryOfCollection } }),
     credentials: new Cache(secrets, { log }),
-    secrets: new Cache<Secret, 'registry' | 'sharedBy'>(secrets, {
+    secrets: new Cache<Secret, 'registry' | 'mirror' | 'sharedBy'>(secrets, {
       log,
-      indexes: { registry: byLabels.registry, sharedBy: sharedByOf },
+      indexes: { registry: byLabels.registry, mirror: byLabels.mirror, sharedBy: sharedByOf },
     }),
     configMaps: new Cache<ConfigMap, 'sharedBy'>(configMaps, { log, indexes: { sharedBy: sharedByOf } }),
     services: new Cache(services, { log }),
@@ -63,19 +69,40 @@ export function createWorld(log: Logger) {
     disruptionBudgets: new Cache(podDisruptionBudgets, { log }),
     networkPolicies: new Cache(networkPolicies, { log }),
     ingresses: new Cache(ingresses, { log }),
-    pods: new Cache<Pod, 'registry' | 'collection'>(pods, { log, indexes: byLabels }),
-    jobs: new Cache<Job, 'registry' | 'collection'>(jobs, { log, indexes: byLabels }),
+    pods: new Cache<Pod, 'registry' | 'mirror' | 'collection'>(pods, { log, indexes: byLabels }),
+    jobs: new Cache<Job, 'registry' | 'mirror' | 'collection'>(jobs, { log, indexes: byLabels }),
   };
 }
 
+const byReferences = { secret: namedSecrets, selectorIn: namespaceOfSelector, sharedBy: ownShares };
+
 const byLabels = {
   registry: (object: KubeObject) => registryOf(object).map(formatKey),
+  mirror: (object: KubeObject) => mirrorOf(object).map(formatKey),
   collection: (object: KubeObject) => collectionOf(object).map(formatKey),
 };
 
 /** The Registry that an object was made for, by its label. */
 export function registryOf(object: KubeObject): NamespacedName[] {
   return labelled(object, REGISTRY_LABEL);
+}
+
+/** The RegistryMirror that an object was made for, by its label. */
+export function mirrorOf(object: KubeObject): NamespacedName[] {
+  return labelled(object, REGISTRY_MIRROR_LABEL);
+}
+
+/** What a cache has of the children of a resource. */
+export function childrenIn<T extends KubeObject>(
+  cache: { byIndex(index: 'registry' | 'mirror', key: string): readonly Stored<T>[] },
+  { kind, metadata: { namespace, name } }: Stored<Served>,
+): readonly Stored<T>[] {
+  return cache.byIndex(kind === 'Registry' ? 'registry' : 'mirror', formatKey({ namespace, name }));
+}
+
+/** Where the resources of a kind with servers are seen. */
+export function servedIn(world: World, kind: Served['kind']): World['registries'] {
+  return kind === 'Registry' ? world.registries : world.registryMirrors;
 }
 
 /** The RegistryGC that an object was made for, by its label. */
@@ -88,14 +115,14 @@ function labelled({ metadata: { namespace, labels } }: KubeObject, label: string
   return namespace === undefined || name === undefined ? [] : [{ namespace, name }];
 }
 
-/** By which a Registry knows what it put into other namespaces. */
+/** By which a resource knows what it put into other namespaces. */
 export function sharedByOf({ metadata }: KubeObject): string[] {
   const value = metadata.labels?.[SHARED_BY_LABEL];
   return value === undefined ? [] : [value];
 }
 
-function ownShares({ metadata: { namespace = '', name } }: KubeObject): string[] {
-  return [sharedBy({ namespace, name })];
+function ownShares({ kind, metadata: { namespace = '', name } }: KubeObject): string[] {
+  return kind === 'Registry' || kind === 'RegistryMirror' ? [sharedBy(kind, { namespace, name })] : [];
 }
 
 /** Every Secret that the spec names, wherever. Takes the object as it comes: it may not fit its schema. */
@@ -115,7 +142,7 @@ function* secretNamesIn(value: unknown): Generator<string> {
   }
 }
 
-/** The namespace, where the Registry finds Secrets by their labels. */
+/** The namespace, where the resource finds Secrets by their labels. */
 function namespaceOfSelector(registry: UnreadObject): string[] {
   const { namespace } = registry.metadata;
   const selects = at(registry.spec, 'auth', 'htpasswd', 'selector') !== undefined;
