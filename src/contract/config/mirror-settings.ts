@@ -38,10 +38,10 @@ export interface UpstreamSettings {
 
 /** What a mirror is known by at an upstream. */
 export type UpstreamCredentials =
-  | { readonly kind: 'fixed'; readonly username: string; readonly password: string }
-  | { readonly kind: 'folder'; readonly path: string }
+  | { readonly username: string; readonly password: string }
+  | { readonly folder: string }
   /** A credential helper. `lifetime` undefined: until they are refused. */
-  | { readonly kind: 'helper'; readonly command: string; readonly lifetime: number | undefined };
+  | { readonly command: string; readonly lifetime: number | undefined };
 
 /** Docker Hub is one registry with three names, none of which is that of its API alone. */
 const DOCKER_HUB = { host: 'docker.io', url: 'https://registry-1.docker.io' };
@@ -84,8 +84,7 @@ function upstreamOf(options: UpstreamOptions): UpstreamSettings {
     url: options.url ?? (host === DOCKER_HUB.host ? DOCKER_HUB.url : `https://${host}`),
     names: namesOf(host, [options.host, ...options.aliases]),
     folder: host.replace(':', '_'),
-    credentials:
-      credentials === undefined ? fixed(username, password) : { kind: 'folder', path: credentials },
+    credentials: credentials === undefined ? fixed(username, password) : { folder: credentials },
     ca: options.ca,
     allowedRepositories: options.allowedrepositories,
     tagFreshness: options.tagfreshness,
@@ -105,9 +104,7 @@ function upstreamOfProxy(
     names: namesOf(host, []),
     folder: undefined,
     credentials:
-      exec === undefined
-        ? fixed(username, password)
-        : { kind: 'helper', command: exec.command, lifetime: exec.lifetime },
+      exec === undefined ? fixed(username, password) : { command: exec.command, lifetime: exec.lifetime },
     ca: undefined,
     allowedRepositories: [],
     tagFreshness: PROXY_TAG_FRESHNESS,
@@ -117,7 +114,7 @@ function upstreamOfProxy(
 }
 
 function fixed(username: string | undefined, password: string | undefined): UpstreamCredentials | undefined {
-  return username === undefined ? undefined : { kind: 'fixed', username, password: password ?? '' };
+  return username === undefined ? undefined : { username, password: password ?? '' };
 }
 
 /** `index.docker.io` and `docker.io:443` are `docker.io`. */

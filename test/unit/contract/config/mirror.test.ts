@@ -39,7 +39,7 @@ test("docker distribution's proxy is one upstream whose repositories have their 
         url: 'https://registry-1.docker.io',
         names: ['docker.io', 'registry-1.docker.io', 'index.docker.io'],
         folder: undefined,
-        credentials: { kind: 'fixed', username: 'u', password: 'p' },
+        credentials: { username: 'u', password: 'p' },
         ca: undefined,
         allowedRepositories: [],
         tagFreshness: 60_000,
@@ -54,7 +54,7 @@ test("docker distribution's proxy is one upstream whose repositories have their 
     settingsOf(
       'proxy: {remoteurl: http://r:5000, exec: {command: helper, lifetime: 5m}, ttl: 0}',
     )?.upstreams.map(({ host, credentials }) => [host, credentials]),
-    [['r:5000', { kind: 'helper', command: 'helper', lifetime: 300_000 }]],
+    [['r:5000', { command: 'helper', lifetime: 300_000 }]],
   );
   assert.equal(settingsOf('proxy: {remoteurl: http://r, ttl: 0}')?.cache.ttl, undefined);
   assert.deepEqual(
@@ -106,7 +106,7 @@ test('a mirror has many upstreams, each in a folder of its name', () => {
     url: 'https://10.0.0.1:5000',
     names: ['registry.example.com:5000', 'old.example.com'],
     folder: 'registry.example.com_5000',
-    credentials: { kind: 'folder', path: '/secrets/example' },
+    credentials: { folder: '/secrets/example' },
     ca: '/ca.pem',
     allowedRepositories: ['team/**'],
     tagFreshness: 60_000,
@@ -117,7 +117,7 @@ test('a mirror has many upstreams, each in a folder of its name', () => {
     host: 'quay.io',
     url: 'https://quay.io',
     folder: 'quay.io',
-    credentials: { kind: 'fixed', username: 'u', password: 'p' },
+    credentials: { username: 'u', password: 'p' },
   });
 });
 
