@@ -105,6 +105,8 @@ export type PublishedFile = {
 export interface FileWriter {
   /** Bytes in the file, those that were there when it was opened and those still on their way included. */
   readonly size: number;
+  /** Bytes from the first on that `read` finds in the unpublished file by now. Only on a disk. */
+  readonly written?: number;
   /**
    * Takes bytes for good: the caller must not look at them afterwards. A promise asks to wait before more is given (backpressure); it says
    * nothing about durability. @throws what an earlier write met.

@@ -32,9 +32,13 @@ export function moveIfAbsent(driver: StorageDriver, from: string, to: string): P
 }
 
 /** @returns whether it was there. */
-export function deleteIfThere(driver: StorageDriver, path: string): Promise<boolean> {
+export function deleteIfThere(
+  driver: StorageDriver,
+  path: string,
+  options: { readonly durable: boolean } = { durable: true },
+): Promise<boolean> {
   return orElse(
-    driver.delete(path).then(() => true),
+    driver.delete(path, options).then(() => true),
     false,
   );
 }

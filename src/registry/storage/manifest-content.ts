@@ -57,7 +57,7 @@ export class ManifestContents {
 }
 
 /** The type of stored bytes: of kinds that this registry takes no more, what the document says of itself. */
-function storedMediaType(bytes: Buffer): string {
+export function storedMediaType(bytes: Buffer): string {
   try {
     return parseManifest(bytes, undefined).mediaType;
   } catch {

@@ -52,6 +52,10 @@ export class FilesystemWriter implements FileWriter {
     return this.#position + this.#gathered + this.#waiting;
   }
 
+  get written(): number {
+    return Math.min(this.#whole ?? this.#position, ...this.#inFlight);
+  }
+
   write(chunk: Uint8Array): Promise<void> | undefined {
     this.#throwFailure();
     const taken = this.#gather(chunk);
