@@ -8,6 +8,7 @@ export const commands = {
   copy: () => import('./copy.ts').then((module): Command => module.copy),
   check: () => import('./check.ts').then((module): Command => module.check),
   operator: () => import('./operator.ts').then((module): Command => module.operator),
+  'node-agent': () => import('./node-agent.ts').then((module): Command => module.nodeAgent),
   playground: () => import('./playground.ts').then((module): Command => module.playground),
   htpasswd: () => import('./htpasswd.ts').then((module): Command => module.htpasswd),
 };

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Server } from 'node:http';
 import { hostname } from 'node:os';
 import { Registry, collectDefaultMetrics } from 'prom-client';
 import packageFile from '../../package.json' with { type: 'json' };
@@ -18,6 +17,8 @@ import { systemClock } from '../process/clock.ts';
 import { createLogger, type LogLevel } from '../process/logger.ts';
 import { aborted } from './aborted.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
+import { closeAtOnce, readListenAddress, type ListenAddress } from './listen-address.ts';
+import { logLevelOption, readLogLevel } from './log-level-option.ts';
 
 export const OPERATOR_LEASE = `operator.${GROUP}`;
 
@@ -67,12 +68,7 @@ export const operator: Command = {
       default: ':8081',
       description: 'Where /healthz, /readyz and /metrics are (default :8081).',
     },
-    'log-level': {
-      type: 'string',
-      value: 'LEVEL',
-      default: 'info',
-      description: 'error, warn, info or debug (default info).',
-    },
+    'log-level': logLevelOption,
   },
   run,
 };
@@ -85,7 +81,7 @@ interface Settings {
   readonly allowImageOverride: boolean;
   readonly shareFromNamespaces: readonly string[];
   readonly kubeconfig: string | undefined;
-  readonly health: { readonly host: string; readonly port: number };
+  readonly health: ListenAddress;
   readonly logLevel: LogLevel;
   /** Of this process, for events and the lease. */
   readonly instance: string;
@@ -168,15 +164,14 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   await watch;
   holding.abort();
   await election;
-  await close(health);
+  await closeAtOnce(health);
   await transport.close();
   log.info({}, 'stopped');
   return 0;
 }
 
-const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
-
-function readSettings({ values, positionals, environment }: Invocation): Settings {
+function readSettings(invocation: Invocation): Settings {
+  const { values, positionals, environment } = invocation;
   if (positionals.length > 0) throw new UsageError(`unexpected argument '${positionals[0]}'`);
   const text = (name: string): string | undefined => {
     const value = values[name];
@@ -187,8 +182,6 @@ function readSettings({ values, positionals, environment }: Invocation): Setting
     if (value === undefined) throw new UsageError(`--${name} is missing`);
     return value;
   };
-  const logLevel = LOG_LEVELS.find((level) => level === text('log-level'));
-  if (logLevel === undefined) throw new UsageError(`--log-level: write one of ${LOG_LEVELS.join(', ')}`);
   return {
     image: required('image'),
     namespace: text('namespace'),
@@ -199,8 +192,8 @@ function readSettings({ values, positionals, environment }: Invocation): Setting
     shareFromNamespaces:
       text('namespace') === undefined ? (text('share-from-namespaces')?.split(',') ?? []) : [],
     kubeconfig: text('kubeconfig') ?? environment['KUBECONFIG'],
-    health: readAddress(required('health-address')),
-    logLevel,
+    health: readListenAddress('health-address', required('health-address')),
+    logLevel: readLogLevel(invocation),
     instance: environment['POD_NAME'] ?? hostname(),
   };
 }
@@ -210,22 +203,4 @@ function readCount(option: string, text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text))
     throw new UsageError(`--${option}: '${text}' is not a whole number from 1`);
   return Number(text);
-}
-
-/** `HOST:PORT`, or `:PORT` for all addresses. */
-function readAddress(address: string): Settings['health'] {
-  const match = /^(?:\[(?<v6>[0-9a-fA-F:.]+)\]|(?<host>[^:[\]]*)):(?<port>\d{1,5})$/.exec(address);
-  const port = Number(match?.groups?.['port']);
-  if (match === null || port > 65_535) {
-    throw new UsageError(`--health-address: '${address}' is not HOST:PORT or :PORT`);
-  }
-  return { host: match.groups?.['v6'] ?? (match.groups?.['host'] || '::'), port };
-}
-
-/** Probes keep their connections open. */
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }

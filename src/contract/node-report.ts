@@ -19,7 +19,7 @@ export interface NodeReportEntry {
   readonly host: string;
   readonly runtime: NodeRuntime;
   readonly state: NodeState;
-  /** For people: why it is so and what to do. Absent for `Applied`. */
+  /** For people: why it is so and what to do. */
   readonly message?: string;
 }
 
@@ -27,7 +27,7 @@ export interface NodeReportEntry {
  * `Applied`: the runtime reads it. `Waiting`: the mirror has not answered from this node yet. `Unreachable`: it has
  * stopped to, and pulls go to the registry itself. `Conflict`: files of somebody else are in the way. `NotEffective`: all
  * is written, and the runtime is configured to read it elsewhere or nowhere. `Failed`: the node refuses to have files
- * written or removed.
+ * written or removed. `Removing`: no plan asks for it any more, and what was written is on its way out.
  */
 export const NODE_STATES = [
   'Applied',
@@ -36,6 +36,7 @@ export const NODE_STATES = [
   'Conflict',
   'NotEffective',
   'Failed',
+  'Removing',
 ] as const;
 export type NodeState = (typeof NODE_STATES)[number];
 
