@@ -44,19 +44,40 @@ export async function dockerCredentials(
   const folder = environment['DOCKER_CONFIG'] ?? join(environment['HOME'] ?? '/', '.docker');
   const config = await readConfig(join(folder, 'config.json'));
   if (config === undefined) return undefined;
-  const names = host === 'docker.io' ? [DOCKER_HUB] : [host, `https://${host}`, `http://${host}`];
+  const names = namesOf(host);
   for (const name of names) {
     const helper = config.credHelpers?.[name];
-    if (helper !== undefined) return askHelper(helper, name, environment);
+    if (helper !== undefined) return askHelper(`docker-credential-${helper}`, name, environment);
   }
-  for (const name of names) {
-    const entry = config.auths?.[name] ?? config.auths?.[`${name}/v2/`] ?? config.auths?.[`${name}/v1/`];
-    const credentials = entry && entryCredentials(entry);
-    if (credentials) return credentials;
-  }
+  const entry = entryOf(config, host);
+  if (entry !== undefined) return entry;
   return config.credsStore === undefined
     ? undefined
-    : askHelper(config.credsStore, names[0] ?? host, environment);
+    : askHelper(`docker-credential-${config.credsStore}`, names[0] ?? host, environment);
+}
+
+/**
+ * What a text like docker's `config.json` says itself, such as a Secret's `.dockerconfigjson`. No helper is run.
+ * @returns undefined when it knows nothing of the host. @throws Error when it is not JSON
+ */
+export function entryCredentials(text: string, host: string): Credentials | undefined {
+  return entryOf(JSON.parse(text) as DockerConfig, host); // docker's own format
+}
+
+function entryOf({ auths }: DockerConfig, host: string): Credentials | undefined {
+  for (const name of namesOf(host)) {
+    const entry = auths?.[name] ?? auths?.[`${name}/v2/`] ?? auths?.[`${name}/v1/`];
+    const credentials = entry && parseEntry(entry);
+    if (credentials) return credentials;
+  }
+  return undefined;
+}
+
+/** As people and programs write a host. */
+function namesOf(host: string): readonly string[] {
+  const names = host === 'docker.io' ? ['docker.io', 'index.docker.io', 'registry-1.docker.io'] : [host];
+  const written = names.flatMap((name) => [name, `https://${name}`, `http://${name}`]);
+  return host === 'docker.io' ? [DOCKER_HUB, ...written] : written;
 }
 
 /** `user:password`. @returns undefined for anything else. */
@@ -81,7 +102,7 @@ async function readConfig(path: string): Promise<DockerConfig | undefined> {
   }
 }
 
-function entryCredentials(entry: NonNullable<DockerConfig['auths']>[string]): Credentials | undefined {
+function parseEntry(entry: NonNullable<DockerConfig['auths']>[string]): Credentials | undefined {
   if (entry.identitytoken) return { identityToken: entry.identitytoken };
   if (entry.auth) return parseCredentials(Buffer.from(entry.auth, 'base64').toString().replace(/\0+$/, ''));
   return entry.username === undefined
@@ -89,14 +110,17 @@ function entryCredentials(entry: NonNullable<DockerConfig['auths']>[string]): Cr
     : { username: entry.username, password: entry.password ?? '' };
 }
 
-/** docker-credential-helpers: the name on its standard input, JSON on its standard output. */
-async function askHelper(
-  helper: string,
+/**
+ * docker-credential-helpers: the name on its standard input, JSON on its standard output.
+ * @returns undefined when it knows nothing of the name. @throws Error when it cannot be run, or fails.
+ */
+export async function askHelper(
+  program: string,
   name: string,
   environment: Readonly<Record<string, string | undefined>>,
+  signal?: AbortSignal,
 ): Promise<Credentials | undefined> {
-  const program = `docker-credential-${helper}`;
-  const { code, stdout } = await run(program, name, environment);
+  const { code, stdout } = await run(program, name, environment, signal);
   if (code !== 0) {
     if (NOT_FOUND.test(stdout)) return undefined;
     throw new Error(`${program} failed for ${name}`);
@@ -109,9 +133,14 @@ function run(
   program: string,
   input: string,
   environment: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly code: number | null; readonly stdout: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, ['get'], { env: { ...environment }, stdio: ['pipe', 'pipe', 'ignore'] });
+    const child = spawn(program, ['get'], {
+      env: { ...environment },
+      stdio: ['pipe', 'pipe', 'ignore'],
+      ...(signal && { signal, killSignal: 'SIGKILL' }),
+    });
     let stdout = '';
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
     child.once('error', (cause) =>

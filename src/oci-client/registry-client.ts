@@ -2,6 +2,7 @@ import { digestAlgorithm, digestHex, digestOf, parseDigest, type Digest } from '
 import { LARGEST_MANIFEST_BYTES } from '../oci/manifest.ts';
 import { bareMediaType, mediaTypes } from '../oci/media-type.ts';
 import { KeyedLock } from '../process/keyed-lock.ts';
+import { nextPage } from './next-page.ts';
 import type { ClientRequest, RegistryHttp, WholeAnswer } from './registry-http.ts';
 import { pause, TransientError } from './retry.ts';
 
@@ -21,7 +22,8 @@ export interface ReferrerEntry {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-const ACCEPT = [...Object.values(mediaTypes), '*/*'].join(', ');
+/** All that a registry may keep a manifest as. */
+export const ACCEPT_MANIFESTS = [...Object.values(mediaTypes), '*/*'].join(', ');
 
 /** The scopes of token servers. */
 export const pull = (repository: string): string => `repository:${repository}:pull`;
@@ -137,7 +139,7 @@ export class RegistryClient {
       method,
       target: `/v2/${repository}/manifests/${reference}`,
       scopes: [pull(repository)],
-      headers: { accept: ACCEPT },
+      headers: { accept: ACCEPT_MANIFESTS },
       expect: [200, 404],
     };
     return this.http.read(request, LARGEST_MANIFEST_BYTES);
@@ -156,7 +158,7 @@ export class RegistryClient {
       if (status === 404) return undefined;
       const page = JSON.parse(bytes.toString()) as Readonly<Record<string, readonly string[] | null>>; // as specified
       for (const name of page[field] ?? []) names.push(name);
-      target = /<([^>]+)>\s*;\s*rel="?next"?/i.exec(headers['link'] ?? '')?.[1];
+      target = nextPage(headers['link']);
     }
     return names;
   }
