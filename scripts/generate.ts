@@ -16,6 +16,7 @@ import { resources } from '../src/api/resources.ts';
 import { configurationPage } from '../src/contract/config/reference-page.ts';
 import { operatorRules } from '../src/operator/rbac.ts';
 import { conditionsPage } from '../src/operator/reasons.ts';
+import { chartReadme } from './chart-readme.ts';
 
 export interface GeneratedFile {
   /** Relative to the repository. */
@@ -31,6 +32,7 @@ export const generatedFiles: readonly GeneratedFile[] = [
   { path: 'docs/reference/configuration.md', content: async () => configurationPage() },
   { path: 'docs/reference/conditions.md', content: async () => `<!-- ${BANNER} -->\n\n${conditionsPage()}` },
   { path: 'charts/stevedore/templates/clusterrole.yaml', content: async () => clusterRole() },
+  { path: 'charts/stevedore/README.md', content: readmeOfChart },
 ];
 
 function filesOfResource(definition: ResourceDefinition): readonly GeneratedFile[] {
@@ -76,6 +78,14 @@ function clusterRole(): string {
   labels:
     {{- include "stevedore.labels" . | nindent 4 }}
 ${dump({ rules: operatorRules }, { lineWidth: -1, noRefs: true })}`;
+}
+
+async function readmeOfChart(): Promise<string> {
+  const chart = join(root, 'charts/stevedore');
+  const [readme, values] = await Promise.all(
+    ['README.md', 'values.yaml'].map((file) => readFile(join(chart, file), 'utf8')),
+  );
+  return chartReadme(readme ?? '', values ?? '');
 }
 
 function helmIf(condition: string, text: string): string {

@@ -148,6 +148,12 @@ export const tls = {
       `With \`Secret\`: a Secret of type \`kubernetes.io/tls\` with the certificate, then its intermediates, under \`tls.crt\`, the key under \`tls.key\`, and perhaps what clients are to trust under \`ca.crt\`. What is wrong in it is told and never served. ${SECRET_LABEL}`,
     ),
     issuerRef,
+    authority: {
+      type: 'string',
+      enum: ['Own', 'Shared'],
+      description:
+        'With `Managed`: whose certificate authority signs. `Own`: one of this resource alone, as without it. `Shared`: the one in the namespace of the operator, so that clients trust all registries by one `ca.crt`. The namespace must be one that the chart lists (`sharedAuthorityNamespaces`), and names must be those of this resource alone: no wildcards, no addresses but those of its Service, and none that another namespace has. After a change clients need the new bundle at once.',
+    },
     caSecretRef: secretRef(
       `With \`Managed\`: an own certificate authority in place of one that is made, under \`tls.crt\`, with its intermediates, and \`tls.key\`. Clients are to trust what is under \`ca.crt\`, or without it the last certificate of \`tls.crt\`. It is not rotated. ${SECRET_LABEL}`,
     ),
@@ -205,6 +211,17 @@ export const tls = {
       rule: "!has(self.mode) || self.mode == 'Managed' || (!has(self.caSecretRef) && !has(self.permittedNames))",
       message:
         'caSecretRef and permittedNames are about the authority of mode Managed: remove them, or use it',
+    },
+    {
+      rule: "!has(self.authority) || !has(self.mode) || self.mode == 'Managed'",
+      message: 'authority is about mode Managed: remove it, or use that mode',
+      fieldPath: '.authority',
+    },
+    {
+      rule: "!has(self.authority) || self.authority != 'Shared' || (!has(self.caSecretRef) && !has(self.permittedNames))",
+      message:
+        'a shared authority is the same for everybody: remove caSecretRef and permittedNames, or use authority Own',
+      fieldPath: '.authority',
     },
     {
       rule: '!has(self.caSecretRef) || !has(self.permittedNames)',

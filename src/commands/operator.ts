@@ -53,6 +53,12 @@ export const operator: Command = {
       description:
         'Namespaces, with commas between them, whose registries may put trust bundles and pull secrets into others.',
     },
+    'shared-authority-namespaces': {
+      type: 'string',
+      value: 'NAMES',
+      description:
+        'Namespaces, with commas between them, whose registries may have certificates of one shared authority; * for all.',
+    },
     'allow-image-override': {
       type: 'boolean',
       description: 'Let a Registry choose the image of its pods.',
@@ -80,6 +86,7 @@ interface Settings {
   readonly upgradesAtOnce: number;
   readonly allowImageOverride: boolean;
   readonly shareFromNamespaces: readonly string[];
+  readonly sharedAuthorityNamespaces: readonly string[];
   readonly kubeconfig: string | undefined;
   readonly health: ListenAddress;
   readonly logLevel: LogLevel;
@@ -115,7 +122,8 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     controller: `${GROUP}/operator`,
     instance: settings.instance,
   });
-  const { image, namespace, allowImageOverride, shareFromNamespaces, upgradesAtOnce } = settings;
+  const { image, namespace, allowImageOverride, upgradesAtOnce } = settings;
+  const { shareFromNamespaces, sharedAuthorityNamespaces } = settings;
   const controllers = createOperator({
     ...tools,
     client,
@@ -125,6 +133,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     namespace,
     allowImageOverride,
     shareFromNamespaces,
+    sharedAuthorityNamespaces,
     upgradesAtOnce,
     // The lease is where the operator is.
     operatorNamespace: settings.leaseNamespace,
@@ -191,6 +200,7 @@ function readSettings(invocation: Invocation): Settings {
     // In one namespace alone there are no rights in others.
     shareFromNamespaces:
       text('namespace') === undefined ? (text('share-from-namespaces')?.split(',') ?? []) : [],
+    sharedAuthorityNamespaces: text('shared-authority-namespaces')?.split(',') ?? [],
     kubeconfig: text('kubeconfig') ?? environment['KUBECONFIG'],
     health: readListenAddress('health-address', required('health-address')),
     logLevel: readLogLevel(invocation),

@@ -1,33 +1,32 @@
-import { randomBytes } from 'node:crypto';
 import { parseDuration } from '../contract/duration.ts';
 import type { Stored } from '../kube/object.ts';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
 import type { Secret } from '../kube/resources.ts';
-import { createCertificateAuthority } from '../pki/certificate-authority.ts';
 import { bundleOf, certificatesIn, intermediatesOf } from '../pki/certificate-chain.ts';
 import { inspectCertificate, isSignedBy } from '../pki/inspect.ts';
-import { generatePrivateKey, keyAlgorithmOf, type CertificatePair } from '../pki/key-pair.ts';
+import { keyAlgorithmOf, type CertificatePair } from '../pki/key-pair.ts';
 import { permittedNames, samePermittedNames } from '../pki/name-constraints.ts';
-import { authorityProblem, BACKDATE_MS, validity } from '../pki/renewal.ts';
+import { authorityProblem, BACKDATE_MS } from '../pki/renewal.ts';
 import { planRotation, type RotationPlan, type RotationTimes } from '../pki/rotation.ts';
 import { applyChild } from './apply-child.ts';
-import { authorityNumber, childNames, nextAuthorityName, ownerSelector } from './child-names.ts';
+import { authorityLine, type AuthorityLine } from './authority-line.ts';
+import { childNames } from './child-names.ts';
 import { mayBeUsed, notPermitted } from './credentials.ts';
 import {
-  desiredAuthority,
   desiredTrustBundle,
   permittedBySpec,
+  publicationTimes,
   PUBLISHED_ANNOTATION,
 } from './desired-authority.ts';
 import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
-import { keepSecret } from './retained-secret.ts';
+import { readIfFits, readServed } from './resource-types.ts';
 import { dataText } from './secret-data.ts';
 import type { Served } from './served.ts';
+import { sharedAuthorityObstacle, usesSharedAuthority } from './shared-authority.ts';
 import { shareTrustBundle } from './share-steps.ts';
-import { childrenIn } from './world.ts';
+import { sharersOf } from './world.ts';
 
-const AUTHORITY_LIFETIME_MS = 730 * 86_400_000;
 /** A Secret without our label changes unseen. */
 const UNWATCHED_MS = 30_000;
 
@@ -36,6 +35,8 @@ export interface KeptAuthority {
   readonly name: string;
   readonly uid: string;
   readonly pair: CertificatePair;
+  /** In milliseconds since the epoch. */
+  readonly madeAt: number;
   readonly publishedAt: number | undefined;
 }
 
@@ -45,15 +46,18 @@ export async function keepAuthorities(tools: RegistryTools, look: RegistryLook):
   const { mode, caSecretRef } = registry.spec.tls;
   if (mode !== 'Managed') return done;
   if (caSecretRef !== undefined) return useOwnAuthority(tools, look, caSecretRef.name);
-  const names = await authorityNames(tools, registry);
+  const obstacle = sharedAuthorityObstacle(tools, registry);
+  if (obstacle !== undefined) return obstacle;
+  const line = authorityLine(tools, registry);
+  const names = await line.names();
   const authorities: KeptAuthority[] = [];
-  for (const name of names.length === 0 ? [childNames(registry).authority] : names) {
-    const outcome = await keepAuthority(tools, look, name, authorities);
+  for (const name of names.length === 0 ? [line.next()] : names) {
+    const outcome = await keepAuthority(tools, line, name, authorities);
     if (outcome !== undefined) return outcome;
   }
-  if (rotationOf(tools, look, authorities).make) {
-    const name = nextAuthorityName(registry, authorities.at(-1)?.name ?? '');
-    const outcome = await keepAuthority(tools, look, name, authorities);
+  if (rotationOf(tools, registry, authorities).make) {
+    const name = line.next(authorities.at(-1)?.name);
+    const outcome = await keepAuthority(tools, line, name, authorities);
     if (outcome !== undefined) return outcome;
     tools.events.record(registry, {
       type: 'Normal',
@@ -67,55 +71,24 @@ export async function keepAuthorities(tools: RegistryTools, look: RegistryLook):
   return done;
 }
 
-/** By age. What the caches hold may lag behind, and an authority must never be made because of that. */
-async function authorityNames(
-  { kube, world }: RegistryTools,
-  registry: Stored<Served>,
-): Promise<readonly string[]> {
-  const { namespace } = registry.metadata;
-  const namesOf = (secrets: readonly Secret[]) =>
-    secrets
-      .map(({ metadata }) => metadata.name)
-      .filter((secret) => authorityNumber(registry, secret) !== undefined)
-      .toSorted((a, b) => (authorityNumber(registry, a) ?? 0) - (authorityNumber(registry, b) ?? 0));
-  const seen = namesOf(childrenIn(world.secrets, registry));
-  if (seen.length > 0) return seen;
-  const labelSelector = ownerSelector(registry);
-  return namesOf((await kube.listAll(world.secrets.type, { namespace, labelSelector })).items);
-}
-
-/** Finds or makes the authority of that name. What it says is not changed: clients trust it. */
 async function keepAuthority(
-  tools: RegistryTools,
-  { registry }: RegistryLook,
+  { clock }: RegistryTools,
+  line: AuthorityLine,
   name: string,
   found: KeptAuthority[],
 ): Promise<Outcome | undefined> {
-  const child = await keepSecret(tools, registry, name, async () =>
-    desiredAuthority(registry, name, await makeAuthority(tools, registry)),
-  );
-  if (child.outcome !== undefined) return child.outcome;
-  const { metadata } = child.object;
-  const pair = pairIn(child.object);
-  const problem = authorityProblem(pair, tools.clock.now());
+  const { object: secret, outcome } = await line.keep(name);
+  if (outcome !== undefined) return outcome;
+  const pair = pairIn(secret);
+  const problem = authorityProblem(pair, clock.now());
   // One that has ended is replaced like one that is about to end.
   if ((problem !== undefined && problem.reason !== 'Expired') || !isWhole(pair)) {
     return stalled('AuthorityUnusable', `The Secret ${name} can not be used: ${problem?.message ?? ''}`);
   }
-  const published = Date.parse(metadata.annotations?.[PUBLISHED_ANNOTATION] ?? '');
-  found.push({ name, uid: metadata.uid, pair, publishedAt: Number.isNaN(published) ? undefined : published });
+  const { uid, creationTimestamp } = secret.metadata;
+  const madeAt = Date.parse(creationTimestamp);
+  found.push({ name, uid, pair, madeAt, publishedAt: line.publishedAt(secret) });
   return undefined;
-}
-
-async function makeAuthority({ clock }: RegistryTools, registry: Served): Promise<CertificatePair> {
-  const { name, namespace } = registry.metadata;
-  return createCertificateAuthority({
-    commonName: `${name}.${namespace} certificate authority`.slice(0, 64),
-    ...validity(clock.now(), AUTHORITY_LIFETIME_MS),
-    serial: randomBytes(16),
-    key: await generatePrivateKey(registry.spec.tls.keyAlgorithm),
-    permitted: permittedBySpec(registry),
-  });
 }
 
 /** One that the user brings. The bundle is the user's as well: it may hold the next one already. */
@@ -146,15 +119,16 @@ async function useOwnAuthority(tools: RegistryTools, look: RegistryLook, name: s
     );
   }
   const uid = secret.metadata.uid ?? '';
-  look.authorities = [{ name, uid, pair, publishedAt: undefined }];
+  look.authorities = [{ name, uid, pair, madeAt: clock.now(), publishedAt: undefined }];
   look.trusted = trusted;
   return done;
 }
 
 /** The bundle that clients trust. An authority that is new in it may sign once it has been there long enough. */
 export async function publishTrustBundle(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
-  const { kube, world, clock } = tools;
   if (look.trusted === undefined) return done;
+  if (usesSharedAuthority(look.registry)) return publishSharedAuthorities(tools, look, look.trusted);
+  const { kube, world, clock } = tools;
   const desired = desiredTrustBundle(look.registry, look.trusted);
   const child = await applyChild(kube, world.configMaps, look.registry, desired);
   if (child.outcome !== undefined) return child.outcome;
@@ -177,6 +151,41 @@ export async function publishTrustBundle(tools: RegistryTools, look: RegistryLoo
   return done;
 }
 
+/** What others share is published by each on its own: the time is kept in the bundle, not with the authority. */
+async function publishSharedAuthorities(
+  tools: RegistryTools,
+  look: RegistryLook,
+  trusted: string,
+): Promise<Outcome> {
+  const { kube, world, clock } = tools;
+  const { registry, authorities = [] } = look;
+  const { type } = world.configMaps;
+  const key = { namespace: registry.metadata.namespace, name: childNames(registry).trustBundle };
+  const bundle = world.configMaps.get(key) ?? (await kube.find(type, key));
+  const before = publicationTimes(bundle);
+  const published = authorities.map((authority) => {
+    // Nobody has an older bundle of a Registry that is new.
+    const now = bundle === undefined ? authority.madeAt : clock.now();
+    return { ...authority, publishedAt: before[authority.name] ?? now };
+  });
+  const write = async (told: readonly (typeof published)[number][]): Promise<Outcome> => {
+    const times = Object.fromEntries(told.map(({ name, publishedAt }) => [name, publishedAt]));
+    const desired = desiredTrustBundle(registry, trusted, times);
+    return (await applyChild(kube, world.configMaps, registry, desired)).outcome ?? done;
+  };
+  const known = published.filter(({ name }) => bundle === undefined || before[name] !== undefined);
+  const written = await write(known);
+  if (written.kind !== 'done') return written;
+  await shareTrustBundle(tools, look);
+  // Only now can everybody have it.
+  if (known.length < published.length) {
+    const timed = await write(published);
+    if (timed.kind !== 'done') return timed;
+  }
+  look.authorities = published;
+  return done;
+}
+
 /** The authority that signs now, with the certificates that a server sends along. */
 export function signingAuthority(
   tools: RegistryTools,
@@ -186,7 +195,7 @@ export function signingAuthority(
   | undefined {
   const { authorities = [], registry } = look;
   const own = registry.spec.tls.caSecretRef !== undefined;
-  const plan = own || authorities.length === 0 ? undefined : rotationOf(tools, look, authorities);
+  const plan = own || authorities.length === 0 ? undefined : rotationOf(tools, registry, authorities);
   const authority =
     plan === undefined ? authorities[0] : authorities.find(({ name }) => name === plan.signer);
   if (authority === undefined) return undefined;
@@ -195,8 +204,8 @@ export function signingAuthority(
 }
 
 function rotationOf(
-  { world, clock }: RegistryTools,
-  { registry }: RegistryLook,
+  { world, clock }: Pick<RegistryTools, 'world' | 'clock'>,
+  registry: Stored<Served>,
   authorities: readonly KeptAuthority[],
 ): RotationPlan {
   const { namespace } = registry.metadata;
@@ -210,9 +219,10 @@ function rotationOf(
         const { notBefore, notAfter, x509 } = inspectCertificate(authority.pair.certificate);
         const algorithm = keyAlgorithmOf(x509.publicKey);
         const fitsSpec =
+          usesSharedAuthority(registry) ||
           // A key of another kind was chosen by whoever gave the authority to the Registry.
-          (algorithm === undefined || algorithm === registry.spec.tls.keyAlgorithm) &&
-          samePermittedNames(permittedNames(x509), permittedBySpec(registry));
+          ((algorithm === undefined || algorithm === registry.spec.tls.keyAlgorithm) &&
+            samePermittedNames(permittedNames(x509), permittedBySpec(registry)));
         return { name: authority.name, publishedAt: authority.publishedAt, notBefore, notAfter, fitsSpec };
       }),
       issued: server === undefined ? undefined : issuedBy(registry, server, authorities),
@@ -244,12 +254,14 @@ function rotationTimes({ spec: { tls } }: Served): RotationTimes {
 
 /** Those that have done their work. Last, when the certificate of another is served. */
 export async function retireAuthorities(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
-  const { kube, world, events } = tools;
-  const { registry } = look;
+  const { kube, world, events, operatorNamespace } = tools;
+  const { registry, authorities = [] } = look;
   const retire = signingAuthority(tools, look)?.plan?.retire ?? [];
-  for (const { name, uid } of look.authorities ?? []) {
-    if (!retire.includes(name)) continue;
-    await kube.delete(world.secrets.type, { namespace: registry.metadata.namespace, name }, { uid });
+  const isShared = usesSharedAuthority(registry);
+  const namespace = isShared ? operatorNamespace : registry.metadata.namespace;
+  for (const { name, uid } of authorities) {
+    if (!retire.includes(name) || (isShared && !isDoneForAll(tools, authorities, name))) continue;
+    await kube.delete(world.secrets.type, { namespace, name }, { uid });
     events.record(registry, {
       type: 'Normal',
       reason: 'AuthorityRetired',
@@ -258,6 +270,24 @@ export async function retireAuthorities(tools: RegistryTools, look: RegistryLook
     });
   }
   return done;
+}
+
+/** Whether each that shares the authorities would let that one go. Looks no further than the first that would not. */
+function isDoneForAll(
+  { world, clock }: RegistryTools,
+  authorities: readonly KeptAuthority[],
+  name: string,
+): boolean {
+  return sharersOf(world).every((object) => {
+    if (object.metadata.deletionTimestamp !== undefined) return true;
+    const other = readIfFits(object, readServed);
+    if (other === undefined) return false;
+    const { namespace } = other.metadata;
+    const bundle = world.configMaps.get({ namespace, name: childNames(other).trustBundle });
+    const times = publicationTimes(bundle);
+    const published = authorities.map((one) => ({ ...one, publishedAt: times[one.name] }));
+    return rotationOf({ world, clock }, other, published).retire.includes(name);
+  });
 }
 
 function pairIn(secret: Secret): Partial<CertificatePair> {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { parseDuration } from '../contract/duration.ts';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
-import type { Secret } from '../kube/resources.ts';
+import type { Secret, Service } from '../kube/resources.ts';
 import { readCertificateAuthority } from '../pki/certificate-authority.ts';
 import { bundleOf, certificatesIn, chainProblem, leafOf, missingNames } from '../pki/certificate-chain.ts';
 import { inspectCertificate } from '../pki/inspect.ts';
@@ -21,11 +21,14 @@ import { timestamp } from './conditions.ts';
 import { mayBeUsed, notPermitted } from './credentials.ts';
 import { desiredCertificate, desiredCertManagerCertificate } from './desired-certificate.ts';
 import { applyForeign } from './foreign-kinds.ts';
+import { namesOfOthers } from './names-of-others.ts';
 import type { CertificateFacts } from './registry-facts.ts';
 import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { dataText } from './secret-data.ts';
 import type { Served } from './served.ts';
+import { usesSharedAuthority } from './shared-authority.ts';
+import { claimantsOf } from './world.ts';
 
 /** A Secret without our label changes unseen. */
 const UNWATCHED_MS = 30_000;
@@ -57,7 +60,7 @@ async function issueCertificate(tools: RegistryTools, look: RegistryLook): Promi
   if (signing === undefined || trusted === undefined) return done;
   const { namespace } = registry.metadata;
   const key = { namespace, name: childNames(registry).certificate };
-  const names = permittedPart(servedNames(look), signing.pair);
+  const names = permittedPart(tools, look, signing.pair);
   if (names.dnsNames.length + names.ipAddresses.length === 0) {
     const message = `The certificate authority may sign none of the names of this registry: ${names.refused.join(', ')}.`;
     return stalled('SANNotPermitted', message);
@@ -236,12 +239,25 @@ function servedNames({ registry, service }: RegistryLook): SubjectAlternativeNam
     ...(hostname !== undefined && { hostname }),
     service: { name, namespace },
     clusterIPs: service?.spec?.clusterIPs ?? [],
-    loadBalancers: (service?.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname: host }) => [
-      ...(ip === undefined ? [] : [ip]),
-      ...(host === undefined || host === '' ? [] : [host]),
-    ]),
+    loadBalancers: loadBalancersOf(service),
     extra: [...(tls.dnsNames ?? []), ...(tls.ipAddresses ?? [])],
   });
+}
+
+function loadBalancersOf(service: Service | undefined): readonly string[] {
+  return (service?.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname: host }) => [
+    ...(ip === undefined ? [] : [ip]),
+    ...(host === undefined || host === '' ? [] : [host]),
+  ]);
+}
+
+/** What the cluster gave the Service, as it stands in a certificate. */
+function namesGiven(service: Service | undefined): readonly string[] {
+  const addresses = (service?.spec?.clusterIPs ?? []).filter(
+    (address) => address !== 'None' && address !== '',
+  );
+  const { dnsNames, ipAddresses } = subjectAlternativeNames([...addresses, ...loadBalancersOf(service)]);
+  return [...dnsNames, ...ipAddresses];
 }
 
 /** Of a certificate from elsewhere no more is asked than that the name which clients are told works. */
@@ -252,11 +268,19 @@ function namesOfClients({ metadata, spec: { hostname } }: Served): SubjectAltern
 
 /** The names that the authority may sign, and those that it may not. */
 function permittedPart(
-  wanted: SubjectAlternativeNames,
+  { world }: RegistryTools,
+  look: RegistryLook,
   { certificate }: CertificatePair,
 ): SubjectAlternativeNames & { readonly refused: readonly string[] } {
+  const { registry, service } = look;
+  const wanted = servedNames(look);
   const permitted = permittedNames(inspectCertificate(certificate).x509);
-  const refused = permitted === undefined ? [] : namesNotPermitted(wanted, permitted);
+  const refused = [
+    ...(permitted === undefined ? [] : namesNotPermitted(wanted, permitted)),
+    ...(usesSharedAuthority(registry)
+      ? namesOfOthers(registry, wanted, namesGiven(service), (name) => claimantsOf(world, name))
+      : []),
+  ];
   return {
     dnsNames: wanted.dnsNames.filter((name) => !refused.includes(name)),
     ipAddresses: wanted.ipAddresses.filter((address) => !refused.includes(address)),

@@ -11,7 +11,7 @@ import {
   REGISTRY_MIRROR_LABEL,
 } from '../api/names.ts';
 import type { RegistryGC } from '../api/registry-gc.ts';
-import type { ObjectMeta, OwnerReference, Stored } from '../kube/object.ts';
+import type { KubeObject, ObjectMeta, OwnerReference, Stored } from '../kube/object.ts';
 import type { Served } from './served.ts';
 
 /**
@@ -35,6 +35,8 @@ import type { Served } from './served.ts';
  *     RegistryMirror NAME: as a Registry, with NAME-mirror for NAME, and
  *     ├── Secret      NAME-mirror-upstream-HASH  credentials and authorities of one upstream
  *     ├── ConfigMap   NAME-mirror-clients        configurations of clients
+ *     the operator
+ *     ├── Secret      stevedore-shared-ca, stevedore-shared-ca-2 …  the authority that Registries share, in its namespace
  *     RegistryGC NAME
  *     ├── ConfigMap   NAME-retention  rules of retention
  *     └── Job         NAME-SECONDS or NAME-HASH, one a run
@@ -78,16 +80,25 @@ export interface Named {
   readonly metadata: { readonly name: string };
 }
 
+/** The names of those Secrets that are authorities of a Registry, by age. */
+export function authoritiesAmong(registry: Named, secrets: readonly KubeObject[]): readonly string[] {
+  return secrets
+    .map(({ metadata }) => metadata.name)
+    .filter((name) => authorityNumber(registry, name) !== undefined)
+    .toSorted((a, b) => (authorityNumber(registry, a) ?? 0) - (authorityNumber(registry, b) ?? 0));
+}
+
 /** The place of an authority in the line of a Registry's, from 1; undefined: the Secret is none of it. */
-export function authorityNumber(registry: Named, secret: string): number | undefined {
+function authorityNumber(registry: Named, secret: string): number | undefined {
   const first = childNames(registry).authority;
   if (secret === first) return 1;
   const number = secret.startsWith(`${first}-`) ? secret.slice(first.length + 1) : '';
   return /^([2-9]|[1-9]\d{1,5})$/.test(number) ? Number(number) : undefined;
 }
 
-/** The name of the authority that takes over from that one. */
-export function nextAuthorityName(registry: Named, before: string): string {
+/** The name of the authority that takes over from that one, or of the first. */
+export function nextAuthorityName(registry: Named, before?: string): string {
+  if (before === undefined) return childNames(registry).authority;
   return `${childNames(registry).authority}-${(authorityNumber(registry, before) ?? 0) + 1}`;
 }
 

@@ -35,6 +35,8 @@ export interface OperatorOptions {
   readonly allowImageOverride: boolean;
   /** Namespaces whose Registries may put something into others. */
   readonly shareFromNamespaces: readonly string[];
+  /** Namespaces whose Registries may have certificates of the shared authority; `*`: all; none: there is no such authority. */
+  readonly sharedAuthorityNamespaces: readonly string[];
   /** Where this process runs. */
   readonly operatorNamespace: string;
   /** How many registries may be on their way to another image at a time. */
@@ -63,9 +65,17 @@ export function createOperator(options: OperatorOptions): Operator {
     cache: Cache<T, Index>,
     labelSelector: string | undefined,
     signal: AbortSignal,
+    where = namespace,
   ): Promise<void> {
-    const source = listWatchSource(client, cache.type, { namespace, labelSelector });
+    const source = listWatchSource(client, cache.type, { namespace: where, labelSelector });
     return reflect({ resource: cache.type.plural, source, target: cache, clock, random, log }, signal);
+  }
+
+  async function followSharedAuthority(signal: AbortSignal): Promise<void> {
+    const { sharedAuthorities } = world;
+    // Without leave to use it there need be none to read it.
+    if (options.sharedAuthorityNamespaces.length === 0) sharedAuthorities.replace([]);
+    else await follow(sharedAuthorities, worldSelectors.sharedAuthorities, signal, options.operatorNamespace);
   }
 
   return {
@@ -75,6 +85,7 @@ export function createOperator(options: OperatorOptions): Operator {
         follow(world.registries, worldSelectors.registries, signal),
         follow(world.registryGCs, worldSelectors.registryGCs, signal),
         follow(world.credentials, worldSelectors.credentials, signal),
+        followSharedAuthority(signal),
         follow(world.secrets, worldSelectors.secrets, signal),
         follow(world.configMaps, worldSelectors.configMaps, signal),
         follow(world.services, worldSelectors.services, signal),
@@ -96,6 +107,7 @@ export function createOperator(options: OperatorOptions): Operator {
 function runRegistries(options: OperatorOptions, world: World, signal: AbortSignal): Promise<void> {
   const { client: kube, clock, random, log, metrics, events, image, readServerStatus } = options;
   const { allowImageOverride, operatorNamespace, shareFromNamespaces, upgradesAtOnce } = options;
+  const { sharedAuthorityNamespaces } = options;
   const hasher = createBcryptHasher();
   return runController(
     {
@@ -105,6 +117,9 @@ function runRegistries(options: OperatorOptions, world: World, signal: AbortSign
         // By label and not by owner, since what is retained has none.
         triggeredBy(world.secrets, (secret) => [...registryOf(secret), ...sharerOf(world, secret)]),
         triggeredBy(world.configMaps, (map) => [...registryOf(map), ...sharerOf(world, map)]),
+        triggeredBy(world.sharedAuthorities, () =>
+          world.registries.byIndex('authority', 'Shared').flatMap(namespacedName),
+        ),
         triggeredBy(world.services, registryOf),
         triggeredBy(world.claims, registryOf),
         triggeredBy(world.deployments, registryOf),
@@ -129,6 +144,7 @@ function runRegistries(options: OperatorOptions, world: World, signal: AbortSign
         allowImageOverride,
         operatorNamespace,
         shareFromNamespaces,
+        sharedAuthorityNamespaces,
         upgrades: new UpgradeQueue(upgradesAtOnce),
         readServerStatus,
         log,

@@ -8,7 +8,10 @@ import { childMeta, childNames, contentOwnership } from './child-names.ts';
 import { encodeData } from './secret-data.ts';
 import type { Served } from './served.ts';
 
-/** On an authority that takes over from another: since when it has been in the bundle. */
+/**
+ * On an authority that takes over from another: since when it has been in the bundle. On a bundle with authorities that
+ * others share: that of each, by its name, in JSON.
+ */
 export const PUBLISHED_ANNOTATION = 'stevedore.dev/published-at';
 
 /**
@@ -31,12 +34,37 @@ export function desiredAuthority(
   };
 }
 
+/** By the names of shared authorities, since when they have been in a bundle, in milliseconds since the epoch. */
+export type PublicationTimes = Readonly<Record<string, number>>;
+
 /** What clients trust, for pods to mount and people to copy. Holds nothing secret. */
-export function desiredTrustBundle(registry: Stored<Served>, trusted: string): ApplyFields<ConfigMap> {
+export function desiredTrustBundle(
+  registry: Stored<Served>,
+  trusted: string,
+  published?: PublicationTimes,
+): ApplyFields<ConfigMap> {
   return {
-    metadata: childMeta(registry, childNames(registry).trustBundle),
+    metadata: {
+      ...childMeta(registry, childNames(registry).trustBundle),
+      ...(published !== undefined && {
+        annotations: { [PUBLISHED_ANNOTATION]: JSON.stringify(published) },
+      }),
+    },
     data: { 'ca.crt': trusted },
   };
+}
+
+/** What `desiredTrustBundle` wrote; nothing where somebody spoiled it, which only makes an authority wait longer. */
+export function publicationTimes(bundle: ConfigMap | undefined): PublicationTimes {
+  try {
+    const value: unknown = JSON.parse(bundle?.metadata.annotations?.[PUBLISHED_ANNOTATION] ?? '');
+    const times = typeof value === 'object' && value !== null ? Object.entries<unknown>({ ...value }) : [];
+    return Object.fromEntries(
+      times.flatMap(([name, time]) => (typeof time === 'number' && time > 0 ? [[name, time]] : [])),
+    );
+  } catch {
+    return {};
+  }
 }
 
 /** The constraints that an authority is to have; undefined: none. */

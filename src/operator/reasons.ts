@@ -149,8 +149,9 @@ export const reasons = {
     of: ['CertificateReady', 'Ready'],
     event: 'Warning',
     meaning:
-      'Names of the registry are outside the name constraints of its authority. The certificate lacks them.',
-    remedy: 'Add them to tls.permittedNames, which rotates the authority, or use other names.',
+      'Names of the registry are outside the name constraints of its authority, or are not its own alone and the authority is shared. The certificate lacks them.',
+    remedy:
+      'Add them to tls.permittedNames, which rotates the authority, or use other names. The shared authority signs no wildcards, no addresses but those of the Service, and no name that a Registry of another namespace has: use those with tls.authority Own.',
   },
   SANMissing: {
     of: ['CertificateReady'],

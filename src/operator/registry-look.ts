@@ -27,6 +27,8 @@ export interface RegistryTools {
   readonly allowImageOverride: boolean;
   /** Namespaces whose Registries may put something into others. */
   readonly shareFromNamespaces: readonly string[];
+  /** Namespaces whose Registries may have certificates of the shared authority; `*`: all. */
+  readonly sharedAuthorityNamespaces: readonly string[];
   /** Where the operator runs, which asks the pods for their status. */
   readonly operatorNamespace: string;
   readonly upgrades: UpgradeQueue;

@@ -7,6 +7,7 @@ import type { ResourceDefinition } from '../api/resource.ts';
 import { formatKey, type KubeObject, type Stored } from '../kube/object.ts';
 import { resourceType, type ResourceType } from '../kube/resources.ts';
 import type { Logger } from '../process/logger.ts';
+import type { Served } from './served.ts';
 
 /** An object of ours as it came: the operator reads it only through `readRegistry` and its like. */
 export interface UnreadObject extends KubeObject {
@@ -36,6 +37,11 @@ export function readRegistryMirror(object: Stored<UnreadObject>): Stored<Registr
 }
 
 /** @throws {InvalidObjectError} */
+export function readServed(object: Stored<UnreadObject>): Stored<Served> {
+  return object.kind === 'RegistryMirror' ? readRegistryMirror(object) : readRegistry(object);
+}
+
+/** @throws {InvalidObjectError} */
 export function readRegistryGC(object: Stored<UnreadObject>): Stored<RegistryGC> {
   const gc = parseObject(registryGCDefinition, object);
   return { ...gc, metadata: { ...gc.metadata, ...identity(object) } };
@@ -47,12 +53,22 @@ export function readOrLog<T>(
   read: (object: Stored<UnreadObject>) => T,
   log: Logger,
 ): T | undefined {
+  return readIfFits(object, read, ({ errors }) => {
+    const { kind, metadata } = object;
+    log.warn({ kind, key: formatKey(metadata), errors }, 'object does not fit its schema');
+  });
+}
+
+export function readIfFits<T>(
+  object: Stored<UnreadObject>,
+  read: (object: Stored<UnreadObject>) => T,
+  onError: (error: InvalidObjectError) => void = () => undefined,
+): T | undefined {
   try {
     return read(object);
   } catch (error) {
     if (!(error instanceof InvalidObjectError)) throw error;
-    const { kind, metadata } = object;
-    log.warn({ kind, key: formatKey(metadata), errors: error.errors }, 'object does not fit its schema');
+    onError(error);
     return undefined;
   }
 }

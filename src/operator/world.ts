@@ -25,6 +25,8 @@ import {
 } from '../kube/resources.ts';
 import type { Logger } from '../process/logger.ts';
 import { MANAGED_SELECTOR } from './child-names.ts';
+import { claimedNames } from './names-of-others.ts';
+import { SHARED_AUTHORITY_LABEL } from './shared-authority.ts';
 import { SHARED_BY_LABEL, sharedBy } from './desired-shares.ts';
 import { registries, registryGCs, registryMirrors, type UnreadObject } from './resource-types.ts';
 import type { Served } from './served.ts';
@@ -38,6 +40,7 @@ export const worldSelectors: Readonly<Record<keyof World, string | undefined>> =
   registryMirrors: undefined,
   registryGCs: undefined,
   credentials: `${USE_LABEL}=${USE_CREDENTIALS}`,
+  sharedAuthorities: `${SHARED_AUTHORITY_LABEL}=true`,
   secrets: MANAGED_SELECTOR,
   configMaps: MANAGED_SELECTOR,
   services: MANAGED_SELECTOR,
@@ -52,12 +55,14 @@ export const worldSelectors: Readonly<Record<keyof World, string | undefined>> =
 
 export function createWorld(log: Logger) {
   return {
-    /** By the Secrets that they name, and by the namespace in which they find more. */
+    /** By the Secrets that they name, the namespace in which they find more, and the names that they go by. */
     registries: new Cache(registries, { log, indexes: byReferences }),
     registryMirrors: new Cache(registryMirrors, { log, indexes: byReferences }),
     /** By the Registry they collect in. */
     registryGCs: new Cache(registryGCs, { log, indexes: { registry: registryOfCollection } }),
     credentials: new Cache(secrets, { log }),
+    /** In the operator's namespace. */
+    sharedAuthorities: new Cache(secrets, { log }),
     secrets: new Cache<Secret, 'registry' | 'mirror' | 'sharedBy'>(secrets, {
       log,
       indexes: { registry: byLabels.registry, mirror: byLabels.mirror, sharedBy: sharedByOf },
@@ -74,7 +79,13 @@ export function createWorld(log: Logger) {
   };
 }
 
-const byReferences = { secret: namedSecrets, selectorIn: namespaceOfSelector, sharedBy: ownShares };
+const byReferences = {
+  secret: namedSecrets,
+  selectorIn: namespaceOfSelector,
+  sharedBy: ownShares,
+  name: claimedNames,
+  authority: authorityOf,
+};
 
 const byLabels = {
   registry: (object: KubeObject) => registryOf(object).map(formatKey),
@@ -103,6 +114,19 @@ export function childrenIn<T extends KubeObject>(
 /** Where the resources of a kind with servers are seen. */
 export function servedIn(world: World, kind: Served['kind']): World['registries'] {
   return kind === 'Registry' ? world.registries : world.registryMirrors;
+}
+
+/** What has certificates of the shared authority, of every kind. */
+export function sharersOf({
+  registries: some,
+  registryMirrors: others,
+}: World): readonly Stored<UnreadObject>[] {
+  return [some, others].flatMap((cache) => cache.byIndex('authority', 'Shared'));
+}
+
+/** What goes by a name, as `claimedNames` has it. */
+export function claimantsOf({ registries: some, registryMirrors: others }: World, name: string) {
+  return [some, others].flatMap((cache) => cache.byIndex('name', name));
 }
 
 /** The RegistryGC that an object was made for, by its label. */
@@ -140,6 +164,12 @@ function* secretNamesIn(value: unknown): Generator<string> {
       for (const ref of field) yield* secretNamesIn({ secretRef: ref });
     } else yield* secretNamesIn(field);
   }
+}
+
+/** Which of the two kinds of managed authority the spec asks for by name. */
+function authorityOf(registry: UnreadObject): string[] {
+  const authority = at(registry.spec, 'tls', 'authority');
+  return typeof authority === 'string' ? [authority] : [];
 }
 
 /** The namespace, where the resource finds Secrets by their labels. */

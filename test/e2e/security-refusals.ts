@@ -47,6 +47,21 @@ export const securityRefusals: readonly Refusal[] = [
     message: 'auth does not say how users log in: set htpasswd, token or tls.clientCAs',
   },
   {
+    title: 'An authority of a certificate from elsewhere is refused.',
+    manifest: tls({ mode: 'Secret', secretRef: { name: 'cert' }, authority: 'Shared' }),
+    message: 'authority is about mode Managed: remove it, or use that mode',
+  },
+  {
+    title: 'A shared authority that is to be the own one as well is refused.',
+    manifest: tls({ authority: 'Shared', caSecretRef: { name: 'ca' } }),
+    message: 'a shared authority is the same for everybody: remove caSecretRef and permittedNames',
+  },
+  {
+    title: 'A shared authority with names of its own is refused.',
+    manifest: tls({ authority: 'Shared', permittedNames: ['example.com'] }),
+    message: 'a shared authority is the same for everybody: remove caSecretRef and permittedNames',
+  },
+  {
     title: 'Passwords beside tokens are refused.',
     manifest: registry({
       auth: { htpasswd: {}, token: { realm: 'https://a.example.com', service: 'r', issuer: 'i', jwks } },

@@ -43,7 +43,11 @@ function countingHasher(): PasswordHasher & { readonly hashed: string[] } {
 
 /** One Registry with its world: a stand-in for the API server and the real reconciler. */
 export function registryHarness(
-  options: { readonly allowImageOverride?: boolean; readonly shareFromNamespaces?: readonly string[] } = {},
+  options: {
+    readonly allowImageOverride?: boolean;
+    readonly shareFromNamespaces?: readonly string[];
+    readonly sharedAuthorityNamespaces?: readonly string[];
+  } = {},
 ) {
   const { log } = logSink();
   const world = createWorld(log);
@@ -61,6 +65,7 @@ export function registryHarness(
     image: 'example.test/stevedore:1',
     allowImageOverride: options.allowImageOverride ?? false,
     shareFromNamespaces: options.shareFromNamespaces ?? [],
+    sharedAuthorityNamespaces: options.sharedAuthorityNamespaces ?? [],
     operatorNamespace: 'stevedore-system',
     upgrades: new UpgradeQueue(1),
     events: { record: (_: unknown, event: EventDetails) => void events.push(event) },
@@ -74,7 +79,7 @@ export function registryHarness(
     clock,
     hasher,
     events,
-    reconcile: () => reconcile(KEY),
+    reconcile: (key = KEY) => reconcile(key),
     /** The operator is another version from now on. */
     upgradeTo(image: string, upgrades = new UpgradeQueue(1)): void {
       reconcile = createRegistryReconciler({ ...tools, image, upgrades });
@@ -91,10 +96,10 @@ export function registryHarness(
       kube.put(secrets, secret);
     },
     /** Until nothing is written any more; the last outcome. */
-    async converge(): Promise<Outcome> {
+    async converge(key = KEY): Promise<Outcome> {
       for (let round = 0; round < 10; round++) {
         const before = kube.writes.length;
-        const outcome = await reconcile(KEY);
+        const outcome = await reconcile(key);
         if (kube.writes.length === before) return outcome;
       }
       throw new Error(`no end of writes: ${kube.writes.slice(-10).join(', ')}`);
