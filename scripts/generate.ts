@@ -63,6 +63,7 @@ function filesOfResource(definition: ResourceDefinition): readonly GeneratedFile
 /** The example that stands on the reference page of a kind. */
 const EXAMPLES: Readonly<Record<string, string>> = {
   Registry: 'registry-with-users.yaml',
+  RegistryMirror: 'mirror.yaml',
   RegistryGC: 'registry-gc.yaml',
 };
 

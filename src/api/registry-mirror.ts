@@ -21,12 +21,18 @@ const registryMirrorStatus = {
       description: 'The registries that are mirrored, as the server finds them.',
       items: {
         type: 'object',
-        required: ['host', 'reachable'],
+        required: ['host'],
         description: 'One registry.',
         properties: {
           host: { type: 'string', description: 'Its name in the spec.' },
-          reachable: { type: 'boolean', description: 'Whether it answered when it was asked last.' },
-          lastError: { type: 'string', description: 'Why it did not.' },
+          reachable: {
+            type: 'boolean',
+            description: 'Whether it answered when it was asked last. Not there before that.',
+          },
+          lastError: {
+            type: 'string',
+            description: 'Why it did not give what it was asked for last. Not there when it did.',
+          },
         },
       },
     },

@@ -268,7 +268,7 @@ Then:
   kubectl logs -f deployment/team
   kubectl apply -f examples/registry-gc.yaml
   kubectl annotate registrygc nightly ${GROUP}/run-at="$(date)" --overwrite
-  kubectl get registries,registrygcs,pods
+  kubectl get registries,registrymirrors,pods
 
 State, volumes and logs are in ${folder}. Ctrl-C stops everything; the next start goes on with it.
 `;

@@ -23,6 +23,7 @@ import { desiredCertificate, desiredCertManagerCertificate } from './desired-cer
 import { applyForeign } from './foreign-kinds.ts';
 import { namesOfOthers } from './names-of-others.ts';
 import type { CertificateFacts } from './registry-facts.ts';
+import { serviceHost } from './registry-url.ts';
 import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { dataText } from './secret-data.ts';
@@ -233,11 +234,11 @@ async function issue(
 }
 
 function servedNames({ registry, service }: RegistryLook): SubjectAlternativeNames {
-  const { name, namespace } = registry.metadata;
+  const { namespace } = registry.metadata;
   const { hostname, tls } = registry.spec;
   return servedSubjectAlternativeNames({
     ...(hostname !== undefined && { hostname }),
-    service: { name, namespace },
+    service: { name: childNames(registry).service, namespace },
     clusterIPs: service?.spec?.clusterIPs ?? [],
     loadBalancers: loadBalancersOf(service),
     extra: [...(tls.dnsNames ?? []), ...(tls.ipAddresses ?? [])],
@@ -261,9 +262,9 @@ function namesGiven(service: Service | undefined): readonly string[] {
 }
 
 /** Of a certificate from elsewhere no more is asked than that the name which clients are told works. */
-function namesOfClients({ metadata, spec: { hostname } }: Served): SubjectAlternativeNames {
-  const service = `${metadata.name}.${metadata.namespace}.svc`;
-  return subjectAlternativeNames([(hostname ?? service).replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')]);
+function namesOfClients(registry: Served): SubjectAlternativeNames {
+  const name = registry.spec.hostname ?? serviceHost(registry);
+  return subjectAlternativeNames([name.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')]);
 }
 
 /** The names that the authority may sign, and those that it may not. */

@@ -10,6 +10,7 @@ import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
 import { createBcryptHasher } from './bcrypt-hasher.ts';
 import { createCollectionReconciler } from './collection-reconciler.ts';
+import { createMirrorReconciler } from './mirror-reconciler.ts';
 import { createRegistryReconciler } from './registry-reconciler.ts';
 import type { UnreadObject } from './resource-types.ts';
 import type { ReadServerStatus } from './server-status.ts';
@@ -17,6 +18,7 @@ import { UpgradeQueue } from './upgrade-queue.ts';
 import {
   collectionOf,
   createWorld,
+  mirrorOf,
   registryOf,
   registryOfCollection,
   sharedByOf,
@@ -83,6 +85,7 @@ export function createOperator(options: OperatorOptions): Operator {
     async watch(signal) {
       await Promise.all([
         follow(world.registries, worldSelectors.registries, signal),
+        follow(world.registryMirrors, worldSelectors.registryMirrors, signal),
         follow(world.registryGCs, worldSelectors.registryGCs, signal),
         follow(world.credentials, worldSelectors.credentials, signal),
         followSharedAuthority(signal),
@@ -99,63 +102,72 @@ export function createOperator(options: OperatorOptions): Operator {
       ]);
     },
     async work(signal) {
-      await Promise.all([runRegistries(options, world, signal), runCollections(options, world, signal)]);
+      await Promise.all([runServed(options, world, signal), runCollections(options, world, signal)]);
     },
   };
 }
 
-function runRegistries(options: OperatorOptions, world: World, signal: AbortSignal): Promise<void> {
-  const { client: kube, clock, random, log, metrics, events, image, readServerStatus } = options;
-  const { allowImageOverride, operatorNamespace, shareFromNamespaces, upgradesAtOnce } = options;
-  const { sharedAuthorityNamespaces } = options;
-  const hasher = createBcryptHasher();
-  return runController(
-    {
-      name: 'registry',
-      primary: world.registries,
-      triggers: [
-        // By label and not by owner, since what is retained has none.
-        triggeredBy(world.secrets, (secret) => [...registryOf(secret), ...sharerOf(world, secret)]),
-        triggeredBy(world.configMaps, (map) => [...registryOf(map), ...sharerOf(world, map)]),
-        triggeredBy(world.sharedAuthorities, () =>
-          world.registries.byIndex('authority', 'Shared').flatMap(namespacedName),
-        ),
-        triggeredBy(world.services, registryOf),
-        triggeredBy(world.claims, registryOf),
-        triggeredBy(world.deployments, registryOf),
-        triggeredBy(world.disruptionBudgets, registryOf),
-        triggeredBy(world.networkPolicies, registryOf),
-        triggeredBy(world.ingresses, registryOf),
-        triggeredBy(world.pods, registryOf),
-        triggeredBy(world.jobs, registryOf),
-        triggeredBy(world.credentials, (secret) => [
-          ...registryOf(secret),
-          ...world.registries.byIndex('secret', formatKey(keyOf(secret))).flatMap(namespacedName),
-          ...world.registries.byIndex('selectorIn', secret.metadata.namespace ?? '').flatMap(namespacedName),
-        ]),
-      ],
-      reconcile: createRegistryReconciler({
-        world,
-        kube,
-        events,
-        hasher,
-        clock,
-        image,
-        allowImageOverride,
-        operatorNamespace,
-        shareFromNamespaces,
-        sharedAuthorityNamespaces,
-        upgrades: new UpgradeQueue(upgradesAtOnce),
-        readServerStatus,
-        log,
-      }),
-      clock,
-      random,
-      log,
-      metrics,
-    },
-    signal,
-  );
+/** The kinds with servers, which take turns at upgrades. */
+async function runServed(options: OperatorOptions, world: World, signal: AbortSignal): Promise<void> {
+  const { client: kube, clock, random, log, metrics } = options;
+  const tools = {
+    ...options,
+    kube,
+    world,
+    hasher: createBcryptHasher(),
+    upgrades: new UpgradeQueue(options.upgradesAtOnce),
+  };
+  const parts = { clock, random, log, metrics };
+  await Promise.all([
+    runController(
+      {
+        name: 'registry',
+        primary: world.registries,
+        triggers: servedTriggers(world, world.registries, registryOf),
+        reconcile: createRegistryReconciler(tools),
+        ...parts,
+      },
+      signal,
+    ),
+    runController(
+      {
+        name: 'registrymirror',
+        primary: world.registryMirrors,
+        triggers: servedTriggers(world, world.registryMirrors, mirrorOf),
+        reconcile: createMirrorReconciler(tools),
+        ...parts,
+      },
+      signal,
+    ),
+  ]);
+}
+
+/** What makes a look at a resource with servers worth while. `ownerOf`: by label, since what is retained has no owner. */
+function servedTriggers(
+  world: World,
+  resources: World['registries'],
+  ownerOf: (child: KubeObject) => NamespacedName[],
+) {
+  const sharerOf = (shared: KubeObject) =>
+    sharedByOf(shared).flatMap((value) => resources.byIndex('sharedBy', value).flatMap(namespacedName));
+  return [
+    triggeredBy(world.secrets, (secret) => [...ownerOf(secret), ...sharerOf(secret)]),
+    triggeredBy(world.configMaps, (map) => [...ownerOf(map), ...sharerOf(map)]),
+    triggeredBy(world.sharedAuthorities, () => resources.byIndex('authority', 'Shared').flatMap(namespacedName)),
+    triggeredBy(world.services, ownerOf),
+    triggeredBy(world.claims, ownerOf),
+    triggeredBy(world.deployments, ownerOf),
+    triggeredBy(world.disruptionBudgets, ownerOf),
+    triggeredBy(world.networkPolicies, ownerOf),
+    triggeredBy(world.ingresses, ownerOf),
+    triggeredBy(world.pods, ownerOf),
+    triggeredBy(world.jobs, ownerOf),
+    triggeredBy(world.credentials, (secret) => [
+      ...ownerOf(secret),
+      ...resources.byIndex('secret', formatKey(keyOf(secret))).flatMap(namespacedName),
+      ...resources.byIndex('selectorIn', secret.metadata.namespace ?? '').flatMap(namespacedName),
+    ]),
+  ];
 }
 
 function runCollections(options: OperatorOptions, world: World, signal: AbortSignal): Promise<void> {
@@ -188,12 +200,6 @@ function runCollections(options: OperatorOptions, world: World, signal: AbortSig
 function rivalsOf(world: World, gc: UnreadObject): NamespacedName[] {
   return registryOfCollection(gc).flatMap((registry) =>
     world.registryGCs.byIndex('registry', registry).flatMap(namespacedName),
-  );
-}
-
-function sharerOf(world: World, shared: KubeObject): NamespacedName[] {
-  return sharedByOf(shared).flatMap((value) =>
-    world.registries.byIndex('sharedBy', value).flatMap(namespacedName),
   );
 }
 

@@ -24,6 +24,7 @@ import { dataText } from './secret-data.ts';
 /** How often what can't be watched is looked at. */
 const UNWATCHED_MS = 30_000;
 
+/** Where a text of the user's is. */
 interface Source {
   readonly secretName?: string;
   readonly configMapName?: string;
@@ -40,7 +41,7 @@ export async function copyTokenKeys(tools: RegistryTools, look: RegistryLook): P
   for (const field of ['rootCertBundle', 'jwks'] as const) {
     const source = token[field];
     if (source === undefined) continue;
-    const found = await read(tools, namespace, `token.${field}`, source);
+    const found = await readSource(tools, namespace, `token.${field}`, source);
     const flaw = 'text' in found ? tokenKeysFlaw(field, found.text) : undefined;
     if ('problem' in found || flaw !== undefined) {
       const problem = 'problem' in found ? found.problem : flawed(`token.${field}`, source, flaw ?? '');
@@ -62,7 +63,7 @@ export async function copyClientAuthorities(tools: RegistryTools, look: Registry
   const source = registry.spec.tls.clientCAs;
   if (source === undefined) return done;
   const { namespace } = registry.metadata;
-  const found = await read(tools, namespace, 'tls.clientCAs', source);
+  const found = await readSource(tools, namespace, 'tls.clientCAs', source);
   // A ConfigMap may be read by who may not read the Secret.
   const bundle = 'text' in found ? bundleOf(found.text) : undefined;
   if (bundle === undefined) {
@@ -85,7 +86,7 @@ function keepOrWait(look: RegistryLook, problem: UserProblem, isCopied: boolean)
   return reason === 'EntryInvalid' ? stalled(reason, message) : waiting(UNWATCHED_MS, reason, message);
 }
 
-function flawed(path: string, source: Source, flaw: string): UserProblem {
+export function flawed(path: string, source: Source, flaw: string): UserProblem {
   return {
     name: path,
     reason: 'EntryInvalid',
@@ -93,7 +94,8 @@ function flawed(path: string, source: Source, flaw: string): UserProblem {
   };
 }
 
-async function read(
+/** The text under a key of a Secret that permits it, or of a ConfigMap. */
+export async function readSource(
   tools: RegistryTools,
   namespace: string,
   path: string,

@@ -68,12 +68,17 @@ export function publicationTimes(bundle: ConfigMap | undefined): PublicationTime
 }
 
 /** The constraints that an authority is to have; undefined: none. */
-export function permittedBySpec({ metadata, spec: { tls } }: Served): PermittedNames | undefined {
+export function permittedBySpec(registry: Served): PermittedNames | undefined {
+  const {
+    metadata,
+    spec: { tls },
+  } = registry;
+  const service = { name: childNames(registry).service, namespace: metadata.namespace };
   if (tls.permittedNames === undefined) return undefined;
   const [ranges, names] = [
     tls.permittedNames.filter((name) => name.includes('/')),
     tls.permittedNames.filter((name) => !name.includes('/')),
   ];
   // What the operator puts into each certificate by itself.
-  return { dnsNames: [...new Set([...names, ...serviceNames(metadata)])], ipRanges: ranges };
+  return { dnsNames: [...new Set([...names, ...serviceNames(service)])], ipRanges: ranges };
 }

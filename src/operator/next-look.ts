@@ -33,6 +33,9 @@ function nextLookAtFacts(facts: RegistryFacts, now: number): Outcome {
   }
   if (certificate?.problem !== undefined)
     looks.push({ afterMs: FOR_SECRETS_MS, reason: 'CertificateProblem' });
+  if ((facts.upstreamProblems ?? []).length > 0) {
+    looks.push({ afterMs: FOR_SECRETS_MS, reason: 'UpstreamsIncomplete' });
+  }
   if ((facts.shares ?? []).length > 0) looks.push({ afterMs: FOR_SECRETS_MS, reason: 'SharesIncomplete' });
   if (userProblems(facts).length > 0) {
     looks.push({ afterMs: FOR_SECRETS_MS, reason: 'UsersIncomplete' });

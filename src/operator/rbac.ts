@@ -17,12 +17,16 @@ const APPLY = ['create', 'patch'] as const;
  * are in the chart's leader-election.yaml.
  */
 export const operatorRules: readonly PolicyRule[] = [
-  { apiGroups: [GROUP], resources: ['registries', 'registrygcs'], verbs: [...WATCH] },
+  { apiGroups: [GROUP], resources: ['registries', 'registrymirrors', 'registrygcs'], verbs: [...WATCH] },
   // Its finalizer, where something in another namespace is to be taken back.
-  { apiGroups: [GROUP], resources: ['registries'], verbs: ['patch'] },
+  { apiGroups: [GROUP], resources: ['registries', 'registrymirrors'], verbs: ['patch'] },
   // Whether a namespace takes what is put into it. Holds where the role is bound for the whole cluster.
   { apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
-  { apiGroups: [GROUP], resources: ['registries/status', 'registrygcs/status'], verbs: ['patch'] },
+  {
+    apiGroups: [GROUP],
+    resources: ['registries/status', 'registrymirrors/status', 'registrygcs/status'],
+    verbs: ['patch'],
+  },
   // Read: passwords that users refer to, which no rule can name beforehand.
   { apiGroups: [''], resources: ['secrets'], verbs: ['get', ...WATCH, ...APPLY, 'delete'] },
   { apiGroups: [''], resources: ['configmaps'], verbs: ['get', ...WATCH, ...APPLY, 'delete'] },

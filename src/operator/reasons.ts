@@ -11,17 +11,20 @@ interface ReasonEntry {
 }
 
 export const conditionTypes = {
-  Ready: 'A Registry serves as specified. A RegistryGC can run when it is due, and its last run succeeded.',
+  Ready:
+    'A Registry or RegistryMirror serves as specified. A RegistryGC can run when it is due, and its last run succeeded.',
   Reconciling: 'There only while true: something is on its way to what the spec asks.',
   Stalled: 'There only while true: nothing goes on until somebody changes something.',
   Degraded:
-    'A Registry that was ready has not been for five minutes. There from when it is first ready, but not while spec.replicas is 0.',
+    'What was ready has not been for five minutes. There from when it is first ready, but not while spec.replicas is 0.',
   CertificateReady:
     'The server certificate is valid and the server says that it serves it. Not there without TLS.',
   UsersReady: 'Every user can log in, and the server says that it has read them. Not there without users.',
   SharesReady:
     'Trust bundles and pull secrets are in the namespaces that the spec names. Not there where it names none.',
   StorageReady: 'The volume is there, or the servers say that the bucket answers.',
+  UpstreamsReachable:
+    'Of a RegistryMirror: every upstream answers, and what the mirror needs for it is there. What is cached is served anyway.',
   ReadOnly:
     'The server says that it refuses or holds writes. It is no fault: garbage collection does it for a while.',
 } as const;
@@ -173,7 +176,7 @@ export const reasons = {
     remedy: 'Wait.',
   },
   StatusUnknown: {
-    of: ['CertificateReady', 'UsersReady', 'StorageReady', 'ReadOnly'],
+    of: ['CertificateReady', 'UsersReady', 'StorageReady', 'UpstreamsReachable', 'ReadOnly'],
     event: false,
     meaning: 'The status port of the server can not be read.',
     remedy: STATUS_PORT_HINT,
@@ -182,23 +185,24 @@ export const reasons = {
 
   InForce: { of: ['UsersReady'], event: 'Normal', meaning: 'Every user of the spec can log in.' },
   SecretNotFound: {
-    of: ['UsersReady', 'CertificateReady', 'Ready'],
+    of: ['UsersReady', 'CertificateReady', 'UpstreamsReachable', 'Ready'],
     event: 'Warning',
     meaning:
       'A Secret that the spec names is not there. A user whose password is in it can not log in; without credentials of the server its pods stay as they are.',
     remedy: 'Make the Secret, with the label stevedore.dev/use=credentials.',
   },
   NotPermitted: {
-    of: ['UsersReady', 'CertificateReady', 'SharesReady', 'Ready'],
+    of: ['UsersReady', 'CertificateReady', 'SharesReady', 'UpstreamsReachable', 'Ready'],
     event: 'Warning',
     meaning:
       'A Secret or ServiceAccount that the spec names does not carry the label that permits its use, or the cluster does not permit what is asked.',
     remedy: 'kubectl label secret NAME stevedore.dev/use=credentials; otherwise as the message says.',
   },
   EntryInvalid: {
-    of: ['UsersReady', 'Ready'],
+    of: ['UsersReady', 'UpstreamsReachable', 'Ready'],
     event: 'Warning',
-    meaning: 'A line of a htpasswd file is left out, or keys that sign tokens cannot be read.',
+    meaning:
+      'A line of a htpasswd file is left out, or keys that sign tokens or certificates of authorities cannot be read.',
     remedy: 'Correct what the message names: lines are user:hash with bcrypt, as htpasswd -B writes them.',
   },
   DuplicateUser: {
@@ -220,7 +224,7 @@ export const reasons = {
     remedy: 'Report it: the operator wrote that file.',
   },
   KeyNotFound: {
-    of: ['UsersReady', 'Ready'],
+    of: ['UsersReady', 'UpstreamsReachable', 'Ready'],
     event: 'Warning',
     meaning: 'A Secret that the spec names lacks a key.',
     remedy: 'Add the key to the Secret that the message names.',
@@ -313,6 +317,24 @@ export const reasons = {
       'Write replicas 1, or move to a bucket or ReadWriteMany: make a second Registry and copy the images to it.',
   },
   StoragePending: { of: ['StorageReady'], event: false, meaning: 'The claim is not made yet.' },
+
+  UpstreamsAnswer: {
+    of: ['UpstreamsReachable'],
+    event: 'Normal',
+    meaning: 'The server says that every upstream that it asked answers.',
+  },
+  NotAskedYet: {
+    of: ['UpstreamsReachable'],
+    event: false,
+    meaning: 'Nobody has pulled anything that an upstream had to be asked for.',
+  },
+  UpstreamUnreachable: {
+    of: ['UpstreamsReachable'],
+    event: 'Warning',
+    meaning:
+      'The server says that an upstream does not answer. What is cached is served, and clients fetch the rest themselves.',
+    remedy: 'Read the message. Usual causes: the network, a proxy that podTemplate.env lacks, a certificate.',
+  },
 
   Writable: { of: ['ReadOnly'], event: 'Normal', meaning: 'The server takes writes.' },
   Configured: {

@@ -1,4 +1,3 @@
-import type { Registry } from '../api/registry.ts';
 import { timestamp, type Finding } from './conditions.ts';
 import { degradedVerdict } from './degraded.ts';
 import { quantityValue } from './quantity.ts';
@@ -7,18 +6,20 @@ import type { UserProblem } from './password.ts';
 import type { RegistryFacts } from './registry-facts.ts';
 import { registryUrl } from './registry-url.ts';
 import { rolloutOf } from './rollout.ts';
+import { replicasOf, type Served } from './served.ts';
 import { isBucket } from './storage-reach.ts';
 
 type Verdict = Omit<Finding, 'type'>;
 
 /** The conditions that follow from the facts. `now`: milliseconds since the epoch. */
-export function registryFindings(registry: Registry, facts: RegistryFacts, now: number): readonly Finding[] {
+export function registryFindings(registry: Served, facts: RegistryFacts, now: number): readonly Finding[] {
   const particular = [
     found('CertificateReady', certificateVerdict(registry, facts, now)),
     found('UsersReady', usersVerdict(registry, facts)),
     found('SharesReady', sharesVerdict(facts)),
     found('StorageReady', storageVerdict(registry, facts)),
-    found('ReadOnly', readOnlyVerdict(facts)),
+    found('UpstreamsReachable', registry.kind === 'RegistryMirror' ? upstreamsVerdict(facts) : undefined),
+    found('ReadOnly', registry.kind === 'Registry' ? readOnlyVerdict(facts) : undefined),
   ].flat();
   const ready = readyVerdict(registry, facts, now);
   return [
@@ -43,11 +44,11 @@ function verdict(
   return { status, reason, message };
 }
 
-function readyVerdict(registry: Registry, facts: RegistryFacts, now: number): Verdict {
+function readyVerdict(registry: Served, facts: RegistryFacts, now: number): Verdict {
   const halt = facts.halt?.reason === 'UpgradeQueued' ? undefined : haltVerdict(facts, 'False');
   if (halt !== undefined) return halt;
   if (hasExpired(facts, now)) return verdict('False', 'Expired', expiryMessage(facts));
-  if (registry.spec.replicas === 0) return verdict('False', 'ScaledToZero');
+  if (replicasOf(registry) === 0) return verdict('False', 'ScaledToZero');
   const lockedOut = lockedOutVerdict(facts);
   if (lockedOut !== undefined) return lockedOut;
   const rollout = facts.deployment === undefined ? undefined : rolloutOf(facts.deployment, facts.pods);
@@ -98,7 +99,7 @@ function stalledVerdict(facts: RegistryFacts): Verdict | undefined {
   return facts.halt?.kind === 'stalled' ? haltVerdict(facts, 'True') : undefined;
 }
 
-function certificateVerdict(registry: Registry, facts: RegistryFacts, now: number): Verdict | undefined {
+function certificateVerdict(registry: Served, facts: RegistryFacts, now: number): Verdict | undefined {
   if (registry.spec.tls.mode === 'Disabled') return undefined;
   const { certificate, servers } = facts;
   if (certificate === undefined) {
@@ -129,7 +130,7 @@ function expiryMessage({ certificate }: RegistryFacts): string {
   return `The certificate ended at ${timestamp(certificate?.notAfter ?? 0)}.`;
 }
 
-function usersVerdict(registry: Registry, facts: RegistryFacts): Verdict | undefined {
+function usersVerdict(registry: Served, facts: RegistryFacts): Verdict | undefined {
   if (registry.spec.auth === undefined && registry.spec.tls.clientCAs === undefined) return undefined;
   const { users, access, servers } = facts;
   const { htpasswd, token } = registry.spec.auth ?? {};
@@ -177,7 +178,7 @@ function sharesVerdict({ shares }: RegistryFacts): Verdict | undefined {
   return verdict('False', first.reason, shares.map(({ message }) => message).join(' '));
 }
 
-function storageVerdict(registry: Registry, facts: RegistryFacts): Verdict {
+function storageVerdict(registry: Served, facts: RegistryFacts): Verdict {
   const { claim } = facts;
   if (facts.halt !== undefined && STORAGE_HALTS.has(facts.halt.reason)) {
     return haltVerdict(facts, 'False') ?? verdict('Unknown', 'StoragePending');
@@ -228,6 +229,24 @@ const STORAGE_HALTS: ReadonlySet<string> = new Set<Reason>([
   'ClaimLost',
   'ReplicasNotSupportedByStorage',
 ]);
+
+/** What is cached is served anyway, so that this makes a mirror no less ready. */
+function upstreamsVerdict({ upstreamProblems = [], servers }: RegistryFacts): Verdict {
+  const [problem] = upstreamProblems;
+  if (problem !== undefined) {
+    return verdict('False', problem.reason, upstreamProblems.map(({ message }) => message).join('\n'));
+  }
+  const upstreams = servers[0]?.mirror?.upstreams;
+  if (upstreams === undefined) return verdict('Unknown', 'StatusUnknown');
+  const silent = upstreams.filter(({ reachable }) => reachable === false);
+  if (silent.length > 0) {
+    const told = silent.map(({ host, lastError }) => `${host}: ${lastError ?? 'does not answer'}`);
+    return verdict('False', 'UpstreamUnreachable', told.join('\n'));
+  }
+  return upstreams.some(({ reachable }) => reachable)
+    ? verdict('True', 'UpstreamsAnswer')
+    : verdict('Unknown', 'NotAskedYet');
+}
 
 function readOnlyVerdict({ servers }: RegistryFacts): Verdict {
   if (servers.length === 0) return verdict('Unknown', 'StatusUnknown');

@@ -2,10 +2,11 @@ import type { StatusDocument } from '../contract/status-document.ts';
 import type { Stalled, Waiting } from '../kube/outcome.ts';
 import type { Deployment, PersistentVolumeClaim, Pod } from '../kube/resources.ts';
 import type { Reason } from './reasons.ts';
+import type { UpstreamProblem } from './upstream-steps.ts';
 import type { ShareProblem } from './share-steps.ts';
 import type { UserProblem } from './password.ts';
 
-/** What one look at a Registry's world found. Conditions and status follow from it, and from nothing else. */
+/** What one look at a resource's world found. Conditions and status follow from it, and from nothing else. */
 export interface RegistryFacts {
   /** The step that could not go on; the ones after it did not run. */
   readonly halt?: Waiting | Stalled;
@@ -16,6 +17,8 @@ export interface RegistryFacts {
   readonly access?: FileFacts;
   /** Why the keys by which clients are known stay as they were. */
   readonly keysProblem?: UserProblem;
+  /** Of a mirror: what is not as it should be of what it needs for its upstreams. */
+  readonly upstreamProblems?: readonly UpstreamProblem[];
   /** What is not in other namespaces as it should be; undefined: nothing is to be there. */
   readonly shares?: readonly ShareProblem[] | undefined;
   readonly claim?: PersistentVolumeClaim;

@@ -33,9 +33,9 @@ export function registryStatus(registry: Registry, facts: RegistryFacts, now: nu
   };
 }
 
-function certificateStatus(
+export function certificateStatus(
   { certificate, servers }: RegistryFacts,
-  previous: RegistryStatus | undefined,
+  previous: Pick<RegistryStatus, 'certificate'> | undefined,
 ): Pick<RegistryStatus, 'certificate'> {
   if (certificate === undefined) return {};
   const { serial, notAfter, renewalTime } = certificate;
@@ -54,9 +54,9 @@ function certificateStatus(
   };
 }
 
-function usersStatus(
+export function usersStatus(
   facts: RegistryFacts,
-  previous: RegistryStatus | undefined,
+  previous: Pick<RegistryStatus, 'users'> | undefined,
 ): Pick<RegistryStatus, 'users'> {
   if (facts.users === undefined && facts.keysProblem === undefined) return {};
   const count = facts.servers[0]?.users?.count ?? previous?.users?.count ?? 0;

@@ -40,7 +40,8 @@ export async function textUpTo(response: Response, most: number): Promise<string
 export function parseStatusDocument(text: string): StatusDocument | undefined {
   const document = parseJson(text);
   if (!isObject(document) || !isObject(document['readOnly'])) return undefined;
-  const { version, configHash, certificate, users, access, storage, readOnly, openUploads } = document;
+  const { version, configHash, certificate, users, access, storage, readOnly, openUploads, mirror } =
+    document;
   if (typeof version !== 'string' || typeof configHash !== 'string') return undefined;
   const reason = (['Configured', 'Draining', 'Marking'] as const).find(
     (known) => known === readOnly['reason'],
@@ -73,6 +74,22 @@ export function parseStatusDocument(text: string): StatusDocument | undefined {
       ...(isTime(readOnly['since']) && { since: readOnly['since'] }),
     },
     openUploads: countOf(openUploads),
+    ...(isObject(mirror) && { mirror: parseMirror(mirror) }),
+  };
+}
+
+function parseMirror({ upstreams, cache }: Readonly<Record<string, unknown>>) {
+  const limit = isObject(cache) ? countOf(cache['limit']) : 0;
+  return {
+    upstreams: (Array.isArray(upstreams) ? upstreams : [])
+      .filter(isObject)
+      .slice(0, 16)
+      .map(({ host, reachable, lastError }) => ({
+        host: textOf(host),
+        ...(typeof reachable === 'boolean' && { reachable }),
+        ...(typeof lastError === 'string' && { lastError: textOf(lastError) }),
+      })),
+    cache: { bytes: isObject(cache) ? countOf(cache['bytes']) : 0, ...(limit > 0 && { limit }) },
   };
 }
 

@@ -124,6 +124,7 @@ function lifeOfARelease(cluster: Cluster, image: string): readonly Step[] {
       assert.deepEqual(await definitions(), [
         'customresourcedefinition.apiextensions.k8s.io/registries.stevedore.dev',
         'customresourcedefinition.apiextensions.k8s.io/registrygcs.stevedore.dev',
+        'customresourcedefinition.apiextensions.k8s.io/registrymirrors.stevedore.dev',
       ]);
       assert.equal(
         await cluster.field('registry/adopted', '.status.conditions[?(@.type=="Ready")].status'),
@@ -152,6 +153,7 @@ const rights = {
   yes: [
     'list registries --all-namespaces',
     'watch registrygcs --all-namespaces',
+    'watch registrymirrors --all-namespaces',
     'patch registries --subresource=status --namespace=team',
     // For its finalizer.
     'patch registries --namespace=team',

@@ -45,11 +45,11 @@ const preparation = [
 async function diagnose(): Promise<void> {
   if (!existsSync(cluster.kubeconfig)) return;
   const looks = [
-    ['get', 'pods,jobs,registries,registrygcs', '--all-namespaces', '--output=wide'],
+    ['get', 'pods,jobs,registries,registrymirrors,registrygcs', '--all-namespaces', '--output=wide'],
     ['get', 'events', '--all-namespaces', '--sort-by=.lastTimestamp'],
     [
       'get',
-      'registries,registrygcs',
+      'registries,registrymirrors,registrygcs',
       '--namespace',
       TEAM_NAMESPACE,
       '--output=jsonpath-as-json={.items[*].status}',

@@ -37,6 +37,7 @@ before(async () => {
     'wait',
     '--for=condition=Established',
     'crd/registries.stevedore.dev',
+    'crd/registrymirrors.stevedore.dev',
     'crd/registrygcs.stevedore.dev',
   ]);
   await cluster.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: ACCOUNT } });

@@ -42,6 +42,7 @@ const ours = (plural: string, kind: string) =>
   resourceType<KubeObject>({ group: 'stevedore.dev', version: 'v1alpha1', plural, kind, namespaced: true });
 const types: readonly ResourceType<KubeObject>[] = [
   ours('registries', 'Registry'),
+  ours('registrymirrors', 'RegistryMirror'),
   ours('registrygcs', 'RegistryGC'),
   secrets,
   configMaps,

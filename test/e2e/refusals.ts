@@ -1,4 +1,5 @@
 import { API_VERSION } from '../../src/api/names.ts';
+import { mirrorAcceptances, mirrorRefusals } from './mirror-refusals.ts';
 import { securityRefusals } from './security-refusals.ts';
 
 /** A mistake that the API server must refuse, and what it must say. */
@@ -14,7 +15,7 @@ export interface Refusal {
 
 export interface Manifest {
   readonly apiVersion: string;
-  readonly kind: 'Registry' | 'RegistryGC';
+  readonly kind: 'Registry' | 'RegistryMirror' | 'RegistryGC';
   readonly metadata: { readonly name: string };
   readonly spec: object;
 }
@@ -81,8 +82,7 @@ const changesOfPlace: readonly Refusal[] = (
   message: `${field} cannot change: make a second Registry and copy the images to it with stevedore copy`,
 }));
 
-/** Every rule of every kind is here at least once; a unit test holds that. */
-export const refusals: readonly Refusal[] = [
+const refusalsOfOthers: readonly Refusal[] = [
   {
     title: 'A Registry without storage is refused.',
     manifest: registry({ storage: undefined }),
@@ -457,8 +457,12 @@ export const refusals: readonly Refusal[] = [
   },
 ];
 
+/** Every rule of every kind is here at least once; a unit test holds that. */
+export const refusals: readonly Refusal[] = [...refusalsOfOthers, ...mirrorRefusals(refusalsOfOthers)];
+
 /** Changes and corner cases that must go through, so that the rules above do not refuse too much. */
 export const acceptances: readonly Omit<Refusal, 'message'>[] = [
+  ...mirrorAcceptances,
   {
     title: 'A size may grow, and be written in another unit.',
     before: filesystem({ size: '1Gi' }),

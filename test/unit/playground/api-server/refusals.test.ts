@@ -11,9 +11,10 @@ before(async () => {
 });
 after(() => started[Symbol.asyncDispose]());
 
+const plurals = { Registry: 'registries', RegistryMirror: 'registrymirrors', RegistryGC: 'registrygcs' };
+
 function pathOf(namespace: string, { kind }: Manifest): string {
-  const plural = kind === 'Registry' ? 'registries' : 'registrygcs';
-  return `/apis/stevedore.dev/v1alpha1/namespaces/${namespace}/${plural}`;
+  return `/apis/stevedore.dev/v1alpha1/namespaces/${namespace}/${plurals[kind]}`;
 }
 
 async function create(namespace: string, manifest: Manifest): Promise<void> {
