@@ -69,7 +69,7 @@ export async function startTestServer(
 
 /** Makes the kinds of the project known to a server, from the generated files. */
 export async function installDefinitions({ transport }: TestServer): Promise<void> {
-  for (const name of ['registries', 'registrygcs']) {
+  for (const name of ['registries', 'registrymirrors', 'registrygcs']) {
     const text = readFileSync(join(root, `crds/stevedore.dev_${name}.yaml`), 'utf8');
     await transport.exchange({
       method: 'POST',
