@@ -13,6 +13,13 @@ export const hostnamePattern = {
     'not a host name: write a lower-case DNS name or an IP address, an IPv6 address in brackets, perhaps with :port, and no https:// or path',
 } as const satisfies Pattern;
 
+/** A DNS name or an IPv4 address, then perhaps a port: what names of images begin with, and of repositories in a mirror. */
+export const registryHostPattern = {
+  expression: `^${DNS_NAME}(:${PORT})?$`,
+  message:
+    'not the host of a registry: write what names of images begin with, in lower case, perhaps with :port, and no https:// or path',
+} as const satisfies Pattern;
+
 /** A DNS name as a certificate may carry it: the first label may be `*`. */
 export const certificateNamePattern = {
   expression: `^([*][.])?${DNS_NAME}$`,

@@ -7,7 +7,7 @@ import {
   SECRET_LABEL,
   secretRef,
 } from './field-schemas.ts';
-import { hostnamePattern, originPattern, repositoryGlobPattern, sizePattern } from './formats.ts';
+import { originPattern, registryHostPattern, repositoryGlobPattern, sizePattern } from './formats.ts';
 import { auth, loginRules, userName } from './registry-auth.ts';
 import { metrics, networkPolicy, service } from './registry-exposure.ts';
 import { hostname } from './registry-spec.ts';
@@ -21,7 +21,7 @@ function registryHost(description: string) {
     type: 'string',
     minLength: 1,
     maxLength: 253,
-    pattern: hostnamePattern,
+    pattern: registryHostPattern,
     description,
   } as const satisfies StringSchema;
 }

@@ -64,9 +64,9 @@ function isPlain({ endpoint }: Place): boolean {
   return endpoint.startsWith('http:');
 }
 
-/** After the folder below `/etc/containerd/certs.d` in which it is `hosts.toml`, with `_` for what a key must not have. */
+/** After the folder below `/etc/containerd/certs.d` in which it is `hosts.toml`. */
 function hostsFile({ host }: Upstream): string {
-  const folder = host.replace(/:(\d+)$/, '_$1_').replaceAll(/[^-._a-z0-9]/g, '_');
+  const folder = host.replace(/:(\d+)$/, '_$1_');
   return `${folder}.hosts.toml`;
 }
 
@@ -103,7 +103,8 @@ function registriesConf(upstreams: readonly Upstream[], place: Place): string {
       `prefix = ${quoted(host)}`,
       `location = ${quoted(host)}`,
       '[[registry.mirror]]',
-      `location = ${quoted(`${place.authority}/${host}`)}`,
+      // As the mirror takes it: a name of a repository has no colon.
+      `location = ${quoted(`${place.authority}/${host.replace(':', '_')}`)}`,
       isPlain(place) && 'insecure = true',
     ),
   );

@@ -37,7 +37,7 @@ export function upstreamsWithFiles({ spec }: RegistryMirror): readonly Upstream[
 }
 
 export function upstreamFolder({ host }: Upstream): string {
-  return `${UPSTREAMS_FOLDER}/${host.replaceAll(/[^a-z0-9.-]/g, '_')}`;
+  return `${UPSTREAMS_FOLDER}/${host.replace(':', '_')}`;
 }
 
 /** A host may have what names of objects must not, and be too long for one. */

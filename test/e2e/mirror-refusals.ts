@@ -51,6 +51,11 @@ const own: readonly Refusal[] = [
     message: 'images of Docker Hub have another name: write docker.io',
   },
   {
+    title: 'An upstream with a scheme is refused.',
+    manifest: mirror({ upstreams: [{ host: 'https://quay.io' }] }),
+    message: 'not the host of a registry: write what names of images begin with',
+  },
+  {
     title: 'An upstream with a path is refused.',
     manifest: upstream({ url: 'https://registry.example.com/v2' }),
     message: 'not the URL of a registry: write https://host or https://host:port in lower case',

@@ -1,9 +1,10 @@
 import { API_VERSION } from '../../../src/api/names.ts';
 import type { RegistryGC } from '../../../src/api/registry-gc.ts';
+import type { RegistryMirror } from '../../../src/api/registry-mirror.ts';
 import type { Registry } from '../../../src/api/registry.ts';
 import type { KubeObject, Stored } from '../../../src/kube/object.ts';
 import type { Deployment, Job, PersistentVolumeClaim, Pod, Secret } from '../../../src/kube/resources.ts';
-import { readRegistry, readRegistryGC } from '../../../src/operator/resource-types.ts';
+import { readRegistry, readRegistryGC, readRegistryMirror } from '../../../src/operator/resource-types.ts';
 
 /** Objects as the API server has them: a valid one, plus what a test changes. */
 
@@ -39,6 +40,20 @@ export function registryObject({ name = 'reg', spec = {}, status, metadata = {} 
 
 export function registry(changes: RegistryChanges = {}): Stored<Registry> {
   return readRegistry(registryObject(changes));
+}
+
+export function mirrorObject({ name = 'reg', spec = {}, status, metadata = {} }: RegistryChanges = {}) {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'RegistryMirror',
+    metadata: { ...stored(name), ...metadata },
+    spec: { upstreams: [{ host: 'docker.io' }], storage: { filesystem: { size: '20Gi' } }, ...spec },
+    ...(status !== undefined && { status }),
+  };
+}
+
+export function mirror(changes: RegistryChanges = {}): Stored<RegistryMirror> {
+  return readRegistryMirror(mirrorObject(changes));
 }
 
 export function user(name: string, secret = name, key?: string) {
