@@ -105,6 +105,7 @@ async function torture(t: TestContext, options: TortureOptions): Promise<void> {
   t.diagnostic(
     `collections: ${[...results].map(([result, count]) => `${count} ${result}`).join(', ')}; ${sweeps} deleted something`,
   );
+  for (const failure of site.failures) t.diagnostic(`Failed: ${failure}`);
   t.diagnostic(`${kills} kills, ${pauses} pauses; writable again ${recovered} s after the last of them`);
   t.diagnostic(`${verified} pulls of tagged images, bit by bit the same at all servers`);
   const { atLeast } = options;
@@ -122,6 +123,8 @@ class Site {
   readonly #collectors = new Set<CollectorProcess>();
   readonly #stopped = new Set<Promise<void>>();
   readonly results = new Map<string, number>();
+  /** What the runs said that failed. */
+  readonly failures = new Set<string>();
   sweeps = 0;
   kills = 0;
   pauses = 0;
@@ -205,8 +208,9 @@ class Site {
     this.#collectors.add(collector);
     collector.ended
       .then(
-        ({ result, blobsDeleted }) => {
+        ({ result, message, blobsDeleted }) => {
           if (blobsDeleted > 0) this.sweeps++;
+          if (result === 'Failed') this.failures.add(message);
           return result;
         },
         () => 'killed',
