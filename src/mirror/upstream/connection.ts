@@ -39,7 +39,7 @@ export class Connection {
     const { credentials, ca } = this.#options;
     const [login, authority] = await Promise.all([credentials?.(), ca && readFile(ca, 'utf8')]);
     const dispatcher = this.#dispatcherFor(authority);
-    const key = JSON.stringify(login);
+    const key = JSON.stringify(login ?? null);
     if (this.#login?.key !== key || this.#login.dispatcher !== dispatcher) {
       this.#login = { key, dispatcher, http: this.#logIn(login, dispatcher) };
     }

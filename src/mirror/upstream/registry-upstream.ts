@@ -44,8 +44,6 @@ export interface UpstreamDependencies {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** How long connecting may take, how long the headers of an answer, and each piece of its body; milliseconds. */
   readonly timeouts?: { readonly connect: number; readonly headers: number; readonly body: number };
-  /** Is told of each answer; of none with undefined. */
-  readonly observe?: (status: number | undefined) => void;
 }
 
 /** How an upstream does, as far as requests have told. */
@@ -86,7 +84,6 @@ export class RegistryUpstream implements Upstream {
   readonly #url: URL;
   readonly #connection: Connection;
   readonly #retry: RetryOptions;
-  readonly #observe: (status: number | undefined) => void;
   readonly #requests: Circuit;
   readonly #pulls: Circuit;
   #reachable: boolean | undefined;
@@ -99,7 +96,6 @@ export class RegistryUpstream implements Upstream {
     this.host = host;
     this.#url = settings.url ?? new URL(`https://${host === DOCKER_HUB ? DOCKER_HUB_REGISTRY : host}`);
     this.#retry = { retries: RETRIES, patience: PATIENCE, clock: deps.clock, random: deps.random };
-    this.#observe = deps.observe ?? (() => undefined);
     this.#requests = new Circuit(deps);
     this.#pulls = new Circuit(deps);
     const hosts = this.#url.host === DOCKER_HUB_REGISTRY ? [DOCKER_HUB] : [this.#url.host, host];
@@ -162,6 +158,8 @@ export class RegistryUpstream implements Upstream {
     };
     return this.#ask(request, async (answer) => {
       const place = placeOf(answer, start);
+      // It may break before anybody reads it.
+      answer.body.on('error', () => undefined);
       if (typeof place !== 'string') return { ...place, body: this.#read(request, answer.body) };
       answer.body.destroy();
       throw new UpstreamError('invalid', `${this.#name(request)}: ${place}`, { status: answer.status });
@@ -299,14 +297,12 @@ export class RegistryUpstream implements Upstream {
       throw new UpstreamError('unavailable', `${this.host}: ${messageOf(cause)}`, { cause });
     });
     const answer = await http.answer(request).catch((error: unknown) => {
-      this.#observe(error instanceof RegistryRefusal ? error.status : undefined);
       // Whoever may not log in is refused, in whatever words.
       if (error instanceof RegistryRefusal)
         throw new UpstreamError('denied', error.message, { status: error.status });
       throw error;
     });
     const { status, headers } = answer;
-    this.#observe(status);
     const remaining = Number.parseInt(headers['ratelimit-remaining'] ?? '', 10);
     if (!Number.isNaN(remaining)) this.#rateLimitRemaining = remaining;
     if (request.expect.includes(status)) return answer;
