@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { encodeReport, type CollectionReport } from '../contract/collection-report.ts';
+import { mirrorSettings } from '../contract/config/mirror-settings.ts';
 import { parseDuration } from '../contract/duration.ts';
 import { parseRetentionRules } from '../contract/retention-rules.ts';
 import { systemClock } from '../process/clock.ts';
@@ -78,6 +79,12 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   const loaded = await readConfig(invocation);
   if (loaded === undefined) return 2;
   const { config } = loaded;
+  if (mirrorSettings(config) !== undefined) {
+    invocation.stderr.write(
+      'stevedore garbage-collect: this is the configuration of a mirror, which itself drops what was not pulled for the longest time: see stevedore.mirror.cache\n',
+    );
+    return 2;
+  }
   const purging = config.storage.maintenance.uploadpurging;
   const options: CollectOptions = {
     ...given,

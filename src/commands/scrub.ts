@@ -1,3 +1,4 @@
+import { mirrorSettings } from '../contract/config/mirror-settings.ts';
 import { systemClock } from '../process/clock.ts';
 import { Progress } from '../registry/collect/progress.ts';
 import type { Finding } from '../registry/scrub/finding.ts';
@@ -58,6 +59,9 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   };
   const loaded = await readConfig(invocation);
   if (loaded === undefined) return 2;
+  if (mirrorSettings(loaded.config) !== undefined && invocation.values['write-fallback-tags'] === true) {
+    throw new UsageError('--write-fallback-tags is not for a mirror, whose tags are those of its upstreams');
+  }
   try {
     return await scrubStorage(loaded, settings, invocation);
   } catch (error) {
@@ -73,6 +77,7 @@ async function scrubStorage(
 ): Promise<ExitCode> {
   const { stdout, stderr, values, signal } = invocation;
   const { config } = loaded;
+  const isMirror = mirrorSettings(config) !== undefined;
   const log = openLog(loaded, aboveStatus(stderr), { command: 'scrub' });
   const clock = systemClock;
   const driver = await openStorage(config, { clock, log, environment: invocation.environment });
@@ -87,6 +92,8 @@ async function scrubStorage(
     pace: new Pace(clock, rate),
     atOnce,
     found(finding) {
+      // A mirror has of an image what was pulled of it.
+      if (isMirror && finding.kind === 'missing') return;
       wrong++;
       if (findings.length < MOST) findings.push(finding);
       if (json) return;

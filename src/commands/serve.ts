@@ -1,6 +1,7 @@
 import { Registry, collectDefaultMetrics } from 'prom-client';
 import packageFile from '../../package.json' with { type: 'json' };
 import type { Config } from '../contract/config/config.ts';
+import { mirrorSettings } from '../contract/config/mirror-settings.ts';
 import { systemClock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
 import { ServerConfigError } from '../registry/opening.ts';
@@ -15,7 +16,7 @@ import { printProblems, readConfig } from './config-file.ts';
 import { openLog } from './config-log.ts';
 
 export const serve: Command = {
-  summary: "Run the registry server; CONFIG is docker distribution's config.yml.",
+  summary: "Run the registry server, or a mirror; CONFIG is docker distribution's config.yml.",
   usage: 'CONFIG',
   options: {
     strict: {
@@ -67,7 +68,7 @@ async function runWorker(invocation: Invocation, self: WorkerSelf): Promise<Exit
   }
 }
 
-function startOne(
+async function startOne(
   invocation: Invocation,
   deps: {
     readonly config: Config;
@@ -78,14 +79,18 @@ function startOne(
 ): Promise<RegistryServer> {
   const metrics = new Registry();
   collectDefaultMetrics({ register: metrics });
-  return startRegistryServer({
+  const server = {
     ...deps,
     version: packageFile.version,
     clock: systemClock,
     metrics,
     stdout: invocation.stdout,
     environment: invocation.environment,
-  });
+  };
+  const mirror = mirrorSettings(deps.config);
+  if (mirror === undefined) return startRegistryServer(server);
+  const { startMirrorServer } = await import('../mirror/mirror-server.ts');
+  return startMirrorServer(server, mirror);
 }
 
 async function runServer(

@@ -97,7 +97,7 @@ export async function serveApi(
     /** One of several processes, whose primary has the port, answers for all and tells of them. */
     readonly isWorker: boolean;
     /** What this server has to say beyond what every server says. */
-    status(): Promise<Pick<StatusDocument, 'readOnly' | 'openUploads' | 'notifications'>>;
+    status(): Promise<Pick<StatusDocument, 'readOnly' | 'openUploads' | 'notifications' | 'mirror'>>;
   },
 ): Promise<RegistryServer & { readonly facts: ServerFacts }> {
   const { config, clock, log } = deps;

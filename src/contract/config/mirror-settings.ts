@@ -6,13 +6,13 @@ export interface MirrorSettings {
   /** `host` of the one for requests that name none. */
   readonly defaultUpstream: string | undefined;
   readonly cache: {
-    /** Bytes; undefined: as much as the volume has. */
-    readonly size: number | undefined;
+    /** Bytes; absent: as much as the volume has. */
+    readonly size?: number;
     /** Percent of `size`. */
     readonly highWatermark: number;
     readonly lowWatermark: number;
-    /** Since the last pull; undefined: for ever. */
-    readonly ttl: number | undefined;
+    /** Since the last pull; absent: for ever. */
+    readonly ttl?: number;
   };
 }
 
@@ -64,14 +64,15 @@ export function mirrorSettings({ proxy, stevedore: { mirror } }: MirrorOptions):
   if (!isProxy && mirror.upstreams.length === 0) return undefined;
   const upstreams = isProxy ? [upstreamOfProxy(proxy, proxy.remoteurl)] : mirror.upstreams.map(upstreamOf);
   const chosen = isProxy ? upstreams[0]?.host : mirror.defaultupstream;
+  const ttl = mirror.cache.ttl ?? proxy?.ttl ?? 0;
   return {
     upstreams,
     defaultUpstream: chosen && upstreams.find(({ names }) => names.includes(chosen))?.host,
     cache: {
-      size: mirror.cache.size,
+      ...(mirror.cache.size !== undefined && { size: mirror.cache.size }),
       highWatermark: mirror.cache.highwatermark,
       lowWatermark: mirror.cache.lowwatermark,
-      ttl: (mirror.cache.ttl ?? proxy?.ttl) || undefined,
+      ...(ttl > 0 && { ttl }),
     },
   };
 }

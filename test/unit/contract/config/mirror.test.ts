@@ -48,7 +48,7 @@ test("docker distribution's proxy is one upstream whose repositories have their 
       },
     ],
     defaultUpstream: 'docker.io',
-    cache: { size: undefined, highWatermark: 90, lowWatermark: 80, ttl: 168 * 3_600_000 },
+    cache: { highWatermark: 90, lowWatermark: 80, ttl: 168 * 3_600_000 },
   });
   assert.deepEqual(
     settingsOf(
