@@ -186,29 +186,24 @@ export const networkPolicy = {
   },
 } as const satisfies ObjectSchema;
 
-export const metrics = {
+const serviceMonitor = {
+  type: 'object',
+  description: 'A ServiceMonitor, and a Service `NAME-status` for it.',
+  properties: {
+    labels: labels('Labels by which Prometheus selects it.', 16),
+    interval: duration("How often metrics are read. Without it, Prometheus' own interval."),
+  },
+} as const satisfies ObjectSchema;
+
+const prometheusRule = {
+  type: 'object',
+  description: 'A PrometheusRule with alerts.',
+  properties: { labels: labels('Labels by which Prometheus selects it.', 16) },
+} as const satisfies ObjectSchema;
+
+const metricsFrame = {
   type: 'object',
   description: 'What is made for the Prometheus operator where its kinds are installed.',
-  properties: {
-    serviceMonitor: {
-      type: 'object',
-      description: 'A ServiceMonitor, and a Service `NAME-status` for it.',
-      properties: {
-        labels: labels('Labels by which Prometheus selects it.', 16),
-        interval: duration("How often metrics are read. Without it, Prometheus' own interval."),
-      },
-    },
-    prometheusRule: {
-      type: 'object',
-      description: 'A PrometheusRule with alerts.',
-      properties: {
-        labels: labels('Labels by which Prometheus selects it.', 16),
-        readOnlyFor: duration(
-          'How long writes may be held before that is an alert: longer than garbage collection takes. Without it, an hour.',
-        ),
-      },
-    },
-  },
   'x-kubernetes-validations': [
     {
       rule: '!has(self.prometheusRule) || has(self.serviceMonitor)',
@@ -216,6 +211,28 @@ export const metrics = {
       fieldPath: '.prometheusRule',
     },
   ],
+} as const;
+
+export const metrics = {
+  ...metricsFrame,
+  properties: {
+    serviceMonitor,
+    prometheusRule: {
+      ...prometheusRule,
+      properties: {
+        ...prometheusRule.properties,
+        readOnlyFor: duration(
+          'How long writes may be held before that is an alert: longer than garbage collection takes. Without it, an hour.',
+        ),
+      },
+    },
+  },
+} as const satisfies ObjectSchema;
+
+/** A mirror is always read-only. */
+export const mirrorMetrics = {
+  ...metricsFrame,
+  properties: { serviceMonitor, prometheusRule },
 } as const satisfies ObjectSchema;
 
 /** Rules of the spec that read more than one of its fields. */

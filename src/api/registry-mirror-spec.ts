@@ -9,7 +9,7 @@ import {
 } from './field-schemas.ts';
 import { originPattern, registryHostPattern, repositoryGlobPattern, sizePattern } from './formats.ts';
 import { auth, loginRules, userName } from './registry-auth.ts';
-import { metrics, networkPolicy, service } from './registry-exposure.ts';
+import { mirrorMetrics, networkPolicy, service } from './registry-exposure.ts';
 import { hostname } from './registry-spec.ts';
 import { ephemeral, filesystemOf, storageRules } from './registry-storage.ts';
 import { tls } from './registry-tls.ts';
@@ -201,6 +201,15 @@ const nodes = {
   },
 } as const satisfies ObjectSchema;
 
+/** A mirror has one pod, which there is nothing to spread of. */
+const { topologySpreadConstraints: _, ...podProperties } = podTemplate.properties;
+const mirrorPodTemplate = {
+  ...podTemplate,
+  description:
+    'How the pod is made. It satisfies the `restricted` pod security standard, whatever is written here.',
+  properties: podProperties,
+} as const satisfies ObjectSchema;
+
 /** Whether whoever pulls from the mirror has said who it is. */
 const KNOWN_CLIENTS =
   "((has(self.auth) && self.auth.anonymous == 'None') || (has(self.tls.clientCAs) && self.tls.clientCAs.required))";
@@ -276,10 +285,10 @@ export const registryMirrorSpec = {
     auth,
     service,
     nodes,
-    podTemplate,
+    podTemplate: mirrorPodTemplate,
     resources,
     networkPolicy,
-    metrics,
+    metrics: mirrorMetrics,
   },
   'x-kubernetes-validations': [...loginRules, ...mirrorRules],
 } as const satisfies ObjectSchema;

@@ -1,3 +1,4 @@
+import type { Registry } from '../api/registry.ts';
 import { CONFIG_FILE, HEALTH_PATH, READY_PATH, REGISTRY_PORT, STATUS_PORT } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
@@ -72,7 +73,8 @@ function podSpec(registry: Served, { image, reach, credentials }: PodInputs): Po
   return {
     ...podIdentity(registry),
     ...(affinity !== undefined && { affinity }),
-    ...(reach === 'everywhere' && { topologySpreadConstraints: spread(registry) }),
+    ...(registry.kind === 'Registry' &&
+      reach === 'everywhere' && { topologySpreadConstraints: spread(registry) }),
     terminationGracePeriodSeconds: GRACE_SECONDS,
     containers: [
       {
@@ -117,7 +119,7 @@ function podSpec(registry: Served, { image, reach, credentials }: PodInputs): Po
 }
 
 /** Replicas of one revision lie on as many nodes and in as many zones as may be, where nobody says otherwise. */
-function spread(registry: Served): NonNullable<PodSpec['topologySpreadConstraints']> {
+function spread(registry: Registry): NonNullable<PodSpec['topologySpreadConstraints']> {
   const anyway = { maxSkew: 1, whenUnsatisfiable: 'ScheduleAnyway' } as const;
   const constraints = registry.spec.podTemplate?.topologySpreadConstraints ?? [
     { topologyKey: 'kubernetes.io/hostname', ...anyway },

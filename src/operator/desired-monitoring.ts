@@ -43,58 +43,108 @@ export function desiredServiceMonitor(
 /** Alerts about what the registry cannot mend by itself. */
 export function desiredPrometheusRule(
   registry: Stored<Served>,
-  { labels, readOnlyFor = '1h' }: NonNullable<Metrics['prometheusRule']>,
+  rule: NonNullable<Metrics['prometheusRule']>,
 ): ApplyFields<ForeignObject> {
   const { name, namespace } = registry.metadata;
   const { prometheusRule, statusService } = childNames(registry);
   const which = `namespace="${namespace}",service="${statusService}"`;
-  const alert = (title: string, expr: string, duration: string, severity: string, description: string) => ({
-    alert: title,
-    expr,
-    for: duration,
-    labels: { severity },
-    annotations: { summary: `Registry ${namespace}/${name}`, description },
-  });
+  const alerts = registry.kind === 'Registry' ? registryAlerts(which, rule) : mirrorAlerts(which);
+  const down = {
+    alert: `Stevedore${registry.kind}Down`,
+    expr: `absent(up{${which}} == 1)`,
+    for: '5m',
+    severity: 'critical',
+    description: `No server can be asked. Look at kubectl describe ${registry.kind.toLowerCase()} ${name}.`,
+  };
   return {
-    metadata: withLabels(registry, prometheusRule, labels),
+    metadata: withLabels(registry, prometheusRule, rule.labels),
     spec: {
       groups: [
         {
-          name: `stevedore-${namespace}-${name}`,
-          rules: [
-            alert(
-              'StevedoreRegistryDown',
-              `absent(up{${which}} == 1)`,
-              '5m',
-              'critical',
-              `No server of the registry can be asked. Look at kubectl describe registry ${name}.`,
-            ),
-            alert(
-              'StevedoreRegistryReadOnly',
-              `max(stevedore_read_only{${which}}) == 1`,
-              readOnlyFor,
-              'warning',
-              'Writes are refused or held for longer than garbage collection should take. Look at the RegistryGC and its Job.',
-            ),
-            alert(
-              'StevedoreCertificateExpiring',
-              `min(stevedore_certificate_expiry_timestamp_seconds{${which}}) - time() < 7 * 86400`,
-              '1h',
-              'warning',
-              'The certificate that is served ends within a week and was not renewed. Look at the condition CertificateReady.',
-            ),
-            alert(
-              'StevedoreRegistryErrors',
-              `sum(rate(registry_http_requests_total{${which},code=~"5.."}[5m])) / sum(rate(registry_http_requests_total{${which}}[5m])) > 0.05`,
-              '10m',
-              'warning',
-              'More than one request in twenty ends with an error of the server. Look at the log of the pods.',
-            ),
-          ],
+          name: `stevedore-${namespace}-${prometheusRule}`,
+          rules: [down, certificateAlert(which), ...alerts].map(({ severity, description, ...alert }) => ({
+            ...alert,
+            labels: { severity },
+            annotations: { summary: `${registry.kind} ${namespace}/${name}`, description },
+          })),
         },
       ],
     },
   };
+}
+
+interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  readonly for: string;
+  readonly severity: 'critical' | 'warning';
+  readonly description: string;
+}
+
+function certificateAlert(which: string): Alert {
+  return {
+    alert: 'StevedoreCertificateExpiring',
+    expr: `min(stevedore_certificate_expiry_timestamp_seconds{${which}}) - time() < 7 * 86400`,
+    for: '1h',
+    severity: 'warning',
+    description:
+      'The certificate that is served ends within a week and was not renewed. Look at the condition CertificateReady.',
+  };
+}
+
+function registryAlerts(
+  which: string,
+  { readOnlyFor = '1h' }: NonNullable<Metrics['prometheusRule']>,
+): readonly Alert[] {
+  return [
+    {
+      alert: 'StevedoreRegistryReadOnly',
+      expr: `max(stevedore_read_only{${which}}) == 1`,
+      for: readOnlyFor,
+      severity: 'warning',
+      description:
+        'Writes are refused or held for longer than garbage collection should take. Look at the RegistryGC and its Job.',
+    },
+    {
+      alert: 'StevedoreRegistryErrors',
+      expr: `sum(rate(registry_http_requests_total{${which},code=~"5.."}[5m])) / sum(rate(registry_http_requests_total{${which}}[5m])) > 0.05`,
+      for: '10m',
+      severity: 'warning',
+      description:
+        'More than one request in twenty ends with an error of the server. Look at the log of the pods.',
+    },
+  ];
+}
+
+/** What a mirror does not get it answers with an error, so that errors of its own are no alert: its upstreams are. */
+function mirrorAlerts(which: string): readonly Alert[] {
+  const asked = `stevedore_mirror_upstream_requests_total{${which}`;
+  return [
+    {
+      alert: 'StevedoreMirrorUpstreamFailing',
+      expr: `sum by (upstream) (rate(${asked},result!~"ok|not-found"}[5m])) / sum by (upstream) (rate(${asked}}[5m])) > 0.5`,
+      for: '10m',
+      severity: 'warning',
+      description:
+        'More than half of what {{ $labels.upstream }} is asked for fails. What is cached is served. Look at the condition UpstreamsReachable.',
+    },
+    {
+      alert: 'StevedoreMirrorStale',
+      expr: `sum by (upstream) (rate(stevedore_mirror_stale_total{${which}}[15m])) > 0`,
+      for: '1h',
+      severity: 'warning',
+      description:
+        'Tags of {{ $labels.upstream }} lead where they led when it answered last. Look at the condition UpstreamsReachable.',
+    },
+    {
+      alert: 'StevedoreMirrorRateLimit',
+      expr: `min by (upstream) (stevedore_mirror_ratelimit_remaining{${which}}) < 10`,
+      for: '5m',
+      severity: 'warning',
+      description:
+        '{{ $labels.upstream }} will give few more manifests until its limit is renewed. Log in there, or make tagFreshness longer.',
+    },
+  ];
 }
 
 function withLabels(

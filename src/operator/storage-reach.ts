@@ -10,7 +10,7 @@ export type StorageReach = 'everywhere' | 'node' | 'pod';
  * @see https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes
  */
 export function storageReach(
-  { spec: { storage } }: Served,
+  { kind, spec: { storage } }: Served,
   claim: PersistentVolumeClaim | undefined,
 ): StorageReach {
   const { filesystem, ephemeral } = storage;
@@ -18,7 +18,8 @@ export function storageReach(
   if (filesystem === undefined) return 'everywhere';
   const wanted = filesystem.existingClaim === undefined ? filesystem.accessModes : [];
   const modes = claim?.spec?.accessModes ?? wanted;
-  if (modes.includes('ReadWriteMany')) return 'everywhere';
+  // What a mirror keeps is counted and evicted by one process, wherever its volume reaches.
+  if (modes.includes('ReadWriteMany') && kind === 'Registry') return 'everywhere';
   return modes.length > 0 && modes.every((mode) => mode === 'ReadWriteOncePod') ? 'pod' : 'node';
 }
 

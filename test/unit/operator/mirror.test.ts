@@ -5,6 +5,8 @@ import { parseConfig } from '../../../src/contract/config/config.ts';
 import { configFile } from '../../../src/operator/desired-config.ts';
 import { desiredClients, mirrorEndpoint } from '../../../src/operator/desired-clients.ts';
 import { desiredDeployment } from '../../../src/operator/desired-deployment.ts';
+import { desiredPrometheusRule } from '../../../src/operator/desired-monitoring.ts';
+import { storageReach } from '../../../src/operator/storage-reach.ts';
 import { assertGolden } from './golden.ts';
 import { mirror, user } from './resource-builders.ts';
 
@@ -80,6 +82,20 @@ test('the pods of a mirror and the configurations of its clients are as in their
   const endpoint = mirrorEndpoint(full, undefined);
   assert.equal(endpoint, 'https://mirror.example.com');
   assertGolden('operator/mirror-clients', desiredClients(full, endpoint, 'CERTIFICATE\n'));
+});
+
+test('no two pods of a mirror have its volume at once, however far it reaches', () => {
+  const storage = { filesystem: { size: '20Gi', accessModes: ['ReadWriteMany'] } };
+  const wide = mirror({ spec: { storage } });
+  const reach = storageReach(wide, undefined);
+  assert.deepEqual(desiredDeployment(wide, { image: IMAGE, reach }).spec?.strategy, { type: 'Recreate' });
+});
+
+test('the alerts of a mirror are about its upstreams', () => {
+  assertGolden(
+    'operator/mirror-prometheus-rule',
+    desiredPrometheusRule(full, { labels: { team: 'images' } }),
+  );
 });
 
 test('without a name nodes find a mirror by the address of its Service', () => {
