@@ -9,6 +9,7 @@ export const commands = {
   check: () => import('./check.ts').then((module): Command => module.check),
   operator: () => import('./operator.ts').then((module): Command => module.operator),
   'node-agent': () => import('./node-agent.ts').then((module): Command => module.nodeAgent),
+  status: () => import('./status.ts').then((module): Command => module.status),
   playground: () => import('./playground.ts').then((module): Command => module.playground),
   htpasswd: () => import('./htpasswd.ts').then((module): Command => module.htpasswd),
 };

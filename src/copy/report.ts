@@ -1,3 +1,4 @@
+import { bytesText } from '../process/bytes-text.ts';
 import type { Clock } from '../process/clock.ts';
 import type { BlobOutcome } from './sides.ts';
 import type { ImageReport, RunOptions } from './run-plan.ts';
@@ -59,23 +60,12 @@ export function summaryLine({ images, blobs, bytes, seconds }: CopySummary): str
   const all = images.copied + images.unchanged + images.failed;
   return (
     `${all} ${all === 1 ? 'image' : 'images'}: ${images.copied} copied, ${images.unchanged} unchanged, ${images.failed} failed; ` +
-    `blobs: ${blobs.copied} copied, ${blobs.mounted} mounted, ${blobs.there} there already; ${size(bytes)} in ${seconds} s`
+    `blobs: ${blobs.copied} copied, ${blobs.mounted} mounted, ${blobs.there} there already; ${bytesText(bytes)} in ${seconds} s`
   );
 }
 
 /** What a terminal shows meanwhile. @param jobs images in all. */
 export function statusLine({ images, bytes, seconds }: CopySummary, jobs: number): string {
   const done = images.copied + images.unchanged + images.failed;
-  return `${done} of ${jobs} images, ${size(bytes)}, ${size(bytes / Math.max(seconds, 0.1))}/s`;
-}
-
-function size(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit] ?? ''}`;
+  return `${done} of ${jobs} images, ${bytesText(bytes)}, ${bytesText(bytes / Math.max(seconds, 0.1))}/s`;
 }

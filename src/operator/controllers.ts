@@ -153,7 +153,9 @@ function servedTriggers(
   return [
     triggeredBy(world.secrets, (secret) => [...ownerOf(secret), ...sharerOf(secret)]),
     triggeredBy(world.configMaps, (map) => [...ownerOf(map), ...sharerOf(map)]),
-    triggeredBy(world.sharedAuthorities, () => resources.byIndex('authority', 'Shared').flatMap(namespacedName)),
+    triggeredBy(world.sharedAuthorities, () =>
+      resources.byIndex('authority', 'Shared').flatMap(namespacedName),
+    ),
     triggeredBy(world.services, ownerOf),
     triggeredBy(world.claims, ownerOf),
     triggeredBy(world.deployments, ownerOf),
