@@ -20,10 +20,19 @@ export interface TestMirror {
   stop(): Promise<void>;
 }
 
-/** Goes on as time does, and can be put forward. */
+/** Pauses between attempts are shorter than this, timeouts are longer; milliseconds. */
+const LONGEST_PAUSE = 10_000;
+
+/** Goes on as time does, and can be put forward. Pauses are short, so that no test waits for a retry. */
 export class ShiftedClock implements Clock {
   #offset = 0;
-  readonly sleep = systemClock.sleep;
+
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    return systemClock.sleep(
+      milliseconds < LONGEST_PAUSE ? Math.min(milliseconds, 10) : milliseconds,
+      signal,
+    );
+  }
 
   now(): number {
     return systemClock.now() + this.#offset;
