@@ -95,9 +95,9 @@ function urlProblems(path: string, text: string): readonly ConfigProblem[] {
   const url = new URL(text);
   if (url.username !== '' || url.password !== '')
     return [{ path, message: 'must not hold credentials: they have options of their own' }];
-  return url.search === '' && url.hash === ''
+  return url.pathname === '/' && url.search === '' && url.hash === ''
     ? []
-    : [{ path, message: 'must end with its path: no query, no fragment' }];
+    : [{ path, message: 'must be scheme, host and port alone: the API of a registry is at /v2/' }];
 }
 
 /** What a mirror needs of the rest of the configuration. */

@@ -139,11 +139,11 @@ test('what cannot be mirrored, or not so, is told', () => {
       ],
     ],
     [
-      'stevedore: {mirror: {upstreams: [{host: "https://quay.io", aliases: [a/b], url: "http://q/?a=b"}]}}',
+      'stevedore: {mirror: {upstreams: [{host: "https://quay.io", aliases: [a/b], url: "http://q/a"}]}}',
       [
         'stevedore.mirror.upstreams.0.host must be a host, as in docker.io or registry.example.com:5000',
         'stevedore.mirror.upstreams.0.aliases.0 must be a host, as in docker.io or registry.example.com:5000',
-        'stevedore.mirror.upstreams.0.url must end with its path: no query, no fragment',
+        'stevedore.mirror.upstreams.0.url must be scheme, host and port alone: the API of a registry is at /v2/',
       ],
     ],
     [
