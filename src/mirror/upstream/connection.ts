@@ -37,13 +37,18 @@ export class Connection {
    */
   async http(): Promise<RegistryHttp> {
     const { credentials, ca } = this.#options;
-    const [login, authority] = await Promise.all([credentials?.(), ca && readFile(ca, 'utf8')]);
+    const [login, authority] = await Promise.all([credentials?.current(), ca && readFile(ca, 'utf8')]);
     const dispatcher = this.#dispatcherFor(authority);
     const key = JSON.stringify(login ?? null);
     if (this.#login?.key !== key || this.#login.dispatcher !== dispatcher) {
       this.#login = { key, dispatcher, http: this.#logIn(login, dispatcher) };
     }
     return this.#login.http;
+  }
+
+  /** The upstream does not take the credentials. */
+  wasRefused(): void {
+    this.#options.credentials?.wasRefused();
   }
 
   async close(): Promise<void> {

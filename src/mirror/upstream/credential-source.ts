@@ -8,24 +8,37 @@ export type CredentialSettings =
   | { readonly username: string; readonly password: string }
   /** With files `username` and `password`, or `.dockerconfigjson`, as a Secret is mounted. */
   | { readonly folder: string }
-  /** A credential helper of docker, and for how many milliseconds its answer holds: 0 not at all, undefined for good. */
+  /** A credential helper of docker, and for how many milliseconds its answer holds; undefined: until it is refused. */
   | { readonly command: string; readonly lifetime: number | undefined };
 
 /** How long a helper may take; milliseconds. */
 const HELPER_TIME = 30_000;
 
-/** @returns the credentials at the moment of the call. @throws Error when there are none, though there should be. */
-export type CredentialSource = () => Promise<Credentials>;
+/** A helper is not run for each of many refusals, which may be of what nobody may have; milliseconds. */
+const SHORTEST_LIFE_OF_REFUSED = 60_000;
+
+export interface CredentialSource {
+  /** @throws Error when there are none, though there should be. */
+  current(): Promise<Credentials>;
+  /** Those of the moment are not taken: there may be others. */
+  wasRefused(): void;
+}
+
+interface HelperDependencies {
+  readonly clock: Clock;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
 
 /** @param hosts under which a folder or a helper may know the upstream, most likely first. */
 export function credentialSource(
   settings: CredentialSettings,
   hosts: readonly string[],
-  deps: { readonly clock: Clock; readonly environment: Readonly<Record<string, string | undefined>> },
+  deps: HelperDependencies,
 ): CredentialSource {
-  if ('folder' in settings) return () => readFolder(settings.folder, hosts);
-  if ('command' in settings) return helperSource(settings, hosts[0] ?? '', deps);
-  return () => Promise.resolve(settings);
+  if ('command' in settings) return new Helper(settings, hosts[0] ?? '', deps);
+  const current = (): Promise<Credentials> =>
+    'folder' in settings ? readFolder(settings.folder, hosts) : Promise.resolve(settings);
+  return { current, wasRefused: () => undefined };
 }
 
 async function readFolder(folder: string, hosts: readonly string[]): Promise<Credentials> {
@@ -55,25 +68,52 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-function helperSource(
-  { command, lifetime = Infinity }: { readonly command: string; readonly lifetime: number | undefined },
-  host: string,
-  {
-    clock,
-    environment,
-  }: { readonly clock: Clock; readonly environment: Readonly<Record<string, string | undefined>> },
-): CredentialSource {
-  let known: { readonly credentials: Credentials; readonly until: number } | undefined;
-  let asked: Promise<Credentials> | undefined;
-  const ask = async (): Promise<Credentials> => {
-    const credentials = await askHelper(command, host, environment, AbortSignal.timeout(HELPER_TIME));
-    if (credentials === undefined) throw new Error(`${command} knows nothing of ${host}`);
-    known = { credentials, until: clock.monotonic() + lifetime };
-    return credentials;
-  };
-  return async () => {
-    if (known !== undefined && clock.monotonic() < known.until) return known.credentials;
-    asked ??= ask().finally(() => (asked = undefined));
-    return asked;
-  };
+/** The program is run once for all that wait for it. */
+class Helper implements CredentialSource {
+  readonly #command: string;
+  readonly #lifetime: number;
+  readonly #host: string;
+  readonly #deps: HelperDependencies;
+  #known: { readonly credentials: Credentials; readonly since: number; readonly until: number } | undefined;
+  #asked: Promise<Credentials> | undefined;
+
+  constructor(
+    { command, lifetime = Infinity }: { readonly command: string; readonly lifetime: number | undefined },
+    host: string,
+    deps: HelperDependencies,
+  ) {
+    this.#command = command;
+    this.#lifetime = lifetime;
+    this.#host = host;
+    this.#deps = deps;
+  }
+
+  async current(): Promise<Credentials> {
+    if (this.#known !== undefined && this.#deps.clock.monotonic() < this.#known.until) {
+      return this.#known.credentials;
+    }
+    this.#asked ??= this.#ask();
+    return this.#asked;
+  }
+
+  wasRefused(): void {
+    const { clock } = this.#deps;
+    if (this.#known && clock.monotonic() - this.#known.since >= SHORTEST_LIFE_OF_REFUSED) {
+      this.#known = undefined;
+    }
+  }
+
+  async #ask(): Promise<Credentials> {
+    const { clock, environment } = this.#deps;
+    try {
+      const signal = AbortSignal.timeout(HELPER_TIME);
+      const credentials = await askHelper(this.#command, this.#host, environment, signal);
+      if (credentials === undefined) throw new Error(`${this.#command} knows nothing of ${this.#host}`);
+      const since = clock.monotonic();
+      this.#known = { credentials, since, until: since + this.#lifetime };
+      return credentials;
+    } finally {
+      this.#asked = undefined;
+    }
+  }
 }

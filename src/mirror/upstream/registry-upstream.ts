@@ -22,13 +22,12 @@ import {
 import { Circuit } from './circuit.ts';
 import { Connection } from './connection.ts';
 import { credentialSource, type CredentialSettings } from './credential-source.ts';
-import { DOCKER_HUB, DOCKER_HUB_REGISTRY, upstreamRepository } from './docker-hub.ts';
 
 export interface UpstreamSettings {
   /** In lower case. */
   readonly host: string;
-  /** Where it answers: scheme, host and port. Undefined: its host, by TLS. */
-  readonly url: URL | undefined;
+  /** Where it answers: scheme, host and port. */
+  readonly url: URL;
   readonly credentials: CredentialSettings | undefined;
   /** A file of further certificates to trust, PEM; read anew for each request. */
   readonly ca: string | undefined;
@@ -92,16 +91,15 @@ export class RegistryUpstream implements Upstream {
 
   /** Asks nothing yet: an upstream may be away when its mirror starts. */
   constructor(settings: UpstreamSettings, deps: UpstreamDependencies) {
-    const { host, credentials, ca, realmHosts } = settings;
+    const { host, url, credentials, ca, realmHosts } = settings;
     this.host = host;
-    this.#url = settings.url ?? new URL(`https://${host === DOCKER_HUB ? DOCKER_HUB_REGISTRY : host}`);
+    this.#url = url;
     this.#retry = { retries: RETRIES, patience: PATIENCE, clock: deps.clock, random: deps.random };
     this.#requests = new Circuit(deps);
     this.#pulls = new Circuit(deps);
-    const hosts = this.#url.host === DOCKER_HUB_REGISTRY ? [DOCKER_HUB] : [this.#url.host, host];
     this.#connection = new Connection({
-      url: this.#url,
-      credentials: credentials && credentialSource(credentials, hosts, deps),
+      url,
+      credentials: credentials && credentialSource(credentials, [url.host, host], deps),
       ca,
       realmHosts,
       timeouts: deps.timeouts ?? TIMEOUTS,
@@ -223,12 +221,14 @@ export class RegistryUpstream implements Upstream {
       if (digestOf(bytes, digestAlgorithm(digest)) !== digest) {
         throw new UpstreamError('invalid', `${this.#name(request)}: the bytes are not those of ${digest}`);
       }
+      if (parseDigest(reference) === undefined) this.#assertDocument(request, bytes);
       return { digest, mediaType: bareMediaType(headers['content-type'] ?? ''), bytes };
     });
   }
 
   async #page(request: UpstreamRequest, answer: ClientAnswer): Promise<UpstreamPage> {
     const bytes = await this.#whole(request, answer, LONGEST_PAGE);
+    this.#assertDocument(request, bytes);
     const link = nextPage(answer.headers['link']);
     const next = link === undefined ? undefined : URL.parse(link, this.#url)?.searchParams;
     return { bytes, mediaType: bareMediaType(answer.headers['content-type'] ?? ''), ...(next && { next }) };
@@ -240,6 +240,12 @@ export class RegistryUpstream implements Upstream {
     });
     if (bytes !== undefined) return bytes;
     throw new UpstreamError('invalid', `${this.#name(request)}: the answer is longer than ${most} bytes`);
+  }
+
+  /** A network that wants a login answers everything with a page of its own. @throws UpstreamError */
+  #assertDocument(request: UpstreamRequest, bytes: Buffer): void {
+    if (isObject(bytes)) return;
+    throw new UpstreamError('invalid', `${this.#name(request)}: the answer is no JSON object`);
   }
 
   async *#read(request: UpstreamRequest, body: ClientAnswer['body']): AsyncIterable<Uint8Array> {
@@ -260,11 +266,10 @@ export class RegistryUpstream implements Upstream {
     signal: AbortSignal,
     headers: Readonly<Record<string, string>> = {},
   ): UpstreamRequest {
-    const name = upstreamRepository(this.host, repository);
     return {
       method,
-      target: `/v2/${name}/${path}`,
-      scopes: [pull(name)],
+      target: `/v2/${repository}/${path}`,
+      scopes: [pull(repository)],
       headers: { 'accept-encoding': 'identity', ...headers },
       signal,
       expect: [200],
@@ -297,15 +302,16 @@ export class RegistryUpstream implements Upstream {
       throw new UpstreamError('unavailable', `${this.host}: ${messageOf(cause)}`, { cause });
     });
     const answer = await http.answer(request).catch((error: unknown) => {
+      if (!(error instanceof RegistryRefusal)) throw error;
+      this.#connection.wasRefused();
       // Whoever may not log in is refused, in whatever words.
-      if (error instanceof RegistryRefusal)
-        throw new UpstreamError('denied', error.message, { status: error.status });
-      throw error;
+      throw new UpstreamError('denied', error.message, { status: error.status });
     });
     const { status, headers } = answer;
     const remaining = Number.parseInt(headers['ratelimit-remaining'] ?? '', 10);
     if (!Number.isNaN(remaining)) this.#rateLimitRemaining = remaining;
     if (request.expect.includes(status)) return answer;
+    if (answer.own && status === 401) this.#connection.wasRefused();
     const error = await http.refusal(request, answer);
     const { message } = error;
     const retryAfter = error instanceof TransientError ? error.retryAfter : 0;
@@ -360,6 +366,15 @@ function placeOf(
   const range = /^bytes (\d+)-\d+\/(\d+)$/i.exec(headers['content-range'] ?? '');
   if (range === null || Number(range[1]) !== start) return 'another part came than was asked for';
   return { size: Number(range[2]), start };
+}
+
+function isObject(bytes: Buffer): boolean {
+  try {
+    const document: unknown = JSON.parse(bytes.toString());
+    return typeof document === 'object' && document !== null && !Array.isArray(document);
+  } catch {
+    return false;
+  }
 }
 
 function parseSize(header: string | undefined): number | undefined {

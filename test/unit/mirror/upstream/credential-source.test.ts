@@ -18,12 +18,12 @@ const source = (
 test('a folder is read anew each time', () =>
   withTemporaryFolder(async (folder) => {
     const read = source({ folder });
-    await assert.rejects(read(), /ENOENT/);
+    await assert.rejects(read.current(), /ENOENT/);
     writeFileSync(join(folder, 'username'), 'alice\n');
     writeFileSync(join(folder, 'password'), ' se cret\r\n');
-    assert.deepEqual(await read(), { username: 'alice', password: ' se cret' });
+    assert.deepEqual(await read.current(), { username: 'alice', password: ' se cret' });
     writeFileSync(join(folder, 'password'), 'next');
-    assert.deepEqual(await read(), { username: 'alice', password: 'next' });
+    assert.deepEqual(await read.current(), { username: 'alice', password: 'next' });
   }));
 
 test('a .dockerconfigjson is searched for each name of the upstream, and runs no program', () =>
@@ -39,18 +39,18 @@ test('a .dockerconfigjson is searched for each name of the upstream, and runs no
       'index.docker.io',
     ]) {
       write({ auths: { 'other.io': { auth: btoa('x:y') }, [name]: { auth } } });
-      assert.deepEqual(await source({ folder })(), alice, name);
+      assert.deepEqual(await source({ folder }).current(), alice, name);
     }
     write({ auths: { 'mirror.internal:5000': { auth } } });
-    assert.deepEqual(await source({ folder }, ['mirror.internal:5000', 'quay.io'])(), alice);
+    assert.deepEqual(await source({ folder }, ['mirror.internal:5000', 'quay.io']).current(), alice);
     write({ auths: { 'https://quay.io/v2/': { identitytoken: 'refresh' } } });
-    assert.deepEqual(await source({ folder }, ['mirror.internal:5000', 'quay.io'])(), {
+    assert.deepEqual(await source({ folder }, ['mirror.internal:5000', 'quay.io']).current(), {
       identityToken: 'refresh',
     });
     write({ auths: {}, credsStore: 'does-not-exist', credHelpers: { 'docker.io': 'does-not-exist' } });
-    await assert.rejects(source({ folder })(), /knows nothing of docker.io/);
+    await assert.rejects(source({ folder }).current(), /knows nothing of docker.io/);
     writeFileSync(join(folder, '.dockerconfigjson'), 'no json');
-    await assert.rejects(source({ folder })());
+    await assert.rejects(source({ folder }).current());
   }));
 
 test('a helper is run once, or as often as its lifetime says, and once for all that wait', () =>
@@ -69,7 +69,8 @@ test('a helper is run once, or as often as its lifetime says, and once for all t
       );
       chmodSync(command, 0o755);
       const clock = new TestClock();
-      const read = source({ command, lifetime }, ['registry.example.com'], clock);
+      const helper = source({ command, lifetime }, ['registry.example.com'], clock);
+      const read = (): Promise<unknown> => helper.current();
       assert.deepEqual(await Promise.all([read(), read()]), [
         { username: 'alice', password: 's' },
         { username: 'alice', password: 's' },
@@ -79,6 +80,10 @@ test('a helper is run once, or as often as its lifetime says, and once for all t
       await read();
       await read();
       assert.equal(runs(), expected, String(lifetime));
+      helper.wasRefused();
+      await read();
+      const fresh = lifetime === 60_000;
+      assert.equal(runs(), fresh ? expected : expected + 1, `${lifetime}, after a refusal`);
     }
     assert.match(readFileSync(join(folder, 'asked'), 'utf8'), /^registry\.example\.com\n/);
   }));
@@ -86,13 +91,13 @@ test('a helper is run once, or as often as its lifetime says, and once for all t
 test('a helper that fails, or knows nothing, is an error', () =>
   withTemporaryFolder(async (folder) => {
     const command = join(folder, 'helper');
-    await assert.rejects(source({ command, lifetime: undefined })(), /cannot be run/);
+    await assert.rejects(source({ command, lifetime: undefined }).current(), /cannot be run/);
     for (const [answer, message] of [
       ['echo secret; exit 1', /failed for docker.io/],
       ["echo 'credentials not found in native keychain'; exit 1", /knows nothing of docker.io/],
     ] as const) {
       writeFileSync(command, `#!/bin/sh\n${answer}\n`);
       chmodSync(command, 0o755);
-      await assert.rejects(source({ command, lifetime: undefined })(), message);
+      await assert.rejects(source({ command, lifetime: undefined }).current(), message);
     }
   }));

@@ -306,7 +306,7 @@ test('lists come as they are, with where they go on', async (t) => {
       },
       body: '{"name":"team/app", "tags":["latest"]}',
     },
-    '/v2/team/app/tags/list': { body: 'x' },
+    '/v2/team/app/tags/list': { body: '{}' },
   };
   const service = await standInService(t, ({ path }) => answers[path] ?? { status: 404 });
   const upstream = testUpstream(t, service.url);
@@ -316,7 +316,7 @@ test('lists come as they are, with where they go on', async (t) => {
     ['{"name":"team/app", "tags":["latest"]}', 'application/json', 'last=latest&n=1'],
   );
   const last = await upstream.tags(app, new URLSearchParams(), signal);
-  assert.deepEqual(last, { bytes: Buffer.from('x'), mediaType: '' });
+  assert.deepEqual(last, { bytes: Buffer.from('{}'), mediaType: '' });
   await assert.rejects(upstream.tags(app, new URLSearchParams('n=3'), signal), { kind: 'not-found' });
 });
 
@@ -347,18 +347,6 @@ test('referrers come from the API, else from the fallback tag', async (t) => {
   const denied = await standInService(t, () => ({ status: 403 }));
   const asked = testUpstream(t, denied.url).referrers(app, digest, new URLSearchParams(), signal);
   await assert.rejects(asked, { kind: 'denied' });
-});
-
-test('images of Docker Hub without a folder are in library', async (t) => {
-  const service = await standInService(t, () => manifest);
-  const ask = async (host: string, repository: string): Promise<string | undefined> => {
-    await testUpstream(t, service.url, { host }).manifest(repositoryName(repository), digest, signal);
-    return service.received.at(-1)?.path.split('/manifests/')[0];
-  };
-  assert.equal(await ask('docker.io', 'alpine'), '/v2/library/alpine');
-  assert.equal(await ask('docker.io', 'library/alpine'), '/v2/library/alpine');
-  assert.equal(await ask('docker.io', 'team/app'), '/v2/team/app');
-  assert.equal(await ask('quay.io', 'alpine'), '/v2/alpine');
 });
 
 test('what is left of a rate limit is told, and a limit of pulls stops pulls alone', async (t) => {
@@ -483,13 +471,33 @@ test('a token server that refuses is a refusal, whatever its status', async (t) 
   }
 });
 
+test('a page that is not of a registry is nothing', async (t) => {
+  const portal = await standInService(t, () => ({
+    headers: { 'content-type': 'text/html' },
+    body: '<html>Please log in</html>',
+  }));
+  const upstream = testUpstream(t, portal.url);
+  await assert.rejects(upstream.resolve(app, latest, signal), { kind: 'invalid' });
+  await assert.rejects(upstream.tags(app, new URLSearchParams(), signal), { kind: 'invalid' });
+});
+
 test('a digest need not be a sha256', async (t) => {
-  const other = digestOf(Buffer.from('other'), 'sha512');
+  const other = digestOf(bytes, 'sha512');
   const service = await standInService(t, ({ path }) =>
     path.endsWith(other)
-      ? { headers: { 'content-type': mediaTypes.ociIndex }, body: 'other' }
+      ? { headers: { 'content-type': mediaTypes.ociIndex }, body: bytes }
       : { status: 404 },
   );
   const answer: { readonly digest: Digest } = await testUpstream(t, service.url).manifest(app, other, signal);
   assert.equal(answer.digest, other);
+});
+
+test('a page of a network that wants a login is neither a manifest nor a list', async (t) => {
+  const service = await standInService(t, () => ({
+    headers: { 'content-type': 'text/html' },
+    body: '<html>Log in</html>',
+  }));
+  const upstream = testUpstream(t, service.url);
+  await assert.rejects(upstream.resolve(app, tagName('v1'), signal), { kind: 'invalid' });
+  await assert.rejects(upstream.tags(app, new URLSearchParams(), signal), { kind: 'invalid' });
 });
