@@ -45,7 +45,7 @@ export class LeaseWatch {
             this.#driver,
             unfinished.map(({ run }) => run),
             storeNow,
-            this.#parameters.margin,
+            this.#parameters.stampMargin,
           );
     const monotonic = this.#clock.monotonic();
     this.#observer.observe(records, monotonic, ages);

@@ -9,6 +9,11 @@ export interface LeaseParameters {
   readonly renewEvery: number;
   /** A collector stops this long before its lease would end. */
   readonly margin: number;
+  /**
+   * A lease whose age is told by the stamps of the store alone counts this much longer: they may be wrong. Who begins to
+   * write late in a lease whose holder died waits for its duration, this, and the pause between two looks.
+   */
+  readonly stampMargin: number;
   /** A collector's delete that has no answer after this ends the run. */
   readonly deleteTimeout: number;
   /** A server may write this long from the moment a look began that saw no lease. */
@@ -31,6 +36,7 @@ export const leaseParameters: LeaseParameters = {
   duration: 45_000,
   renewEvery: 10_000,
   margin: 15_000,
+  stampMargin: 10_000,
   deleteTimeout: 5_000,
   permission: 10_000,
   lookEvery: 2_000,
