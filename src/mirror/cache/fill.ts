@@ -114,8 +114,9 @@ export class Fill {
 
   /** Whether what comes from `position` on can be read here, now or soon. */
   reaches(position: number): boolean {
+    if (this.#stop.signal.aborted || this.#failure) return false;
     const isHere = position >= this.#window.start || this.#window.start <= this.#onFile;
-    return isHere && position <= this.#received + REACH && this.#failure === undefined;
+    return isHere && position <= this.#received + REACH;
   }
 
   join(): Follower {

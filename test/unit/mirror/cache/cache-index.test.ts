@@ -238,7 +238,7 @@ test('after anything, what counts says is what is there, room is kept, and nothi
         assert.equal(disk.scan(watermarks).bytes, index.bytes);
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   );
 });
 
