@@ -1,15 +1,16 @@
-import { ApiError, isNotFound } from '../kube/api-error.ts';
+import { ApiError } from '../kube/api-error.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import { formatKey, type KubeObject, type ObjectKey, type Stored } from '../kube/object.ts';
 import { done, type Outcome } from '../kube/outcome.ts';
-import { namespaces, type ConfigMap, type ResourceType, type Secret } from '../kube/resources.ts';
+import { namespaces, type ConfigMap, type Secret } from '../kube/resources.ts';
 import type { Kube, Seen } from './apply-child.ts';
 import { pullSecret, SHARED_BY_LABEL, sharedBundle, sharedBy, sharingObstacle } from './desired-shares.ts';
 import { hasDrifted } from './drift.ts';
+import { dropFinalizer, hasFinalizer, keepFinalizer } from './finalizers.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import type { UnreadObject } from './resource-types.ts';
 import { pullSecretsOf, type Served } from './served.ts';
-import { servedIn, type World } from './world.ts';
+import { servedIn } from './world.ts';
 
 /** On a resource that has put something into another namespace, which its deletion must take back. */
 const SHARES_FINALIZER = 'stevedore.dev/shares';
@@ -87,7 +88,7 @@ async function share<T extends KubeObject>(
   const { kube, world } = tools;
   const { kind, metadata } = look.registry;
   if (desired.some((object) => object.metadata.namespace !== metadata.namespace)) {
-    await keepFinalizer(kube, servedIn(world, kind), metadata);
+    await keepFinalizer(kube, servedIn(world, kind), metadata, SHARES_FINALIZER);
   }
   for (const object of desired) await applyShare(kube, seen, look, object);
   const wanted = new Set(desired.map((object) => formatKey(object.metadata)));
@@ -138,18 +139,6 @@ async function unlessRefused<T extends KubeObject>(
   }
 }
 
-/** First of all: without it a deletion at the wrong moment would leave something behind. */
-async function keepFinalizer(
-  kube: Pick<Kube, 'patch'>,
-  seen: World['registries'],
-  key: { readonly namespace: string; readonly name: string },
-): Promise<void> {
-  const object = seen.get(key);
-  const present = object?.metadata.finalizers ?? [];
-  if (object === undefined || present.includes(SHARES_FINALIZER)) return;
-  await patchFinalizers(kube, seen.type, object, [...present, SHARES_FINALIZER]);
-}
-
 /**
  * Takes back everything that the Registry has put into other namespaces, when nothing is to be there any more: it is
  * being deleted, or its spec asks for nothing. Then it can go.
@@ -159,8 +148,8 @@ export async function withdrawShares(
   kind: Served['kind'],
   object: Stored<UnreadObject>,
 ): Promise<void> {
-  const { namespace = '', name, finalizers = [] } = object.metadata;
-  if (!finalizers.includes(SHARES_FINALIZER)) return;
+  const { namespace = '', name } = object.metadata;
+  if (!hasFinalizer(object, SHARES_FINALIZER)) return;
   const labelSelector = `${SHARED_BY_LABEL}=${sharedBy(kind, { namespace, name })}`;
   // Asked of the API server, since what a cache does not show yet would stay for ever.
   for (const type of [world.configMaps.type, world.secrets.type]) {
@@ -169,12 +158,7 @@ export async function withdrawShares(
       await remove(kube, { type }, item);
     }
   }
-  await patchFinalizers(
-    kube,
-    servedIn(world, kind).type,
-    object,
-    finalizers.filter((finalizer) => finalizer !== SHARES_FINALIZER),
-  );
+  await dropFinalizer(kube, servedIn(world, kind).type, object, SHARES_FINALIZER);
 }
 
 /** The finalizer goes when nothing is shared with another namespace. Last, when all was taken back. */
@@ -199,18 +183,4 @@ async function remove<T extends KubeObject>(
 ): Promise<void> {
   const key: ObjectKey = { namespace: metadata.namespace, name: metadata.name };
   await kube.delete(type, key, { uid: metadata.uid });
-}
-
-async function patchFinalizers(
-  kube: Pick<Kube, 'patch'>,
-  type: ResourceType<UnreadObject>,
-  { metadata: { namespace, name, resourceVersion } }: Stored<UnreadObject>,
-  finalizers: readonly string[],
-): Promise<void> {
-  try {
-    // The list as a whole: should somebody have changed it, the version says so.
-    await kube.patch(type, { namespace, name }, { metadata: { resourceVersion, finalizers } });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
 }
