@@ -50,13 +50,13 @@ export interface Fault {
   readonly withoutRange?: boolean;
 }
 
-export interface Fitting {
+interface Fitting {
   readonly method?: string;
   /** Of path and query. */
   readonly path?: RegExp;
 }
 
-export interface ProxiedRequest {
+interface ProxiedRequest {
   readonly method: string;
   /** Path and query. */
   readonly path: string;
