@@ -1,32 +1,15 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { faultyProxy, type Fault, type FaultyProxy } from '../../support/faulty-proxy.ts';
+import type { Fault } from '../../support/faulty-proxy.ts';
+import { openMirrorStage, type MirrorStage } from '../../support/mirror-stage.ts';
 import { pushImage, type TestImage } from '../../support/push-image.ts';
-import { startTestMirror, type TestMirror } from '../../support/test-mirror.ts';
-import { startTestRegistry } from '../../support/test-registry.ts';
-
-interface Stage {
-  readonly mirror: TestMirror;
-  readonly upstream: FaultyProxy;
-  readonly image: TestImage;
-}
+import type { TestMirror } from '../../support/test-mirror.ts';
 
 const FRESHNESS = 60_000;
 
-async function open(t: TestContext, options: object = {}): Promise<Stage> {
-  const { url } = await startTestRegistry(t);
-  const image = await pushImage(url, 'team/app', 'v1', ['one layer']);
-  const upstream = await faultyProxy(t, url);
-  const mirror = await startTestMirror(t, {
-    stevedore: {
-      status: { addr: '127.0.0.1:0' },
-      mirror: {
-        upstreams: [{ host: 'upstream.test', url: upstream.url, ...options }],
-        defaultupstream: 'upstream.test',
-      },
-    },
-  });
-  return { mirror, upstream, image };
+async function open(t: TestContext): Promise<MirrorStage & { readonly image: TestImage }> {
+  const stage = await openMirrorStage(t);
+  return { ...stage, image: await pushImage(stage.registry, 'team/app', 'v1', ['one layer']) };
 }
 
 /** What a client of a kind asks for one after the other until it has an image, and its `Accept`. */
