@@ -16,6 +16,13 @@ export function readListenAddress(option: string, address: string): ListenAddres
   return { host: match.groups?.['v6'] ?? (match.groups?.['host'] || '::'), port };
 }
 
+/** Where a server listens: on which port, where it could choose one. */
+export function listenAddressOf(server: Server): ListenAddress {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('the server listens on no port');
+  return { host: address.address, port: address.port };
+}
+
 /** Ends a server at once: probes keep their connections open. */
 export function closeAtOnce(server: Server): Promise<void> {
   return new Promise((resolve) => {

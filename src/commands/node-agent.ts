@@ -15,7 +15,7 @@ import { startStatusListener } from '../node/status-listener.ts';
 import { systemClock } from '../process/clock.ts';
 import { createLogger, type LogLevel } from '../process/logger.ts';
 import { UsageError, type Command, type ExitCode, type Invocation } from './command.ts';
-import { closeAtOnce, readListenAddress, type ListenAddress } from './listen-address.ts';
+import { closeAtOnce, listenAddressOf, readListenAddress, type ListenAddress } from './listen-address.ts';
 import { logLevelOption, readLogLevel } from './log-level-option.ts';
 
 export const nodeAgent: Command = {
@@ -105,7 +105,8 @@ async function run(invocation: Invocation): Promise<ExitCode> {
       systemClock.monotonic() - agent.lookedAt > LATE_MS ? 'it has stopped to look at its node' : undefined,
     failedProbes: mirrors.failedProbes,
   }));
-  log.info({ version: packageFile.version, ...certs }, 'node agent started');
+  const { port } = listenAddressOf(listener);
+  log.info({ version: packageFile.version, ...certs, port }, 'node agent started');
   await agent.run(invocation.signal);
   await closeAtOnce(listener);
   log.info({}, 'stopped');

@@ -21,15 +21,16 @@ export function hostsFileText({ server, serverCa, mirror }: HostsFile): string {
     server,
     // Of a root-level ca no mirror takes notice: each has its own.
     ...(serverCa !== undefined && { ca: serverCa }),
-    ...(mirror !== undefined && {
-      host: {
-        [mirror.host.endpoint]: {
-          capabilities: [...mirror.host.capabilities],
-          ...(mirror.ca !== undefined && { ca: mirror.ca }),
-          dial_timeout: DIAL_TIMEOUT,
-          ...(mirror.host.header !== undefined && { header: { ...mirror.host.header } }),
-        },
-      },
-    }),
+    // Also when it is empty: without this table containerd 1.x takes the file for broken and ignores it.
+    host: mirror === undefined ? {} : { [mirror.host.endpoint]: hostOf(mirror) },
   });
+}
+
+function hostOf({ host, ca }: NonNullable<HostsFile['mirror']>): object {
+  return {
+    capabilities: [...host.capabilities],
+    ...(ca !== undefined && { ca }),
+    dial_timeout: DIAL_TIMEOUT,
+    ...(host.header !== undefined && { header: { ...host.header } }),
+  };
 }

@@ -11,7 +11,7 @@ import type { TestAuthority } from './test-authority.ts';
 
 const root = join(import.meta.dirname, '../..');
 
-/** `stevedore serve` as a process of its own, on free ports of the loopback address. */
+/** `stevedore serve` as a process of its own, on free ports of the loopback address or another one. */
 export interface ServeProcess {
   /** `127.0.0.1:port`. */
   readonly address: string;
@@ -29,6 +29,8 @@ export async function startServe(
   t: TestContext,
   options: {
     readonly tls?: TestAuthority;
+    /** An address of this machine, 127.0.0.1 unless said. */
+    readonly host?: string;
     readonly users?: Readonly<Record<string, string>>;
     /** Goes into the `storage` section. */
     readonly storage?: object;
@@ -37,8 +39,9 @@ export async function startServe(
     readonly folder?: string;
   } = {},
 ): Promise<ServeProcess> {
+  const { host = '127.0.0.1' } = options;
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'serve-'));
-  if (options.tls !== undefined) writePair(folder, await options.tls.issue());
+  if (options.tls !== undefined) writePair(folder, await options.tls.issue(['localhost'], host));
   if (options.users !== undefined) writeUsers(folder, options.users);
   const config = {
     version: 0.1,
@@ -49,7 +52,7 @@ export async function startServe(
       ...options.storage,
     },
     http: {
-      addr: '127.0.0.1:0',
+      addr: `${host}:0`,
       ...(options.tls && { tls: { certificate: join(folder, 'tls.crt'), key: join(folder, 'tls.key') } }),
     },
     ...(options.users && { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } }),

@@ -3,10 +3,10 @@ import { createCertificateAuthority, readCertificateAuthority } from '../../src/
 import { generatePrivateKey, type CertificatePair } from '../../src/pki/key-pair.ts';
 import { issueServerCertificate } from '../../src/pki/server-certificate.ts';
 
-/** An authority that a test trusts, and certificates that it signed: for 127.0.0.1, and localhost or other names. */
+/** An authority that a test trusts, and certificates that it signed: for 127.0.0.1 or another address, and localhost or other names. */
 export interface TestAuthority {
   readonly certificate: string;
-  issue(dnsNames?: readonly string[]): Promise<CertificatePair>;
+  issue(dnsNames?: readonly string[], address?: string): Promise<CertificatePair>;
 }
 
 const DAY_MS = 86_400_000;
@@ -22,11 +22,11 @@ export async function createTestAuthority(): Promise<TestAuthority> {
   });
   return {
     certificate: authority.certificate,
-    issue: async (dnsNames = ['localhost']) =>
+    issue: async (dnsNames = ['localhost'], address = '127.0.0.1') =>
       issueServerCertificate({
         authority: readCertificateAuthority(authority),
         dnsNames,
-        ipAddresses: ['127.0.0.1'],
+        ipAddresses: [address],
         notBefore: now - DAY_MS,
         notAfter: now + DAY_MS,
         serial: randomBytes(16),

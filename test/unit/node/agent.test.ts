@@ -42,6 +42,8 @@ const REGISTRY = 'registry.example.com:5000';
 const TRUSTED: Tree = {
   [`${REGISTRY}/hosts.toml`]: `${TRUST_LINES}server = "https://${REGISTRY}"
 ca = "stevedore-trust.pem"
+
+[host]
 `,
   [`${REGISTRY}/stevedore-trust.pem`]: `${TRUST_LINES}${CA}`,
 };

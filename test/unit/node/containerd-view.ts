@@ -5,7 +5,8 @@ import { isCertificateBundle } from '../../../src/contract/node-plan.ts';
 
 /**
  * What containerd makes of a folder for one registry, by the rules that its source has (remotes/docker/config/hosts.go):
- * the first folder that exists counts; a `hosts.toml` that can't be read is as good as none; a `ca` that is missing or
+ * the first folder that exists counts; a `hosts.toml`
+ * that can't be read is as good as none, and 1.x can't read one without a table `host`; a `ca` that is missing or
  * holds no certificate fails every pull of that registry.
  */
 export type ContainerdView =
@@ -24,9 +25,9 @@ export function containerdView(root: string, host: string): ContainerdView {
     return { pulls: 'direct', trusts: certificates.map((name) => readFileSync(join(folder, name), 'utf8')) };
   }
   const hosts = parsed(readFileSync(file, 'utf8'));
-  if (hosts === undefined) return { pulls: 'direct', trusts: [] };
+  if (hosts?.host === undefined) return { pulls: 'direct', trusts: [] };
   const trusts: string[] = [];
-  for (const { ca } of [hosts, ...Object.values(hosts.host ?? {})]) {
+  for (const { ca } of [hosts, ...Object.values(hosts.host)]) {
     if (ca === undefined) continue;
     const path = join(folder, ca);
     if (!existsSync(path)) return { pulls: 'broken', why: `${path} is missing` };
@@ -34,7 +35,7 @@ export function containerdView(root: string, host: string): ContainerdView {
     if (!isCertificateBundle(text)) return { pulls: 'broken', why: `${path} holds no certificate` };
     trusts.push(text);
   }
-  const endpoints = Object.keys(hosts.host ?? {});
+  const endpoints = Object.keys(hosts.host);
   return endpoints.length > 0 ? { pulls: 'mirror', endpoints, trusts } : { pulls: 'direct', trusts };
 }
 

@@ -54,7 +54,7 @@ const REGISTRY = 'registry.example.com:5000';
 const mirror = { host: HOST, endpoint: 'https://10.96.0.20:5000', capabilities: ['pull', 'resolve'] };
 const both = planOf(mirrorEntry(), trustEntry());
 const FOREIGN: Tree = {
-  'quay.io/hosts.toml': 'server = "https://quay.io"\nca = "own.pem"\n',
+  'quay.io/hosts.toml': 'server = "https://quay.io"\nca = "own.pem"\n[host]\n',
   'quay.io/own.pem': OTHER_CA,
   'ghcr.io/ca.crt': OTHER_CA,
 };
