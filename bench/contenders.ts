@@ -18,6 +18,8 @@ export interface ServerOptions {
   readonly port: number;
   /** One line a request, as the server does by default; otherwise errors alone. */
   readonly accessLog: boolean;
+  /** Makes it a mirror of the registry at this address. */
+  readonly remoteUrl?: string;
 }
 
 export function stevedore(): Contender {
@@ -52,7 +54,7 @@ export function builtDistribution(): string | undefined {
 }
 
 /** The same configuration for each: plain HTTP, no users, the file system. */
-export function configuration({ root, port, accessLog }: ServerOptions): string {
+export function configuration({ root, port, accessLog, remoteUrl }: ServerOptions): string {
   return `version: 0.1
 log:
   level: ${accessLog ? 'info' : 'error'}
@@ -63,7 +65,7 @@ storage:
     rootdirectory: ${root}
 http:
   addr: 127.0.0.1:${port}
-`;
+${remoteUrl === undefined ? '' : `proxy:\n  remoteurl: ${remoteUrl}\n`}`;
 }
 
 function distribution(id: 'docker-registry' | 'distribution', command: string, known: RegExp): Contender {

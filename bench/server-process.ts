@@ -30,15 +30,20 @@ export class ServerProcess implements AsyncDisposable {
   /** @throws when the server is not ready in time, with the end of its log. */
   static async start(
     contender: Contender,
-    options: { readonly folder: string; readonly accessLog: boolean; readonly signal: AbortSignal },
+    options: {
+      readonly folder: string;
+      readonly accessLog: boolean;
+      readonly remoteUrl?: string;
+      readonly signal: AbortSignal;
+    },
   ): Promise<ServerProcess> {
-    const { folder, accessLog, signal } = options;
+    const { folder, signal } = options;
     signal.throwIfAborted();
     const root = join(folder, 'data');
     await mkdir(root, { recursive: true });
     const config = join(folder, 'config.yml');
     const port = await freePort();
-    await writeFile(config, configuration({ root, port, accessLog }));
+    await writeFile(config, configuration({ ...options, root, port }));
     const logFile = join(folder, 'log');
     await using log = await open(logFile, 'w');
     const command = [contender.command, 'serve', config];
@@ -68,7 +73,12 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   async logTail(): Promise<string> {
-    return (await readFile(this.#logFile, 'utf8')).slice(-2000);
+    return (await this.log()).slice(-2000);
+  }
+
+  /** All that it has logged. */
+  async log(): Promise<string> {
+    return readFile(this.#logFile, 'utf8');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
