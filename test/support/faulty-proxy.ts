@@ -228,13 +228,22 @@ function* pieces(chunk: Buffer, at: number, { flip, cutAfter, stallAfter }: Faul
   }
 }
 
+/** Or closed. */
+async function drained(outgoing: ServerResponse): Promise<void> {
+  using over = new DisposableStack();
+  await new Promise<void>((resolve) => {
+    for (const event of ['drain', 'close'] as const) {
+      outgoing.once(event, resolve);
+      over.defer(() => outgoing.off(event, resolve));
+    }
+  });
+}
+
 async function write(outgoing: ServerResponse, chunk: Buffer, bytesPerSecond = Infinity): Promise<void> {
   if (outgoing.destroyed) throw new Error('the client has gone');
   const step = bytesPerSecond === Infinity ? chunk.length : Math.max(1, Math.floor(bytesPerSecond / 20));
   for (let from = 0; from < chunk.length; from += step) {
-    if (!outgoing.write(chunk.subarray(from, from + step))) {
-      await Promise.race([once(outgoing, 'drain'), once(outgoing, 'close')]);
-    }
+    if (!outgoing.write(chunk.subarray(from, from + step))) await drained(outgoing);
     if (bytesPerSecond !== Infinity) await new Promise((done) => setTimeout(done, 50));
   }
 }

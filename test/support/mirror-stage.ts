@@ -33,12 +33,17 @@ export async function openMirrorStage(
 /** Of the configuration of a mirror of that upstream. */
 export function mirrorSections(
   { url }: FaultyProxy,
-  options: { readonly upstream?: object; readonly cache?: object; readonly sections?: object } = {},
+  options: {
+    readonly upstream?: object;
+    readonly cache?: object;
+    readonly sections?: Readonly<Record<string, object>>;
+  } = {},
 ) {
   return {
     ...options.sections,
     stevedore: {
       status: { addr: '127.0.0.1:0' },
+      ...options.sections?.['stevedore'],
       mirror: {
         upstreams: [{ host: 'upstream.test', url, ...options.upstream }],
         defaultupstream: 'upstream.test',
