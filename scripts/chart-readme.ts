@@ -8,7 +8,7 @@ interface ChartValue {
 }
 
 /** Maps that a user replaces or adds to as a whole. */
-const WHOLE: ReadonlySet<string> = new Set(['resources']);
+const WHOLE: ReadonlySet<string> = new Set(['resources', 'nodeAccess.resources']);
 
 /**
  * The values of a chart that a user sets, with the comments that stand before them.

@@ -14,7 +14,7 @@ import { referencePage } from '../src/api/reference-page.ts';
 import type { ResourceDefinition } from '../src/api/resource.ts';
 import { resources } from '../src/api/resources.ts';
 import { configurationPage } from '../src/contract/config/reference-page.ts';
-import { operatorRules } from '../src/operator/rbac.ts';
+import { nodeAccessRules, operatorRules, type PolicyRule } from '../src/operator/rbac.ts';
 import { conditionsPage } from '../src/operator/reasons.ts';
 import { chartReadme } from './chart-readme.ts';
 
@@ -31,7 +31,15 @@ export const generatedFiles: readonly GeneratedFile[] = [
   ...resources.flatMap(filesOfResource),
   { path: 'docs/reference/configuration.md', content: async () => configurationPage() },
   { path: 'docs/reference/conditions.md', content: async () => `<!-- ${BANNER} -->\n\n${conditionsPage()}` },
-  { path: 'charts/stevedore/templates/clusterrole.yaml', content: async () => clusterRole() },
+  {
+    path: 'charts/stevedore/templates/clusterrole.yaml',
+    content: async () => clusterRole('', operatorRules),
+  },
+  {
+    path: 'charts/stevedore/templates/node-access-clusterrole.yaml',
+    content: async () =>
+      `{{- if .Values.nodeAccess.enabled }}\n${clusterRole('-node-access', nodeAccessRules)}{{- end }}\n`,
+  },
   { path: 'charts/stevedore/README.md', content: readmeOfChart },
 ];
 
@@ -72,13 +80,13 @@ function yaml(value: unknown): string {
 }
 
 /** Cluster-wide rights, or rights in one namespace: rolebinding.yaml says which. */
-function clusterRole(): string {
+function clusterRole(suffix: string, rules: readonly PolicyRule[]): string {
   const head = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole' };
   return `${yaml(head)}metadata:
-  name: {{ include "stevedore.fullname" . }}
+  name: {{ include "stevedore.fullname" . }}${suffix}
   labels:
     {{- include "stevedore.labels" . | nindent 4 }}
-${dump({ rules: operatorRules }, { lineWidth: -1, noRefs: true })}`;
+${dump({ rules }, { lineWidth: -1, noRefs: true })}`;
 }
 
 async function readmeOfChart(): Promise<string> {

@@ -65,3 +65,8 @@ export const operatorRules: readonly PolicyRule[] = [
   { apiGroups: ['batch'], resources: ['jobs'], verbs: ['get', ...WATCH, 'create', 'delete'] },
   { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
 ];
+
+/** And what it may do where mirrors and authorities are written on nodes: find out which nodes there are. */
+export const nodeAccessRules: readonly PolicyRule[] = [
+  { apiGroups: [''], resources: ['nodes'], verbs: [...WATCH] },
+];

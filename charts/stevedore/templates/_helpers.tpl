@@ -13,8 +13,18 @@ app.kubernetes.io/component: operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{- define "stevedore.nodeAgentSelectorLabels" -}}
+app.kubernetes.io/name: stevedore
+app.kubernetes.io/component: node-agent
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
 {{- define "stevedore.labels" -}}
 {{ include "stevedore.selectorLabels" . }}
+{{ include "stevedore.releaseLabels" . }}
+{{- end -}}
+
+{{- define "stevedore.releaseLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}

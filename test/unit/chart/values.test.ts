@@ -14,7 +14,7 @@ function leaves(value: unknown, path = ''): string[] {
     value !== null &&
     !Array.isArray(value) &&
     Object.keys(value).length > 0 &&
-    path !== 'resources';
+    !path.endsWith('resources');
   if (!isGroup) return [path];
   return Object.entries(value).flatMap(([key, inner]) => leaves(inner, path === '' ? key : `${path}.${key}`));
 }
