@@ -283,6 +283,7 @@ class FollowedBlob implements CachedBlob {
   readonly #deps: { readonly clock: Clock; readonly log: Logger };
   readonly #stop = new AbortController();
   #isDirect = false;
+  #reading: AsyncGenerator<Uint8Array> | undefined;
 
   constructor(
     fill: Fill,
@@ -311,13 +312,16 @@ class FollowedBlob implements CachedBlob {
   async read(range: ByteRange = { start: 0 }): Promise<AsyncIterable<Uint8Array>> {
     const start = Math.min(range.start, this.size);
     const end = Math.min(range.end ?? this.size, this.size);
-    if (this.#fill.reaches(start)) return begun(this.#fill.read(this.#follower, start, end));
-    this.#isDirect = true;
-    return begun(this.#readDirectly(start, end));
+    const isDirect = !this.#fill.reaches(start);
+    this.#isDirect ||= isDirect;
+    this.#reading = isDirect ? this.#readDirectly(start, end) : this.#fill.read(this.#follower, start, end);
+    return begun(this.#reading);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort(new UpstreamError('unavailable', 'nobody reads any more'));
+    // Whoever never came for the first chunk has left a file open.
+    void this.#reading?.return(undefined).catch(() => {});
     return this.#leave();
   }
 

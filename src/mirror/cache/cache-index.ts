@@ -14,7 +14,7 @@ export interface ManifestEntry {
   readonly usedAt: number;
 }
 
-export interface NeededBlob {
+interface NeededBlob {
   readonly digest: Digest;
   /** Bytes, undefined where the manifest does not say. */
   readonly size: number | undefined;

@@ -24,7 +24,7 @@ import type { BlobSource } from './resumed-body.ts';
 import { scanDisk } from './scan.ts';
 import { decodeUses, encodeUses } from './uses.ts';
 
-export type { BlobOutcome, CachedBlob } from './blob-cache.ts';
+export type { CachedBlob } from './blob-cache.ts';
 export type { BlobSource } from './resumed-body.ts';
 
 /** What was used is written down this often, and what nobody used goes; milliseconds. */
