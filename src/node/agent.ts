@@ -133,17 +133,18 @@ export class NodeAgent {
     return entries;
   }
 
-  /** What is wanted of a runtime with which this agent has nothing to do. */
+  /**
+   * Mirrors for a runtime that this agent leaves alone. Of trust it says nothing: that is for whatever runtimes there are,
+   * and who asks for a mirror names them.
+   */
   #untended(plan: NodePlan, runtime: NodeRuntime): readonly NodeReportEntry[] {
     const { folders, node } = this.#options;
     if (folders.some((certs) => certs.runtime === runtime)) return [];
     const message = `The node agents leave ${runtime} alone: see nodeAccess in the values of the chart.`;
-    return wantsOf(plan, node, runtime).flatMap((wants) =>
-      inReport(
-        runtime,
-        wants.host,
-        idsOf(wants).map((id) => ({ id, state: 'NotEffective', message })),
-      ),
+    return wantsOf(plan, node, runtime).flatMap(({ host, mirror }) =>
+      mirror === undefined
+        ? []
+        : inReport(runtime, host, [{ id: mirror.entry.id, state: 'NotEffective', message }]),
     );
   }
 

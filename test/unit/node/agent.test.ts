@@ -245,10 +245,13 @@ ${mirrorBlock()}`,
     report: [['docker.io', 'NotEffective', /^containerd reads \/other\.$/]],
   },
   {
-    title: 'A runtime that the agent has no folder of is told of',
-    plan: planOf(mirrorEntry({ runtimes: ['Docker'] })),
-    after: {},
-    report: [['docker.io', 'NotEffective', /leave Docker alone: see nodeAccess/]],
+    title: 'A mirror for a runtime that the agent has no folder of is told of',
+    plan: planOf(mirrorEntry({ runtimes: ['Docker'] }), trustEntry({ runtimes: ['Containerd', 'Docker'] })),
+    after: TRUSTED,
+    report: [
+      [REGISTRY, 'Applied'],
+      ['docker.io', 'NotEffective', /leave Docker alone: see nodeAccess/],
+    ],
   },
 ];
 
