@@ -77,7 +77,7 @@ function collectionOf({ spec, status }: Stored<RegistryGC>): NonNullable<FleetEn
 }
 
 /** Whether a condition is one that somebody should look at. */
-export function isTrouble({ type, status }: Condition): boolean {
+function isTrouble({ type, status }: Condition): boolean {
   if (type === 'Stalled' || type === 'Degraded') return status === 'True';
   return type.endsWith('Ready') && status !== 'True';
 }

@@ -9,7 +9,8 @@ import { runProgram } from '../../support/run-program.ts';
 import { NAMESPACE, startTestPlayground } from '../../support/test-playground.ts';
 
 test('status reads a cluster by its kubeconfig, and tells by its exit code whether all is well', async (t) => {
-  const { client, folder, until } = await startTestPlayground(t);
+  const playground = await startTestPlayground(t);
+  const { client, folder } = playground;
   const status = (...args: readonly string[]) =>
     runProgram(['status', `--kubeconfig=${join(folder, 'kubeconfig')}`, ...args]);
   const empty = await status();
@@ -19,9 +20,12 @@ test('status reads a cluster by its kubeconfig, and tells by its exit code wheth
   for (const resource of resources) {
     const { metadata, spec } = customResourceDefinition(resource);
     // As the API server will check.
-    await client.apply(customResourceDefinitions, { metadata, spec: spec as CustomResourceDefinition['spec'] });
+    await client.apply(customResourceDefinitions, {
+      metadata,
+      spec: spec as CustomResourceDefinition['spec'],
+    });
   }
-  await until(customResourceDefinitions, 'registries.stevedore.dev', ({ status }) => status !== undefined);
+  await playground.until(customResourceDefinitions, 'registries.stevedore.dev', ({ status }) => status !== undefined);
   const metadata = { namespace: NAMESPACE, name: 'reg' };
   await client.apply(registries, { metadata, spec: { storage: { filesystem: { size: '1Gi' } } } });
   await client.apply(registryGCs, { metadata, spec: { registryRef: { name: 'reg' } } });

@@ -14,10 +14,8 @@ const condition = (type: string, status: 'True' | 'False' | 'Unknown', reason: s
   lastTransitionTime: ago(7200),
 });
 
-type Entry = Parameters<typeof fleetEntry>[0];
-// What the API server gives has an identity, which the builders give as well.
 const registry = (name: string, status?: object) =>
-  fleetEntry(registryObject({ name, ...(status !== undefined && { status }) }) as unknown as Entry);
+  fleetEntry(registryObject({ name, ...(status !== undefined && { status }) }));
 
 const good = registry('good', {
   url: 'https://good.example.com',
@@ -49,7 +47,7 @@ const night = fleetEntry(
         readOnlySeconds: 3,
       },
     },
-  }) as unknown as Entry,
+  }),
 );
 
 test('the fleet is a table for what serves and one for what collects, with what to ask next', () => {
@@ -71,7 +69,7 @@ RegistryGC  team       night  True   reg       Succeeded 60s ago  1.5 GiB    in 
 });
 
 test('an object of another version of the schema is in the table, and what it is is not guessed', () => {
-  const odd = fleetEntry(registryObject({ spec: { storage: 7 } }) as unknown as Entry);
+  const odd = fleetEntry(registryObject({ spec: { storage: 7 } }));
   assert.match(fleetText([odd], NOW), /1 of 1 with troubles/);
   assert.equal(odd.reason, 'InvalidSpec');
 });
