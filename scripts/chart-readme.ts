@@ -8,7 +8,11 @@ interface ChartValue {
 }
 
 /** Maps that a user replaces or adds to as a whole. */
-const WHOLE: ReadonlySet<string> = new Set(['resources', 'nodeAccess.resources']);
+const WHOLE: ReadonlySet<string> = new Set([
+  'resources',
+  'nodeAccess.resources',
+  'monitoring.dashboard.labels',
+]);
 
 /**
  * The values of a chart that a user sets, with the comments that stand before them.
@@ -28,7 +32,7 @@ export function chartValues(text: string): readonly ChartValue[] {
 export function chartReadme(readme: string, values: string): string {
   const rows = chartValues(values).map(({ path, value, about }) => [
     `\`${path}\``,
-    WHOLE.has(path) ? 'see `values.yaml`' : `\`${JSON.stringify(value)}\``,
+    path.endsWith('resources') ? 'see `values.yaml`' : `\`${JSON.stringify(value)}\``,
     about.replaceAll('|', '\\|'),
   ]);
   return readme.replace(

@@ -17,6 +17,7 @@ import { configurationPage } from '../src/contract/config/reference-page.ts';
 import { nodeAccessRules, operatorRules, type PolicyRule } from '../src/operator/rbac.ts';
 import { conditionsPage } from '../src/operator/reasons.ts';
 import { chartReadme } from './chart-readme.ts';
+import { dashboard } from './dashboard.ts';
 
 export interface GeneratedFile {
   /** Relative to the repository. */
@@ -41,6 +42,10 @@ export const generatedFiles: readonly GeneratedFile[] = [
       `{{- if .Values.nodeAccess.enabled }}\n${clusterRole('-node-access', nodeAccessRules)}{{- end }}\n`,
   },
   { path: 'charts/stevedore/README.md', content: readmeOfChart },
+  {
+    path: 'charts/stevedore/files/dashboard.json',
+    content: async () => `${JSON.stringify(dashboard(BANNER), null, 2)}\n`,
+  },
 ];
 
 function filesOfResource(definition: ResourceDefinition): readonly GeneratedFile[] {

@@ -12,6 +12,7 @@ import { createLeaseStore } from '../kube/lease-store.ts';
 import { createKubeMetrics } from '../kube/metrics.ts';
 import { createTransport } from '../kube/transport.ts';
 import { createOperator } from '../operator/controllers.ts';
+import { registerFleetMetrics } from '../operator/fleet-metrics.ts';
 import { readServerStatus } from '../operator/server-status.ts';
 import { systemClock } from '../process/clock.ts';
 import { createLogger, type LogLevel } from '../process/logger.ts';
@@ -139,6 +140,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     operatorNamespace: settings.leaseNamespace,
   });
 
+  registerFleetMetrics(prometheus, controllers.world);
   const watching = new AbortController();
   const holding = new AbortController();
   let work: Promise<void> = Promise.resolve();

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isObject } from '../api/defaults.ts';
 import { quantityValue } from './quantity.ts';
 
 /**
@@ -59,8 +60,4 @@ function sorted(value: unknown): unknown {
       .toSorted()
       .map((key) => [key, sorted(value[key])]),
   );
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

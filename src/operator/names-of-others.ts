@@ -1,6 +1,7 @@
 import type { Stored } from '../kube/object.ts';
 import { serviceNames, type SubjectAlternativeNames } from '../pki/subject-alternative-names.ts';
 import { childNames } from './child-names.ts';
+import { fieldAt } from './field-at.ts';
 import type { UnreadObject } from './resource-types.ts';
 import type { Served } from './served.ts';
 
@@ -56,15 +57,11 @@ function age({ creationTimestamp, uid }: Stored<UnreadObject>['metadata']): stri
 
 /** Takes the spec as it comes: it may not fit its schema. */
 function namesAsked(spec: unknown): readonly string[] {
-  if (!isObject(spec) || !isObject(spec['tls']) || spec['tls']['authority'] !== 'Shared') return [];
-  const { hostname } = spec;
-  const { dnsNames } = spec['tls'];
+  if (fieldAt(spec, 'tls', 'authority') !== 'Shared') return [];
+  const hostname = fieldAt(spec, 'hostname');
+  const dnsNames = fieldAt(spec, 'tls', 'dnsNames');
   return [
     ...(typeof hostname === 'string' ? [hostname.replace(/:\d+$/, '')] : []),
     ...(Array.isArray(dnsNames) ? dnsNames.filter((name) => typeof name === 'string') : []),
   ].map((name) => name.toLowerCase());
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

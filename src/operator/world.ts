@@ -25,6 +25,7 @@ import {
 } from '../kube/resources.ts';
 import type { Logger } from '../process/logger.ts';
 import { MANAGED_SELECTOR } from './child-names.ts';
+import { fieldAt } from './field-at.ts';
 import { claimedNames } from './names-of-others.ts';
 import { SHARED_AUTHORITY_LABEL } from './shared-authority.ts';
 import { SHARED_BY_LABEL, sharedBy } from './desired-shares.ts';
@@ -158,7 +159,7 @@ function namedSecrets(registry: UnreadObject): string[] {
 function* secretNamesIn(value: unknown): Generator<string> {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, field] of Object.entries<unknown>({ ...value })) {
-    const name = key === 'secretName' ? field : /secretRef$/i.test(key) ? at(field, 'name') : undefined;
+    const name = key === 'secretName' ? field : /secretRef$/i.test(key) ? fieldAt(field, 'name') : undefined;
     if (typeof name === 'string') yield name;
     else if (key === 'secretRefs' && Array.isArray(field)) {
       for (const ref of field) yield* secretNamesIn({ secretRef: ref });
@@ -168,27 +169,19 @@ function* secretNamesIn(value: unknown): Generator<string> {
 
 /** Which of the two kinds of managed authority the spec asks for by name. */
 function authorityOf(registry: UnreadObject): string[] {
-  const authority = at(registry.spec, 'tls', 'authority');
+  const authority = fieldAt(registry.spec, 'tls', 'authority');
   return typeof authority === 'string' ? [authority] : [];
 }
 
 /** The namespace, where the resource finds Secrets by their labels. */
 function namespaceOfSelector(registry: UnreadObject): string[] {
   const { namespace } = registry.metadata;
-  const selects = at(registry.spec, 'auth', 'htpasswd', 'selector') !== undefined;
+  const selects = fieldAt(registry.spec, 'auth', 'htpasswd', 'selector') !== undefined;
   return selects && namespace !== undefined ? [namespace] : [];
 }
 
 /** The key of the Registry that a RegistryGC refers to. */
 export function registryOfCollection(gc: UnreadObject): string[] {
-  const name = at(gc.spec, 'registryRef', 'name');
+  const name = fieldAt(gc.spec, 'registryRef', 'name');
   return typeof name === 'string' ? [formatKey({ namespace: gc.metadata.namespace, name })] : [];
-}
-
-function at(value: unknown, ...path: readonly string[]): unknown {
-  return path.reduce<unknown>(
-    (found, key) =>
-      typeof found === 'object' && found !== null ? new Map(Object.entries(found)).get(key) : undefined,
-    value,
-  );
 }

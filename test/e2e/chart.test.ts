@@ -145,6 +145,12 @@ function lifeOfARelease(cluster: Cluster, image: string): readonly Step[] {
       assert.equal(list.trim(), 'stevedore');
       return `the certificate ${serialNumber.slice(0, 8)}… comes from the same authority, from the same pod`;
     }),
+
+    step('helm test pushes an image to a registry of its own and pulls it', async () => {
+      const told = await helm(cluster, ['test', 'stevedore', '--timeout=110s']);
+      assert.match(told, /TEST SUITE: +stevedore-test-client\n[^]*Phase: +Succeeded/);
+      return 'succeeded';
+    }),
   ];
 }
 

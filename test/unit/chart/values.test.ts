@@ -14,7 +14,8 @@ function leaves(value: unknown, path = ''): string[] {
     value !== null &&
     !Array.isArray(value) &&
     Object.keys(value).length > 0 &&
-    !path.endsWith('resources');
+    !path.endsWith('resources') &&
+    path !== 'monitoring.dashboard.labels';
   if (!isGroup) return [path];
   return Object.entries(value).flatMap(([key, inner]) => leaves(inner, path === '' ? key : `${path}.${key}`));
 }
