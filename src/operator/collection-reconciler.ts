@@ -8,7 +8,7 @@ import type { Job, PersistentVolumeClaim, Pod } from '../kube/resources.ts';
 import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
 import { refusalOf, type Kube } from './apply-child.ts';
-import { childNames, isServer } from './child-names.ts';
+import { childNames, isServer, ownerSelector } from './child-names.ts';
 import type { CollectionFacts, Obstacle } from './collection-facts.ts';
 import { collectionObstacle } from './collection-obstacle.ts';
 import { handledRunAt, planCollection } from './collection-plan.ts';
@@ -180,17 +180,20 @@ async function startDueRun(
 }
 
 async function createJob(
-  { kube, world, image }: CollectionReconcilerOptions,
+  options: CollectionReconcilerOptions,
   { gc, registry, claim }: CollectionFacts & { readonly registry: Registry },
   run: CollectionRun,
 ): Promise<Stored<Job> | Obstacle> {
+  const { kube, world } = options;
   const { namespace, uid } = gc.metadata;
-  const registryKey = formatKey({ namespace, name: registry.metadata.name });
+  // A Job stays as it is made, so the caches are not trusted that there is nothing.
+  const credentials = { namespace, name: childNames(registry).credentials };
   const inputs = {
-    image: registry.spec.podTemplate?.image ?? image,
-    besideServer:
-      storageReach(registry, claim) === 'node' && world.pods.byIndex('registry', registryKey).some(isServer),
-    credentials: credentialsIn(world.secrets.get({ namespace, name: childNames(registry).credentials })),
+    image: registry.spec.podTemplate?.image ?? options.image,
+    besideServer: storageReach(registry, claim) === 'node' && (await hasServer(options, registry)),
+    credentials: credentialsIn(
+      world.secrets.get(credentials) ?? (await kube.find(world.secrets.type, credentials)),
+    ),
   };
   try {
     return await kube.create<Job>(world.jobs.type, desiredCollectionJob(gc, registry, run, inputs));
@@ -206,6 +209,13 @@ async function createJob(
     if (message === undefined) throw error;
     return { reason: 'Refused', message, stalled: true };
   }
+}
+
+async function hasServer({ kube, world }: CollectionReconcilerOptions, registry: Registry): Promise<boolean> {
+  const { namespace, name } = registry.metadata;
+  if (world.pods.byIndex('registry', formatKey({ namespace, name })).some(isServer)) return true;
+  const labelSelector = ownerSelector(registry);
+  return (await kube.listAll(world.pods.type, { namespace, labelSelector })).items.some(isServer);
 }
 
 /** The runs that the status does not tell the end of. */

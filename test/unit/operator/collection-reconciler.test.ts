@@ -425,6 +425,24 @@ test('a run on a bucket has the credentials of the registry, no volume and no no
   assert.ok(!pod?.volumes?.some(({ name }) => name === 'data'));
 });
 
+test('the Job gets the credentials also while the cache does not show them', async () => {
+  const h = harness();
+  h.putRegistry();
+  h.kube.reflecting = false;
+  h.kube.put(secrets, {
+    metadata: {
+      ...h.key('reg-credentials'),
+      labels: childLabels(registry()),
+      annotations: { [CREDENTIALS_ANNOTATION]: 'r' },
+    },
+    data: { REGISTRY_STORAGE_GCS_CREDENTIALS: 'e30=' },
+  });
+  h.kube.reflecting = true;
+  h.apply();
+  await h.converge();
+  assert.equal((await onlyJob(h)).spec?.template.spec?.containers[0]?.env?.length, 1);
+});
+
 test('a volume that one pod alone can mount is said to be so', async () => {
   const h = harness();
   h.kube.put(registries, {
@@ -444,6 +462,17 @@ test('the Job lands beside the registry while a pod of it exists', async () => {
   const h = harness();
   h.putRegistry();
   h.kube.put(pods, { ...readyPod, metadata: { ...h.key('reg-1'), labels: childLabels(registry()) } });
+  h.apply();
+  await h.converge();
+  assert.ok((await onlyJob(h)).spec?.template.spec?.affinity?.podAffinity);
+});
+
+test('the Job lands beside the registry also while the cache does not show its pod', async () => {
+  const h = harness();
+  h.putRegistry();
+  h.kube.reflecting = false;
+  h.kube.put(pods, { ...readyPod, metadata: { ...h.key('reg-1'), labels: childLabels(registry()) } });
+  h.kube.reflecting = true;
   h.apply();
   await h.converge();
   assert.ok((await onlyJob(h)).spec?.template.spec?.affinity?.podAffinity);
