@@ -19,7 +19,7 @@ import { openResumed, type BlobSource } from './resumed-body.ts';
 const WINDOW_BUFFERS = 4;
 
 /** Bytes of buffers that are kept for the next fetches. */
-const KEPT_BUFFERS = 16 * 1024 * 1024;
+const KEPT_BUFFERS = 8 * 1024 * 1024;
 
 /**
  * Where a blob came from: the disk, a fetch that somebody else had begun, one that began with this request, or past the
@@ -64,7 +64,7 @@ export class BlobCache {
     this.#disk = disk;
     this.#clock = deps.clock;
     this.#log = deps.log;
-    this.#buffers = new BufferPool(() => chunkSize(this.#running.size), KEPT_BUFFERS);
+    this.#buffers = new BufferPool(() => this.#bufferSize(), KEPT_BUFFERS);
   }
 
   get facts(): { readonly fills: number; readonly followers: number } {
@@ -158,7 +158,7 @@ export class BlobCache {
       clock: this.#clock,
       log: this.#log,
       buffers: this.#buffers,
-      windowSize: () => WINDOW_BUFFERS * chunkSize(this.#running.size),
+      windowSize: () => WINDOW_BUFFERS * this.#bufferSize(),
     });
     const entry = { fill, repositories };
     index.pin(digest);
@@ -206,6 +206,12 @@ export class BlobCache {
       },
       failed: (error, size) => void disk.noteFailure(error, size),
     };
+  }
+
+  /** Each fetch fills one, and a slow reader holds the one that it reads from: all together they take what reads may. */
+  #bufferSize(): number {
+    const { fills, followers } = this.facts;
+    return chunkSize(fills + followers);
   }
 
   async #follow(
