@@ -1,13 +1,15 @@
 import type { Contender } from './contenders.ts';
 import type { Machine } from './machine.ts';
 import type { Result, Results } from './rounds.ts';
-import type { Measurement, Scenario } from './scenarios.ts';
+import type { Measurement, Row } from './scenarios.ts';
 
 export interface Report extends Results {
   readonly contenders: readonly Contender[];
   readonly machine: Machine;
   readonly rounds: number;
   readonly imagesEach: number;
+  /** In each directory that garbage is collected in. */
+  readonly manifestsEach: number;
   readonly date: Date;
   readonly seconds: number;
 }
@@ -15,10 +17,12 @@ export interface Report extends Results {
 /** What is compared, of a scenario. */
 interface Metric {
   readonly id: 'rate' | 'processor';
-  readonly of: (measurement: Measurement, scenario: Scenario) => number;
+  readonly of: (measurement: Measurement, scenario: Row) => number;
   readonly better: 'more' | 'less';
-  readonly goal: (scenario: Scenario) => number | undefined;
-  readonly unit: (scenario: Scenario) => string;
+  readonly goal: (scenario: Row) => number | undefined;
+  readonly unit: (scenario: Row) => string;
+  /** Whether there is such a figure of a scenario. */
+  readonly isOf: (scenario: Row) => boolean;
 }
 
 const rate: Metric = {
@@ -27,6 +31,7 @@ const rate: Metric = {
   better: 'more',
   goal: ({ rateGoal }) => rateGoal,
   unit: ({ unit }) => (unit === 'MiB' ? 'MiB/s' : `${unit}s/s`),
+  isOf: () => true,
 };
 
 /** Milliseconds a request or image, and a GiB for blobs. */
@@ -37,6 +42,7 @@ const processor: Metric = {
   better: 'less',
   goal: ({ processorGoal }) => processorGoal,
   unit: ({ unit }) => `ms/${unit === 'MiB' ? 'GiB' : unit}`,
+  isOf: ({ unit }) => unit !== 'manifest',
 };
 
 /** The two tables and what goes with them, in Markdown that reads as plain text too. */
@@ -58,7 +64,11 @@ export function toJson(report: Report): object {
     id: scenario.id,
     title: scenario.title,
     unit: scenario.unit,
-    ...Object.fromEntries([rate, processor].map((metric) => [metric.id, compareJson(results, metric)])),
+    ...Object.fromEntries(
+      [rate, processor]
+        .filter((metric) => metric.isOf(scenario))
+        .map((metric) => [metric.id, compareJson(results, metric)]),
+    ),
     measurements: Object.fromEntries(
       results.map(({ contender, measurements }) => [contender.id, measurements]),
     ),
@@ -106,24 +116,30 @@ that the ratios say more than the figures.
 - Each round starts every server anew with an empty directory. The servers take turns in each row, and each round another one begins;
   what was written is brought to the disk before the next one pushes. Directories are deleted at the very end.
 - Processor time is that of the server's process (\`/proc/PID/stat\`).
+- A garbage collection has ${report.manifestsEach.toLocaleString('en-US')} manifests of two blobs each before it, half of them without a tag, and deletes those
+  (\`garbage-collect --delete-untagged\`), in a directory that was just written and that no server uses. The others have no
+  trash: their figure is the same in both rows.
 
 ## What is not compared
 
-TLS, users and passwords; storage other than the file system; clients on other machines; more than ${machine.cores} cores; garbage collection;
+TLS, users and passwords; storage other than the file system; clients on other machines; more than ${machine.cores} cores;
 directories that already hold much.
 
 ## Measuring again
 
 \`make bench\` needs Debian's \`docker-registry\` and writes this page. \`node bench/run.ts --quick\` takes less than a minute and
 only prints; \`--help\` shows the rest. docker distribution 3 gets a column where its binary is given or built
-(\`scripts/tools distribution\`). Leave five minutes between runs: an ext4 without a journal does not use the inodes of deleted files
+(\`scripts/tools distribution\`). \`--only gc-s3\` collects garbage in a bucket of Ceph's object gateway, and \`node bench/million.ts\`
+measures the memory of a collection of a million blobs. Leave five minutes between runs: an ext4 without a journal does not use the inodes of deleted files
 again before that, and searches for others at the expense of the small images.
 `;
 }
 
 function table(report: Report, metric: Metric): string {
   const head = ['', 'ratio', ...report.contenders.map(({ title }) => title), 'unit', 'goal'];
-  const groups = [...Map.groupBy(report.results, ({ scenario }) => scenario)];
+  const groups = [...Map.groupBy(report.results, ({ scenario }) => scenario)].filter(([scenario]) =>
+    metric.isOf(scenario),
+  );
   const rows = groups.map(([scenario, results]) => {
     const ratio = compare(results, metric);
     const figures = results.map((result) => spread(values(result, metric)));
@@ -155,7 +171,7 @@ export function markdownTable(rows: readonly (readonly string[])[]): string {
   return [head, rule, ...body].join('\n');
 }
 
-function goal(scenario: Scenario, ratio: number | undefined, metric: Metric): string {
+function goal(scenario: Row, ratio: number | undefined, metric: Metric): string {
   const wanted = metric.goal(scenario);
   if (wanted === undefined || ratio === undefined) return '';
   const met = metric.better === 'more' ? ratio >= wanted : ratio <= wanted;
@@ -163,11 +179,12 @@ function goal(scenario: Scenario, ratio: number | undefined, metric: Metric): st
 }
 
 function floorLine({ floors, results }: Report): string {
-  const mib = floors.map(({ bytesPerSecond }) => bytesPerSecond / 2 ** 20);
   const push = results.find(
     ({ scenario, contender }) => scenario.id === 'push-1' && contender.id === 'stevedore',
   );
-  const pushed = push ? median(values(push, rate)) : 0;
+  if (push === undefined) return '';
+  const mib = floors.map(({ bytesPerSecond }) => bytesPerSecond / 2 ** 20);
+  const pushed = median(values(push, rate));
   const small = median(floors.map(({ smallSyncedWrite }) => smallSyncedWrite * 1000));
   return (
     `Hashing and writing the same 256 MiB with no HTTP and no registry: ${spread(mib)} MiB/s. ` +

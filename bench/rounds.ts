@@ -2,16 +2,17 @@ import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { CollectionRound, collections } from './collections.ts';
 import type { Contender } from './contenders.ts';
 import { measureFloor, type Floor } from './floor.ts';
-import { scenarios, type Load, type Measurement, type Scenario } from './scenarios.ts';
+import { scenarios, type Load, type Measurement, type Row, type Scenario } from './scenarios.ts';
 import { ServerProcess } from './server-process.ts';
 
 /** One measurement takes a few seconds; one that takes this long hangs. */
 const MEASURED_WITHIN = 60_000;
 
 export interface Result {
-  readonly scenario: Scenario;
+  readonly scenario: Row;
   readonly contender: Contender;
   /** One a round. */
   readonly measurements: Measurement[];
@@ -25,6 +26,8 @@ export interface Results {
 interface RunOptions {
   readonly contenders: readonly Contender[];
   readonly rounds: number;
+  /** Which rows are measured, by their ids. */
+  readonly wanted: (id: string) => boolean;
   readonly load: Load;
   readonly folder: string;
   /** On performance.now()'s clock: a round that would probably end after it is not begun. */
@@ -39,9 +42,12 @@ interface RunOptions {
  * between, since ext4 allocates inodes more slowly for a while after that.
  */
 export async function runRounds(options: RunOptions): Promise<Results> {
-  const results = scenarios.flatMap((scenario) =>
-    options.contenders.map((contender): Result => ({ scenario, contender, measurements: [] })),
-  );
+  const rows: readonly Row[] = [...scenarios, ...collections];
+  const results = rows
+    .filter(({ id }) => options.wanted(id))
+    .flatMap((scenario) =>
+      options.contenders.map((contender): Result => ({ scenario, contender, measurements: [] })),
+    );
   const floors: Floor[] = [];
   const began = performance.now();
   for (let round = 0; round < options.rounds; round += 1) {
@@ -64,7 +70,22 @@ async function runRound(
   results: readonly Result[],
   options: RunOptions & { readonly turn: number },
 ): Promise<void> {
+  await measureServers(results, options);
+  const round = new CollectionRound({ ...options, load: options.load.collection });
+  for (const collection of collections) {
+    for (const result of inTurn(results, collection, options.turn)) {
+      const settled = (): Promise<void> => settle(options.folder);
+      tell(result, await round.measure(collection, result.contender, settled), options);
+    }
+  }
+}
+
+async function measureServers(
+  results: readonly Result[],
+  options: RunOptions & { readonly turn: number },
+): Promise<void> {
   const { contenders, folder, load, turn } = options;
+  if (!scenarios.some(({ id }) => options.wanted(id))) return;
   await using started = new AsyncDisposableStack();
   const servers = new Map<string, ServerProcess>();
   for (const contender of contenders) {
@@ -79,20 +100,32 @@ async function runRound(
     }
   }
   for (const scenario of scenarios) {
-    const turns = results.filter((result) => result.scenario === scenario);
-    for (let place = 0; place < turns.length; place += 1) {
-      const result = turns[(place + turn) % turns.length];
-      const server = result && servers.get(key(result.contender, scenario.accessLog === true));
-      if (!result || !server) throw new Error('a server is missing');
+    for (const result of inTurn(results, scenario, turn)) {
+      const server = servers.get(key(result.contender, scenario.accessLog === true));
+      if (!server) throw new Error('a server is missing');
       if (scenario.writes) await settle(folder);
-      const measurement = await measure(server, scenario, load, options.signal);
-      result.measurements.push(measurement);
-      const rate = measurement.amount / measurement.seconds;
-      options.progress(
-        `round ${turn + 1} of ${options.rounds}: ${scenario.title}, ${result.contender.title}: ${rate.toFixed(0)} ${scenario.unit}/s`,
-      );
+      tell(result, await measure(server, scenario, load, options.signal), options);
     }
   }
+}
+
+/** The results of a row, with another server first each round. */
+function inTurn(results: readonly Result[], row: Row, turn: number): readonly Result[] {
+  const turns = results.filter(({ scenario }) => scenario === row);
+  const first = turns.length === 0 ? 0 : turn % turns.length;
+  return [...turns.slice(first), ...turns.slice(0, first)];
+}
+
+function tell(
+  { scenario, contender, measurements }: Result,
+  measurement: Measurement,
+  { turn, rounds, progress }: RunOptions & { readonly turn: number },
+): void {
+  measurements.push(measurement);
+  const rate = measurement.amount / measurement.seconds;
+  progress(
+    `round ${turn + 1} of ${rounds}: ${scenario.title}, ${contender.title}: ${rate.toFixed(0)} ${scenario.unit}/s`,
+  );
 }
 
 async function measure(

@@ -2,14 +2,17 @@ import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { terminationSignal } from '../src/process/signals.ts';
+import { collections } from './collections.ts';
 import { builtDistribution, distributionThree, dockerRegistry, stevedore } from './contenders.ts';
 import { describeMachine, freeSpace } from './machine.ts';
 import { page, tables, toJson, type Report } from './report.ts';
 import { runRounds } from './rounds.ts';
-import { prepareLoad } from './scenarios.ts';
+import { prepareLoad, scenarios } from './scenarios.ts';
 
 const PAGE = join(import.meta.dirname, '../docs/benchmarks.md');
-const LIMIT_MINUTES = 10;
+const LIMIT_MINUTES = 15;
+/** Bytes on the disk for each manifest of a tree: files and folders of a block each. */
+const TREE_BYTES = 64 * 1024;
 /** As the rows say. */
 const BLOB_SIZE = 256 * 1024 * 1024;
 
@@ -18,6 +21,8 @@ const help = `Measures the registry server beside docker's, on this machine.
 usage: node bench/run.ts [options]
 
   --quick              one short round, under a minute, and no page is written
+  --only ID,...        these rows alone, and no page is written: push-1, gc-dry ... as --format json names them,
+                       and gc-s3, a garbage collection in a bucket of Ceph's object gateway (scripts/ceph)
   --rounds N           rounds, 1 to 5 (5)
   --format table|json  what is printed (table)
   --directory DIR      where the servers store, on a real disk (/var/tmp); deleted at the end
@@ -44,7 +49,7 @@ async function main(): Promise<number> {
     process.stdout.write(
       options.format === 'json' ? `${JSON.stringify(toJson(report), null, 2)}\n` : `\n${tables(report)}`,
     );
-    if (options.quick || options.rounds < 5) return 0;
+    if (options.quick || options.only || options.rounds < 5) return 0;
     if (report.contenders.length === 1) {
       say('docs/benchmarks.md is not written: there was nothing to compare with');
       return 0;
@@ -89,24 +94,33 @@ async function measure(
   const machine = describeMachine(folder);
   if (machine.fileSystem === 'tmpfs')
     say(`${folder} is memory, where a sync costs nothing: give --directory`);
-  await requireSpace(folder, options.rounds * (6 * contenders.length + 1) * BLOB_SIZE);
   const imagesEach = options.quick ? 100 : 250;
+  const disk = { repositories: 22, images: options.quick ? 20 : 200, tagged: options.quick ? 10 : 100 };
+  const manifestsEach = disk.repositories * disk.images;
+  const space =
+    (6 * contenders.length + 1) * BLOB_SIZE + (contenders.length + 2) * manifestsEach * TREE_BYTES;
+  await requireSpace(folder, options.rounds * space);
   const load = prepareLoad({
     images: imagesEach,
     blobSize: BLOB_SIZE,
     window: options.quick ? 500 : 1500,
     warmUp: 300,
     warmUpRequests: options.quick ? 300 : 2500,
+    collection: { disk, bucket: { repositories: 4, images: 50, tagged: 25 } },
   });
-  const results = await runRounds({ ...run, contenders, rounds: options.rounds, load, progress: say });
+  const { only, rounds: wantedRounds } = options;
+  const wanted = (id: string): boolean => only?.includes(id) ?? id !== 'gc-s3';
+  const results = await runRounds({ ...run, contenders, rounds: wantedRounds, wanted, load, progress: say });
   const rounds = results.floors.length;
   const seconds = (performance.now() - began) / 1000;
-  return { ...results, contenders, machine, rounds, imagesEach, date: new Date(), seconds };
+  return { ...results, contenders, machine, rounds, imagesEach, manifestsEach, date: new Date(), seconds };
 }
 
 interface Options {
   readonly quick: boolean;
   readonly rounds: number;
+  /** Ids of rows; undefined for all that need nothing that is not here. */
+  readonly only: readonly string[] | undefined;
   readonly format: 'table' | 'json';
   readonly directory: string;
   readonly distribution: string | undefined;
@@ -119,6 +133,7 @@ function readOptions(args: string[]): Options | 'help' {
     options: {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
+      only: { type: 'string' },
       format: { type: 'string', default: 'table' },
       directory: { type: 'string', default: '/var/tmp' },
       distribution: { type: 'string' },
@@ -131,7 +146,10 @@ function readOptions(args: string[]): Options | 'help' {
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 5)
     throw new Error('--rounds is a number from 1 to 5');
   if (format !== 'table' && format !== 'json') throw new Error('--format is table or json');
-  return { quick, rounds, format, directory, distribution };
+  const only = values.only?.split(',');
+  const unknown = only?.find((id) => ![...scenarios, ...collections].some((row) => row.id === id));
+  if (unknown !== undefined) throw new Error(`--only: there is no row '${unknown}'`);
+  return { quick, rounds, only, format, directory, distribution };
 }
 
 async function requireSpace(folder: string, bytes: number): Promise<void> {

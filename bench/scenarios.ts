@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { RegistryClient } from './client.ts';
+import type { CollectionLoad } from './collections.ts';
 import { digestOf, largeBlobs, smallImages, type Blob, type Image } from './content.ts';
 import { processorSeconds } from './processor-time.ts';
 import type { ServerProcess } from './server-process.ts';
@@ -15,18 +16,23 @@ export interface Measurement {
   /** In the scenario's unit. */
   readonly amount: number;
   readonly seconds: number;
-  /** Processor time that the server used. */
+  /** Processor time that the server used; NaN for a garbage collection. */
   readonly processorSeconds: number;
 }
 
-export interface Scenario {
+/** What a row of the tables says. */
+export interface Row {
   readonly id: string;
   readonly title: string;
-  readonly unit: 'MiB' | 'image' | 'request';
+  /** Manifests are those that a garbage collection looks at. */
+  readonly unit: 'MiB' | 'image' | 'request' | 'manifest';
   /** Rate, as a multiple of the fastest other server's, that we want to reach. */
   readonly rateGoal?: number;
   /** Processor time for each unit, as a part of the most frugal other server's, that we want to stay under. */
   readonly processorGoal?: number;
+}
+
+export interface Scenario extends Row {
   /** On a server that writes a line for each request. */
   readonly accessLog?: true;
   /** The server writes, so what was written before must be on the disk first. */
@@ -49,6 +55,7 @@ export interface Load {
   readonly warmUp: number;
   /** The same for small requests: a compiler that works beside them needs thousands to know what is worth its while. */
   readonly warmUpRequests: number;
+  readonly collection: CollectionLoad;
 }
 
 export function prepareLoad(options: {
@@ -58,8 +65,9 @@ export function prepareLoad(options: {
   readonly window: number;
   readonly warmUp: number;
   readonly warmUpRequests: number;
+  readonly collection: CollectionLoad;
 }): Load {
-  const { blobSize, window, warmUp, warmUpRequests } = options;
+  const { blobSize, window, warmUp, warmUpRequests, collection } = options;
   const [read, ...images] = smallImages(options.images + 1);
   if (read === undefined) throw new Error('no image');
   return {
@@ -71,6 +79,7 @@ export function prepareLoad(options: {
     window,
     warmUp,
     warmUpRequests,
+    collection,
   };
 }
 
