@@ -15,6 +15,8 @@ export interface Docker {
   attempt(...args: readonly string[]): Promise<Outcome>;
   /** A folder for files, removed with the daemon. */
   readonly folder: string;
+  /** Writes `daemon.json`, and lets the daemon read it again without a restart. */
+  reconfigure(settings: object): void;
 }
 
 /**
@@ -23,12 +25,12 @@ export interface Docker {
  */
 export async function startDocker(
   t: TestContext,
-  options: { readonly authorities: Readonly<Record<string, string>> },
+  options: { readonly authorities?: Readonly<Record<string, string>> } = {},
 ): Promise<Docker> {
   const folder = mkdtempSync(join(tmpdir(), 'docker-'));
   const etc = join(folder, 'etc');
   mkdirSync(etc);
-  for (const [host, certificate] of Object.entries(options.authorities)) {
+  for (const [host, certificate] of Object.entries(options.authorities ?? {})) {
     mkdirSync(join(etc, 'certs.d', host), { recursive: true });
     writeFileSync(join(etc, 'certs.d', host, 'ca.crt'), certificate);
   }
@@ -64,6 +66,10 @@ export async function startDocker(
     folder,
     docker: (...args) => succeed('/usr/bin/docker', args, { environment, folder }),
     attempt: (...args) => run('/usr/bin/docker', args, { environment, folder }),
+    reconfigure(settings) {
+      writeFileSync(join(etc, 'daemon.json'), JSON.stringify(settings));
+      child.kill('SIGHUP');
+    },
   };
   await waitFor(
     'dockerd answers',

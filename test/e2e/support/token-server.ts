@@ -22,6 +22,8 @@ export interface TokenServer {
   readonly certificate: string;
   /** The same key as a JSON Web Key Set, under another name than the server gives it. */
   readonly keySet: string;
+  /** The same, under the name that the server gives it: distribution 3 looks for that. */
+  readonly namedKeySet: string;
 }
 
 /** Starts it on the loopback address, over TLS, without which clients of a registry with TLS do not trust it. It ends with the test. */
@@ -63,11 +65,30 @@ export async function startTokenServer(
   await waitFor('the token server answers', () => canConnect(address), {
     timeout: 10_000,
   });
-  return { realm, issuer, certificate: pem, keySet: keySetOf(publicKey) };
+  return {
+    realm,
+    issuer,
+    certificate: pem,
+    keySet: keySetOf(publicKey, createHash('sha256').update('some name').digest('hex')),
+    namedKeySet: keySetOf(publicKey, fingerprint(publicKey)),
+  };
 }
 
-function keySetOf(publicKey: KeyObject): string {
-  const kid = createHash('sha256').update('some name').digest('hex');
+/** As libtrust names keys: the first 240 bits of the SHA-256 of the key, in base 32 and groups of four. */
+function fingerprint(publicKey: KeyObject): string {
+  const der = publicKey.export({ type: 'spki', format: 'der' });
+  const hash = createHash('sha256').update(der).digest().subarray(0, 30);
+  const digits = BigInt(`0x${hash.toString('hex')}`)
+    .toString(32)
+    .padStart(48, '0');
+  const letters = digits.replace(
+    /./g,
+    (digit) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'[Number.parseInt(digit, 32)] ?? '',
+  );
+  return letters.replace(/.{4}(?=.)/g, '$&:');
+}
+
+function keySetOf(publicKey: KeyObject, kid: string): string {
   return JSON.stringify({
     keys: [{ ...publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'ES256' }],
   });
