@@ -3,11 +3,11 @@ import {
   duration,
   durationWithDefault,
   eitherObject,
-  labels,
   SECRET_LABEL,
   secretRef,
 } from './field-schemas.ts';
 import { originPattern, registryHostPattern, repositoryGlobPattern, sizePattern } from './formats.ts';
+import { NODE_ACCESS, nodeSelector } from './node-access.ts';
 import { auth, loginRules, userName } from './registry-auth.ts';
 import { mirrorMetrics, networkPolicy, service } from './registry-exposure.ts';
 import { hostname } from './registry-spec.ts';
@@ -175,11 +175,10 @@ const storage = {
 
 const nodes = {
   type: 'object',
-  description:
-    'Nodes that pull through the mirror without being configured by hand, where the chart installs the node agent. The namespace must be one that the chart lists (`nodeAccess.namespaces`). What is written on nodes is taken back when the mirror is deleted or does not answer; what somebody else wrote stays.',
+  description: `Nodes that pull through the mirror without being configured by hand. ${NODE_ACCESS} What is written on nodes is taken back when the mirror is deleted or does not answer; what somebody else wrote stays.`,
   properties: {
     enabled: { type: 'boolean', default: false, description: 'Whether nodes are configured.' },
-    selector: labels('Labels that a node must have. Without it, all nodes.', 16),
+    selector: nodeSelector,
     runtimes: {
       type: 'array',
       minItems: 1,

@@ -1,4 +1,5 @@
 import { conditions, observedGeneration } from './field-schemas.ts';
+import { nodesStatus } from './node-access.ts';
 import { registryMirrorSpec } from './registry-mirror-spec.ts';
 import type { CustomObject, ResourceDefinition } from './resource.ts';
 import type { Infer, ObjectSchema } from './schema.ts';
@@ -13,6 +14,7 @@ const registryMirrorStatus = {
     url,
     certificate,
     users,
+    nodes: nodesStatus,
     upstreams: {
       type: 'array',
       maxItems: 16,

@@ -1,4 +1,5 @@
 import { hostnamePattern } from './formats.ts';
+import { nodeTrust, nodeTrustRules } from './node-access.ts';
 import { auth, authRules, pullSecrets } from './registry-auth.ts';
 import { exposureRules, gateway, ingress, metrics, networkPolicy, service } from './registry-exposure.ts';
 import { cache, config, health, log, maintenance, notifications } from './registry-server.ts';
@@ -37,6 +38,7 @@ export const registrySpec = {
     tls,
     auth,
     pullSecrets,
+    nodeTrust,
     service,
     delete: {
       type: 'boolean',
@@ -63,5 +65,5 @@ export const registrySpec = {
     notifications,
     config,
   },
-  'x-kubernetes-validations': [...authRules, ...workloadRules, ...exposureRules],
+  'x-kubernetes-validations': [...authRules, ...workloadRules, ...exposureRules, ...nodeTrustRules],
 } as const satisfies ObjectSchema;

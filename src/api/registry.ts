@@ -1,4 +1,5 @@
 import { conditions, observedGeneration, time } from './field-schemas.ts';
+import { nodesStatus } from './node-access.ts';
 import { registrySpec } from './registry-spec.ts';
 import type { CustomObject, ResourceDefinition } from './resource.ts';
 import type { Infer, ObjectSchema } from './schema.ts';
@@ -19,6 +20,7 @@ const registryStatus = {
     },
     certificate,
     users,
+    nodes: nodesStatus,
     readOnly: {
       type: 'object',
       required: ['active'],

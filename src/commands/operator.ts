@@ -12,6 +12,7 @@ import { createLeaseStore } from '../kube/lease-store.ts';
 import { createKubeMetrics } from '../kube/metrics.ts';
 import { createTransport } from '../kube/transport.ts';
 import { createOperator } from '../operator/controllers.ts';
+import { readNodeReport } from '../operator/read-node-report.ts';
 import { registerFleetMetrics } from '../operator/fleet-metrics.ts';
 import { readServerStatus } from '../operator/server-status.ts';
 import { systemClock } from '../process/clock.ts';
@@ -60,6 +61,12 @@ export const operator: Command = {
       description:
         'Namespaces, with commas between them, whose registries may have certificates of one shared authority; * for all.',
     },
+    'node-access-namespaces': {
+      type: 'string',
+      value: 'NAMES',
+      description:
+        'Namespaces, with commas between them, whose mirrors and registries may have something written on nodes.',
+    },
     'allow-image-override': {
       type: 'boolean',
       description: 'Let a Registry choose the image of its pods.',
@@ -88,6 +95,7 @@ interface Settings {
   readonly allowImageOverride: boolean;
   readonly shareFromNamespaces: readonly string[];
   readonly sharedAuthorityNamespaces: readonly string[];
+  readonly nodeAccessNamespaces: readonly string[];
   readonly kubeconfig: string | undefined;
   readonly health: ListenAddress;
   readonly logLevel: LogLevel;
@@ -124,17 +132,19 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     instance: settings.instance,
   });
   const { image, namespace, allowImageOverride, upgradesAtOnce } = settings;
-  const { shareFromNamespaces, sharedAuthorityNamespaces } = settings;
+  const { shareFromNamespaces, sharedAuthorityNamespaces, nodeAccessNamespaces } = settings;
   const controllers = createOperator({
     ...tools,
     client,
     events,
     readServerStatus,
+    readNodeReport,
     image,
     namespace,
     allowImageOverride,
     shareFromNamespaces,
     sharedAuthorityNamespaces,
+    nodeAccessNamespaces,
     upgradesAtOnce,
     // The lease is where the operator is.
     operatorNamespace: settings.leaseNamespace,
@@ -202,6 +212,8 @@ function readSettings(invocation: Invocation): Settings {
     // In one namespace alone there are no rights in others.
     shareFromNamespaces:
       text('namespace') === undefined ? (text('share-from-namespaces')?.split(',') ?? []) : [],
+    nodeAccessNamespaces:
+      text('namespace') === undefined ? (text('node-access-namespaces')?.split(',') ?? []) : [],
     sharedAuthorityNamespaces: text('shared-authority-namespaces')?.split(',') ?? [],
     kubeconfig: text('kubeconfig') ?? environment['KUBECONFIG'],
     health: readListenAddress('health-address', required('health-address')),

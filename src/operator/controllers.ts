@@ -13,6 +13,7 @@ import { createCollectionReconciler } from './collection-reconciler.ts';
 import { createMirrorReconciler } from './mirror-reconciler.ts';
 import { createRegistryReconciler } from './registry-reconciler.ts';
 import type { UnreadObject } from './resource-types.ts';
+import type { ReadNodeReport } from './read-node-report.ts';
 import type { ReadServerStatus } from './server-status.ts';
 import { UpgradeQueue } from './upgrade-queue.ts';
 import {
@@ -31,6 +32,7 @@ export interface OperatorOptions {
   readonly events: EventRecorder;
   readonly metrics: KubeMetrics;
   readonly readServerStatus: ReadServerStatus;
+  readonly readNodeReport: ReadNodeReport;
   /** Of the pods that are made. */
   readonly image: string;
   /** Whether a Registry may choose another one. */
@@ -39,6 +41,8 @@ export interface OperatorOptions {
   readonly shareFromNamespaces: readonly string[];
   /** Namespaces whose Registries may have certificates of the shared authority; `*`: all; none: there is no such authority. */
   readonly sharedAuthorityNamespaces: readonly string[];
+  /** Namespaces of which something may be written on nodes. */
+  readonly nodeAccessNamespaces: readonly string[];
   /** Where this process runs. */
   readonly operatorNamespace: string;
   /** How many registries may be on their way to another image at a time. */
@@ -80,6 +84,18 @@ export function createOperator(options: OperatorOptions): Operator {
     else await follow(sharedAuthorities, worldSelectors.sharedAuthorities, signal, options.operatorNamespace);
   }
 
+  async function followNodes(signal: AbortSignal): Promise<void> {
+    const { nodes, nodeAgents } = world;
+    // In one namespace alone there are no rights in that of the agents.
+    if (namespace !== undefined) nodeAgents.replace([]);
+    if (options.nodeAccessNamespaces.length === 0) nodes.replace([]);
+    await Promise.all([
+      namespace === undefined &&
+        follow(nodeAgents, worldSelectors.nodeAgents, signal, options.operatorNamespace),
+      options.nodeAccessNamespaces.length > 0 && follow(nodes, worldSelectors.nodes, signal),
+    ]);
+  }
+
   return {
     world,
     async watch(signal) {
@@ -99,6 +115,7 @@ export function createOperator(options: OperatorOptions): Operator {
         follow(world.ingresses, worldSelectors.ingresses, signal),
         follow(world.pods, worldSelectors.pods, signal),
         follow(world.jobs, worldSelectors.jobs, signal),
+        followNodes(signal),
       ]);
     },
     async work(signal) {

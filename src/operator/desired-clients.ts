@@ -17,7 +17,11 @@ const CA_FILE = '/etc/stevedore/mirror-ca.pem';
 
 /** Where the mirror is for nodes, which do not know the names of the cluster: scheme, host and port. Undefined: nowhere yet. */
 export function mirrorEndpoint(mirror: RegistryMirror, service: Service | undefined): string | undefined {
-  if (mirror.spec.hostname !== undefined) return registryUrl(mirror);
+  return mirror.spec.hostname === undefined ? serviceEndpoint(mirror, service) : registryUrl(mirror);
+}
+
+/** The same by the address of its Service. */
+export function serviceEndpoint(mirror: RegistryMirror, service: Service | undefined): string | undefined {
   const [address] = service?.spec?.clusterIPs ?? [];
   if (address === undefined || address === 'None') return undefined;
   const scheme = mirror.spec.tls.mode === 'Disabled' ? 'http' : 'https';

@@ -1,5 +1,6 @@
 import type { RegistryMirror, RegistryMirrorStatus } from '../api/registry-mirror.ts';
 import { toConditions } from './conditions.ts';
+import { nodeCounts } from './node-facts.ts';
 import { registryFindings } from './registry-conditions.ts';
 import type { RegistryFacts } from './registry-facts.ts';
 import { certificateStatus, usersStatus } from './registry-status.ts';
@@ -25,6 +26,7 @@ export function mirrorStatus(
     url: registryUrl(mirror),
     ...certificateStatus(facts, previous),
     ...usersStatus(facts, previous),
+    ...(facts.nodes !== undefined && { nodes: nodeCounts(facts.nodes) }),
     ...serverStatus(facts, previous),
   };
 }

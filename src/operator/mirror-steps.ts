@@ -5,6 +5,7 @@ import { certifyServer } from './certificate-steps.ts';
 import { writeClients } from './client-steps.ts';
 import { copyClientAuthorities, copyTokenKeys } from './copied-keys.ts';
 import { exposeService, limitNetwork, makeMonitoring, removeForeign } from './exposure-steps.ts';
+import { planNodes } from './node-steps.ts';
 import type { Step } from './registry-look.ts';
 import { removeUnused } from './registry-steps.ts';
 import { releaseShares, sharePullSecrets } from './share-steps.ts';
@@ -14,6 +15,7 @@ import { awaitUpgrade, checkPermissions, claimVolume, runServer, writeConfig } f
 /** As `registrySteps`: what a mirror has as a Registry has it, and what it has alone. */
 export const mirrorSteps: readonly Step<RegistryMirror>[] = [
   removeForeign,
+  planNodes,
   exposeService,
   writeUsers,
   writeAccessRules,

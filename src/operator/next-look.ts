@@ -1,10 +1,13 @@
 import { done, waiting, type Outcome } from '../kube/outcome.ts';
+import { areNodesSettled } from './node-facts.ts';
 import { userProblems } from './registry-conditions.ts';
 import type { RegistryFacts } from './registry-facts.ts';
 
 /** How soon the status port is asked again, in milliseconds: nothing announces what it says. */
 const WHILE_CHANGING_MS = 2000;
 const WHILE_QUIET_MS = 60_000;
+/** Nothing announces what the agents of nodes do. */
+const FOR_NODES_MS = 10_000;
 /** A Secret without our label changes unseen. */
 const FOR_SECRETS_MS = 30_000;
 
@@ -35,6 +38,9 @@ function nextLookAtFacts(facts: RegistryFacts, now: number): Outcome {
     looks.push({ afterMs: FOR_SECRETS_MS, reason: 'CertificateProblem' });
   if ((facts.upstreamProblems ?? []).length > 0) {
     looks.push({ afterMs: FOR_SECRETS_MS, reason: 'UpstreamsIncomplete' });
+  }
+  if (facts.nodes !== undefined && !areNodesSettled(facts.nodes)) {
+    looks.push({ afterMs: FOR_NODES_MS, reason: 'NodesPending' });
   }
   if ((facts.shares ?? []).length > 0) looks.push({ afterMs: FOR_SECRETS_MS, reason: 'SharesIncomplete' });
   if (userProblems(facts).length > 0) {

@@ -25,6 +25,8 @@ export const conditionTypes = {
   StorageReady: 'The volume is there, or the servers say that the bucket answers.',
   UpstreamsReachable:
     'Of a RegistryMirror: every upstream answers, and what the mirror needs for it is there. What is cached is served anyway.',
+  NodesReady:
+    'What spec.nodes or spec.nodeTrust asks for is on every node, as their agents say. Not there where nothing is asked and nothing is left.',
   ReadOnly:
     'The server says that it refuses or holds writes. It is no fault: garbage collection does it for a while.',
 } as const;
@@ -192,7 +194,7 @@ export const reasons = {
     remedy: 'Make the Secret, with the label stevedore.dev/use=credentials.',
   },
   NotPermitted: {
-    of: ['UsersReady', 'CertificateReady', 'SharesReady', 'UpstreamsReachable', 'Ready'],
+    of: ['UsersReady', 'CertificateReady', 'SharesReady', 'UpstreamsReachable', 'NodesReady', 'Ready'],
     event: 'Warning',
     meaning:
       'A Secret or ServiceAccount that the spec names does not carry the label that permits its use, or the cluster does not permit what is asked.',
@@ -334,6 +336,45 @@ export const reasons = {
     meaning:
       'The server says that an upstream does not answer. What is cached is served, and clients fetch the rest themselves.',
     remedy: 'Read the message. Usual causes: the network, a proxy that podTemplate.env lacks, a certificate.',
+  },
+
+  NodesConfigured: {
+    of: ['NodesReady'],
+    event: 'Normal',
+    meaning: 'Every node that is selected has what it is to have.',
+  },
+  NodesPending: {
+    of: ['NodesReady'],
+    event: false,
+    meaning:
+      'Agents have not done or taken back everything, or do not tell: a Secret takes a minute or two to reach them, and a mirror is written on a node only when it answers there.',
+    remedy:
+      'Wait. When it lasts: does the chart install the node agent, and does its pod run on the nodes that the message names?',
+  },
+  NodeConflict: {
+    of: ['NodesReady'],
+    event: 'Warning',
+    meaning: 'On some node files of somebody else are in the way. They are not touched.',
+    remedy: 'Remove what the message names, or take the node out by spec.nodes.selector.',
+  },
+  NodeNotEffective: {
+    of: ['NodesReady'],
+    event: 'Warning',
+    meaning:
+      'Everything is written on some node, and its runtime is configured to read it elsewhere or nowhere.',
+    remedy: 'Set what the message names in the configuration of the runtime, and restart it.',
+  },
+  NodeMirrorUnreachable: {
+    of: ['NodesReady'],
+    event: 'Warning',
+    meaning: 'The mirror no longer answers some node, which pulls from the registries themselves.',
+    remedy: 'Look at the condition Ready, and whether a NetworkPolicy keeps nodes from the mirror.',
+  },
+  NodeFailed: {
+    of: ['NodesReady'],
+    event: 'Warning',
+    meaning: 'Some node does not let its agent write or remove files.',
+    remedy: 'Read the message; then look at the log of the agent on that node.',
   },
 
   Writable: { of: ['ReadOnly'], event: 'Normal', meaning: 'The server takes writes.' },

@@ -1,5 +1,6 @@
 import { timestamp, type Finding } from './conditions.ts';
 import { degradedVerdict } from './degraded.ts';
+import { nodesVerdict } from './node-facts.ts';
 import { quantityValue } from './quantity.ts';
 import { isReason, reasons, type ConditionType, type Reason } from './reasons.ts';
 import type { UserProblem } from './password.ts';
@@ -19,6 +20,7 @@ export function registryFindings(registry: Served, facts: RegistryFacts, now: nu
     found('SharesReady', sharesVerdict(facts)),
     found('StorageReady', storageVerdict(registry, facts)),
     found('UpstreamsReachable', registry.kind === 'RegistryMirror' ? upstreamsVerdict(facts) : undefined),
+    found('NodesReady', facts.nodes && nodesVerdict(facts.nodes)),
     found('ReadOnly', registry.kind === 'Registry' ? readOnlyVerdict(facts) : undefined),
   ].flat();
   const ready = readyVerdict(registry, facts, now);

@@ -1,6 +1,7 @@
 import type { StatusDocument } from '../contract/status-document.ts';
 import type { Stalled, Waiting } from '../kube/outcome.ts';
 import type { Deployment, PersistentVolumeClaim, Pod } from '../kube/resources.ts';
+import type { NodeFacts } from './node-facts.ts';
 import type { Reason } from './reasons.ts';
 import type { UpstreamProblem } from './upstream-steps.ts';
 import type { ShareProblem } from './share-steps.ts';
@@ -19,6 +20,8 @@ export interface RegistryFacts {
   readonly keysProblem?: UserProblem;
   /** Of a mirror: what is not as it should be of what it needs for its upstreams. */
   readonly upstreamProblems?: readonly UpstreamProblem[];
+  /** Undefined: nothing is to be on nodes, and nothing is left there. */
+  readonly nodes?: NodeFacts;
   /** What is not in other namespaces as it should be; undefined: nothing is to be there. */
   readonly shares?: readonly ShareProblem[] | undefined;
   readonly claim?: PersistentVolumeClaim;

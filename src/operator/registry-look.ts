@@ -29,6 +29,8 @@ export interface RegistryTools {
   readonly shareFromNamespaces: readonly string[];
   /** Namespaces whose Registries may have certificates of the shared authority; `*`: all. */
   readonly sharedAuthorityNamespaces: readonly string[];
+  /** Namespaces of which something may be written on nodes. */
+  readonly nodeAccessNamespaces: readonly string[];
   /** Where the operator runs, which asks the pods for their status. */
   readonly operatorNamespace: string;
   readonly upgrades: UpgradeQueue;

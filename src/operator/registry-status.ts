@@ -1,6 +1,7 @@
 import type { Registry, RegistryStatus } from '../api/registry.ts';
 import { selectorText, serverSelector } from './child-names.ts';
 import { toConditions, timestamp } from './conditions.ts';
+import { nodeCounts } from './node-facts.ts';
 import { registryFindings, userProblems } from './registry-conditions.ts';
 import type { RegistryFacts } from './registry-facts.ts';
 import { registryUrl } from './registry-url.ts';
@@ -29,6 +30,7 @@ export function registryStatus(registry: Registry, facts: RegistryFacts, now: nu
     }),
     ...certificateStatus(facts, previous),
     ...usersStatus(facts, previous),
+    ...(facts.nodes !== undefined && { nodes: nodeCounts(facts.nodes) }),
     ...readOnlyStatus(facts),
   };
 }

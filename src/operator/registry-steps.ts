@@ -16,6 +16,7 @@ import {
   makeRoute,
   removeForeign,
 } from './exposure-steps.ts';
+import { planNodes } from './node-steps.ts';
 import { releaseShares, sharePullSecrets } from './share-steps.ts';
 import { removeChild } from './remove-child.ts';
 import type { RegistryLook, RegistryTools, Step } from './registry-look.ts';
@@ -35,6 +36,7 @@ import {
  */
 export const registrySteps: readonly Step<Registry>[] = [
   removeForeign,
+  planNodes,
   exposeService,
   writeUsers,
   writeAccessRules,

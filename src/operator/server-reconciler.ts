@@ -6,6 +6,8 @@ import { jobState } from './collection-run.ts';
 import type { Condition } from './conditions.ts';
 import { degradesAt } from './degraded.ts';
 import { nextLook } from './next-look.ts';
+import { lookAtNodes, withdrawNodes } from './node-steps.ts';
+import type { ReadNodeReport } from './read-node-report.ts';
 import type { RegistryFacts } from './registry-facts.ts';
 import type { RegistryLook, RegistryTools, Step } from './registry-look.ts';
 import { readOrLog, type UnreadObject } from './resource-types.ts';
@@ -19,6 +21,7 @@ import { writeStatus } from './write-status.ts';
 
 export interface ServerReconcilerOptions extends RegistryTools {
   readonly readServerStatus: ReadServerStatus;
+  readonly readNodeReport: ReadNodeReport;
   readonly log: Logger;
 }
 
@@ -51,8 +54,9 @@ export function createServerReconciler<R extends Served>(
     if (object === undefined) return done;
     if (object.metadata.deletionTimestamp !== undefined) {
       // Its children carry an owner reference and go with it; what is retained stays as it is.
-      await withdrawShares(options, kind, object);
-      return done;
+      const withdrawn = await withdrawNodes(options, kind, object);
+      if (withdrawn.kind === 'done') await withdrawShares(options, kind, object);
+      return withdrawn;
     }
     const registry = readOrLog(object, read, log);
     if (registry === undefined) return stalled('InvalidSpec', 'The object does not fit its schema.');
@@ -101,5 +105,6 @@ async function lookAt<R extends Served>(
   // After all writes to children: they must not wait for a server that does not answer.
   const answers = await Promise.all(serverAddresses(facts.pods).map(readServerStatus));
   facts.servers = answers.filter((answer) => answer !== undefined);
+  await lookAtNodes(options, look);
   return look;
 }

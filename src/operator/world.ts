@@ -1,4 +1,5 @@
 import {
+  COMPONENT_LABEL,
   REGISTRY_GC_LABEL,
   REGISTRY_LABEL,
   REGISTRY_MIRROR_LABEL,
@@ -13,6 +14,7 @@ import {
   ingresses,
   jobs,
   networkPolicies,
+  nodes,
   persistentVolumeClaims,
   podDisruptionBudgets,
   pods,
@@ -52,6 +54,8 @@ export const worldSelectors: Readonly<Record<keyof World, string | undefined>> =
   ingresses: MANAGED_SELECTOR,
   pods: MANAGED_SELECTOR,
   jobs: MANAGED_SELECTOR,
+  nodes: undefined,
+  nodeAgents: `${COMPONENT_LABEL}=node-agent`,
 };
 
 export function createWorld(log: Logger) {
@@ -76,6 +80,10 @@ export function createWorld(log: Logger) {
     networkPolicies: new Cache(networkPolicies, { log }),
     ingresses: new Cache(ingresses, { log }),
     pods: new Cache<Pod, 'registry' | 'mirror' | 'collection'>(pods, { log, indexes: byLabels }),
+    /** Empty where nothing may be written on nodes, like the next. */
+    nodes: new Cache(nodes, { log }),
+    /** Pods in the operator's namespace. */
+    nodeAgents: new Cache(pods, { log }),
     jobs: new Cache<Job, 'registry' | 'mirror' | 'collection'>(jobs, { log, indexes: byLabels }),
   };
 }

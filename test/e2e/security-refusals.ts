@@ -22,6 +22,20 @@ const tls = (fields: object) => registry({ tls: fields });
 /** Mistakes in certificates, users and rules. */
 export const securityRefusals: readonly Refusal[] = [
   {
+    title: 'Trust of nodes in a registry whose name they cannot find is refused.',
+    manifest: registry({ nodeTrust: { enabled: true } }),
+    message: 'nodes do not know the names of Services: set hostname to the name that images have',
+  },
+  {
+    title: 'Trust of nodes in a registry without TLS is refused.',
+    manifest: registry({
+      nodeTrust: { enabled: true },
+      hostname: 'images.example.com',
+      tls: { mode: 'Disabled' },
+    }),
+    message: 'without TLS there is nothing to trust: remove nodeTrust, or use another tls.mode',
+  },
+  {
     title: 'A user without a password is refused.',
     manifest: users({ name: 'alice' }),
     message: 'a user has one password: set either passwordSecretRef or generate: true',

@@ -1,5 +1,6 @@
 import type { RegistryMirror } from '../../../src/api/registry-mirror.ts';
 import type { StatusDocument } from '../../../src/contract/status-document.ts';
+import type { NodeReport } from '../../../src/contract/node-report.ts';
 import type { EventDetails } from '../../../src/kube/event-recorder.ts';
 import type { Outcome } from '../../../src/kube/outcome.ts';
 import { deployments, persistentVolumeClaims, pods, services } from '../../../src/kube/resources.ts';
@@ -19,13 +20,19 @@ export const KEY = { namespace: 'team', name: 'reg' };
 const POD_KEY = { ...KEY, name: 'reg-mirror' };
 
 /** One RegistryMirror with its world, and a Registry of the same name where a test wants one. */
-export function mirrorHarness(options: { readonly shareFromNamespaces?: readonly string[] } = {}) {
+export function mirrorHarness(
+  options: {
+    readonly shareFromNamespaces?: readonly string[];
+    readonly nodeAccessNamespaces?: readonly string[];
+  } = {},
+) {
   const { log } = logSink();
   const world = createWorld(log);
   const kube = new KubeStandIn(world);
   const clock = new TestClock();
   const events: EventDetails[] = [];
   let server: StatusDocument | undefined;
+  const nodeReports = new Map<string, NodeReport>();
   const tools = {
     world,
     kube,
@@ -39,6 +46,8 @@ export function mirrorHarness(options: { readonly shareFromNamespaces?: readonly
     image: 'example.test/stevedore:1',
     allowImageOverride: false,
     shareFromNamespaces: options.shareFromNamespaces ?? [],
+    nodeAccessNamespaces: options.nodeAccessNamespaces ?? [],
+    readNodeReport: async (address: string) => nodeReports.get(address),
     sharedAuthorityNamespaces: [],
     operatorNamespace: 'stevedore-system',
     upgrades: new UpgradeQueue(1),
@@ -62,12 +71,19 @@ export function mirrorHarness(options: { readonly shareFromNamespaces?: readonly
     kube,
     clock,
     events,
+    /** What agents say, by the address of their pod. */
+    nodeReports,
     reconcile: () => reconcile(KEY),
-    converge: () => converge(() => reconcile(KEY)),
-    /** What the user writes; the status, which is not the user's, stays. */
+    converge: (key = KEY) => converge(() => reconcile(key)),
+    /** The Service gets its address. */
+    async allocate(name: string, address: string): Promise<void> {
+      kube.put(services, { metadata: { ...KEY, name }, spec: { clusterIPs: [address] } }, 'allocator');
+    },
+    /** What the user writes; status and finalizers, which are not the user's, stay. */
     apply(spec: object = {}): void {
       const { apiVersion, kind, spec: all } = mirrorObject({ spec });
-      kube.put(registryMirrors, { ...KEY, metadata: KEY, apiVersion, kind, spec: all });
+      const { finalizers = [] } = world.registryMirrors.get(KEY)?.metadata ?? {};
+      kube.put(registryMirrors, { ...KEY, metadata: { ...KEY, finalizers }, apiVersion, kind, spec: all });
     },
     /** A Registry of the same name, with all that it has. */
     async addRegistry(): Promise<void> {
@@ -90,10 +106,10 @@ export function mirrorHarness(options: { readonly shareFromNamespaces?: readonly
       await harness.converge();
       return died;
     },
-    /** The Service gets its address, the pod comes up and says that it serves what it was given. */
+    /** Its Service has an address, the pod comes up and says that it serves what it was given. */
     async start(mirror?: StatusDocument['mirror']): Promise<void> {
       await harness.converge();
-      kube.put(services, { metadata: POD_KEY, spec: { clusterIPs: ['10.96.0.20'] } }, 'allocator');
+      await harness.allocate(POD_KEY.name, '10.96.0.20');
       await harness.converge();
       const deployment = await kube.find(deployments, POD_KEY);
       const status = {

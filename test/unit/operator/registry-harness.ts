@@ -1,4 +1,5 @@
 import type { StatusDocument } from '../../../src/contract/status-document.ts';
+import type { NodeReport } from '../../../src/contract/node-report.ts';
 import type { EventDetails } from '../../../src/kube/event-recorder.ts';
 import type { Outcome } from '../../../src/kube/outcome.ts';
 import {
@@ -47,6 +48,7 @@ export function registryHarness(
     readonly allowImageOverride?: boolean;
     readonly shareFromNamespaces?: readonly string[];
     readonly sharedAuthorityNamespaces?: readonly string[];
+    readonly nodeAccessNamespaces?: readonly string[];
   } = {},
 ) {
   const { log } = logSink();
@@ -56,6 +58,7 @@ export function registryHarness(
   const hasher = countingHasher();
   const events: EventDetails[] = [];
   let server: StatusDocument | undefined;
+  const nodeReports = new Map<string, NodeReport>();
   const tools = {
     world,
     kube,
@@ -65,6 +68,8 @@ export function registryHarness(
     image: 'example.test/stevedore:1',
     allowImageOverride: options.allowImageOverride ?? false,
     shareFromNamespaces: options.shareFromNamespaces ?? [],
+    nodeAccessNamespaces: options.nodeAccessNamespaces ?? [],
+    readNodeReport: async (address: string) => nodeReports.get(address),
     sharedAuthorityNamespaces: options.sharedAuthorityNamespaces ?? [],
     operatorNamespace: 'stevedore-system',
     upgrades: new UpgradeQueue(1),
@@ -79,6 +84,7 @@ export function registryHarness(
     clock,
     hasher,
     events,
+    nodeReports,
     reconcile: (key = KEY) => reconcile(key),
     /** The operator is another version from now on. */
     upgradeTo(image: string, upgrades = new UpgradeQueue(1)): void {
