@@ -127,6 +127,22 @@ for (const generation of ['1.x', '2.x'] as const satisfies (keyof typeof CONTAIN
   });
 }
 
+test('containerd 2.x takes no notice of several folders, and the agent says so; 1.x reads them', async (t) => {
+  const registry = await startRegistry(t, ['app']);
+  for (const [generation, isRead] of [
+    ['2.x', false],
+    ['1.x', true],
+  ] as const) {
+    const containerd = await startContainerd(t, generation, '/etc/docker/certs.d');
+    const agent = await agentOf(t, containerd);
+    await agent.follow([trustOf(registry)]);
+    // What 1.x makes of it does not show in its configuration.
+    const { entries } = await agent.reach('NotEffective');
+    assert.match(entries[0]?.message ?? '', /2\.1 and later ignore a config_path of several folders/);
+    assert.equal((await containerd.pull(`${registry.host}/app:v1`)).code === 0, isRead);
+  }
+});
+
 test('an agent that ends leaves the files, and the next one goes on', async (t) => {
   const containerd = await startContainerd(t, '1.x');
   const registry = await startRegistry(t, ['app']);

@@ -39,10 +39,14 @@ config_path = "${certs}"
   },
 } as const;
 
-/** Needs root. Runs no containers. */
+/**
+ * Needs root. Runs no containers.
+ * @param furtherFolder another one in its `config_path`
+ */
 export async function startContainerd(
   t: TestContext,
   generation: keyof typeof CONTAINERDS,
+  furtherFolder = '',
 ): Promise<Containerd> {
   const { program, config } = CONTAINERDS[generation];
   const crictl = await tool('crictl');
@@ -53,7 +57,7 @@ export async function startContainerd(
   const file = join(folder, 'config.toml');
   writeFileSync(
     file,
-    `${config(certs)}[plugins."io.containerd.internal.v1.opt"]
+    `${config(`${certs}${furtherFolder && `:${furtherFolder}`}`)}[plugins."io.containerd.internal.v1.opt"]
 path = "${folder}/opt"
 `,
   );
