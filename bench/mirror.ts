@@ -15,6 +15,8 @@ const MIB = 1024 * 1024;
 const CLIENTS = 50;
 const BLOB_SIZE = 100 * MIB;
 const ROUNDS = 3;
+/** Blobs of which the first byte is waited for. */
+const FIRST_BYTES = 15;
 const REPOSITORY = 'bench/blobs';
 
 const signal = terminationSignal();
@@ -26,14 +28,15 @@ try {
 }
 
 async function measure(): Promise<void> {
-  const blobs = largeBlobs(2 * ROUNDS + 1, BLOB_SIZE);
+  const blobs = largeBlobs(ROUNDS + 1, BLOB_SIZE);
+  const single = largeBlobs(FIRST_BYTES, MIB);
   await using upstream = await ServerProcess.start(stevedore(), {
     folder: join(folder, 'upstream'),
     accessLog: true,
     signal,
   });
   const pusher = await RegistryClient.open(upstream.port);
-  for (const blob of blobs) await pusher.pushBlob(REPOSITORY, blob);
+  for (const blob of [...blobs, ...single]) await pusher.pushBlob(REPOSITORY, blob);
   pusher.close();
   await using mirror = await ServerProcess.start(stevedore(), {
     folder: join(folder, 'mirror'),
@@ -41,19 +44,28 @@ async function measure(): Promise<void> {
     remoteUrl: `http://127.0.0.1:${upstream.port}`,
     signal,
   });
-  const [warmUp, ...rest] = blobs;
+  const [warmUp, ...measured] = blobs;
   if (warmUp === undefined) throw new Error('no blob');
   for (const server of [upstream, mirror]) await pull(server, warmUp, CLIENTS);
-  const rows: Row[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const [many, one] = rest.splice(0, 2);
-    if (many === undefined || one === undefined) throw new Error('no blob');
-    rows.push(await measureRound(upstream, mirror, many, one));
-    console.log(describe(rows.at(-1)));
+  for (const blob of measured) {
+    const cold = await pull(mirror, blob, CLIENTS);
+    const warm = await pull(mirror, blob, CLIENTS);
+    const registry = await pull(upstream, blob, CLIENTS);
+    console.log(describe({ cold, warm, registry }));
   }
-  const gets = (await upstream.log()).split('\n').filter((line) => line.includes('GET'));
-  const perBlob = blobs.map(({ digest }) => gets.filter((line) => line.includes(digest)).length);
+  const waits: number[][] = [[], []];
+  for (const blob of single) {
+    for (const [at, server] of [upstream, mirror].entries()) {
+      waits[at]?.push(...(await pull(server, blob, 1)).map(({ firstByte }) => firstByte));
+    }
+  }
+  const [direct = 0, through = 0] = waits.map(median);
+  console.log(
+    `first byte for one client: upstream ${direct.toFixed(1)} ms, cold mirror ${through.toFixed(1)} ms`,
+  );
   console.log(`memory at its peak: mirror ${await peak(mirror)} MiB, registry ${await peak(upstream)} MiB`);
+  const log = (await upstream.log()).split('\n').filter((line) => line.includes('GET'));
+  const perBlob = blobs.map(({ digest }) => log.filter((line) => line.includes(digest)).length);
   console.log(`lines of the upstream's log about a GET of each blob: ${perBlob.join(', ')}`);
 }
 
@@ -62,45 +74,14 @@ async function peak({ pid }: ServerProcess): Promise<string> {
   return (Number(kilobytes) / 1024).toFixed(0);
 }
 
-interface Row {
-  /** Bytes a second of the slowest client from the cold mirror, and of all clients on average from the warm one. */
-  readonly cold: number;
-  readonly warm: number;
-  readonly registry: number;
-  /** Milliseconds. */
-  readonly firstByteCold: number;
-  readonly firstByteUpstream: number;
-}
-
-async function measureRound(
-  upstream: ServerProcess,
-  mirror: ServerProcess,
-  many: Blob,
-  one: Blob,
-): Promise<Row> {
-  const cold = await pull(mirror, many, CLIENTS);
-  const warm = await pull(mirror, many, CLIENTS);
-  const registry = await pull(upstream, many, CLIENTS);
-  const direct = await pull(upstream, one, 1);
-  const single = await pull(mirror, one, 1);
-  return {
-    cold: Math.min(...cold.map(({ rate }) => rate)),
-    warm: mean(warm.map(({ rate }) => rate)),
-    registry: mean(registry.map(({ rate }) => rate)),
-    firstByteCold: mean(single.map(({ firstByte }) => firstByte)),
-    firstByteUpstream: mean(direct.map(({ firstByte }) => firstByte)),
-  };
-}
-
-function describe(row: Row | undefined): string {
-  if (row === undefined) return '';
-  const { cold, warm, registry, firstByteCold, firstByteUpstream } = row;
-  const mibs = (rate: number): string => `${(rate / MIB).toFixed(1)} MiB/s`;
+function describe(pulls: Readonly<Record<'cold' | 'warm' | 'registry', readonly Pull[]>>): string {
+  const rates = (list: readonly Pull[]): number[] => list.map(({ rate }) => rate / MIB);
+  const slowest = Math.min(...rates(pulls.cold));
+  const [warm, registry] = [mean(rates(pulls.warm)), mean(rates(pulls.registry))];
   const percent = (part: number): string => `${(part * 100).toFixed(0)} %`;
   return (
-    `${CLIENTS} clients: slowest cold ${mibs(cold)}, warm ${mibs(warm)} (${percent(cold / warm)}), ` +
-    `registry ${mibs(registry)} (warm is ${percent(warm / registry)}); ` +
-    `first byte cold ${firstByteCold.toFixed(1)} ms, upstream ${firstByteUpstream.toFixed(1)} ms`
+    `${CLIENTS} clients, MiB/s each: the slowest cold ${slowest.toFixed(1)}, warm ${warm.toFixed(1)} ` +
+    `(cold is ${percent(slowest / warm)}), registry ${registry.toFixed(1)} (warm is ${percent(warm / registry)})`
   );
 }
 
@@ -135,4 +116,8 @@ async function pull(server: ServerProcess, blob: Blob, clients: number): Promise
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 }

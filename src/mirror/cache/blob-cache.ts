@@ -19,7 +19,10 @@ import { openResumed, type BlobSource } from './resumed-body.ts';
 const WINDOW_BUFFERS = 4;
 
 /** Bytes of buffers that are kept for the next fetches. */
-const KEPT_BUFFERS = 8 * 1024 * 1024;
+const KEPT_BUFFERS = 4 * 1024 * 1024;
+
+/** Bytes of the largest buffer: a slow reader holds the one that it reads from. */
+const LARGEST_BUFFER = 256 * 1024;
 
 /**
  * Where a blob came from: the disk, a fetch that somebody else had begun, one that began with this request, or past the
@@ -208,10 +211,10 @@ export class BlobCache {
     };
   }
 
-  /** Each fetch fills one, and a slow reader holds the one that it reads from: all together they take what reads may. */
+  /** Each fetch fills one and each reader may hold one: all together they take no more than reads of files. */
   #bufferSize(): number {
     const { fills, followers } = this.facts;
-    return chunkSize(fills + followers);
+    return Math.min(LARGEST_BUFFER, chunkSize(fills + followers));
   }
 
   async #follow(

@@ -24,6 +24,23 @@ testDriver('the filesystem driver on the model of a disk', async (use) => {
   assert.equal(files.openFiles, 0, 'every file is closed');
 });
 
+test('a writer tells how much of its file can be read by now', () =>
+  withTemporaryFolder(async (folder) => {
+    const driver = createFilesystemDriver({ root: folder, log });
+    const writer = await driver.writer('/growing', { append: false });
+    const whole = bytesOf(5_000_000, 'growing');
+    for (let at = 0; at < whole.length; at += 700_000) {
+      await writer.write(Uint8Array.from(whole.subarray(at, at + 700_000)));
+      const end = writer.written ?? 0;
+      assert.ok(end <= writer.size);
+      const found = await readAll(await driver.read('/growing', { start: 0, end }));
+      assert.ok(found.equals(whole.subarray(0, end)));
+    }
+    assert.ok((writer.written ?? 0) > 0);
+    await writer.close();
+    assert.equal(writer.written, whole.length);
+  }));
+
 describe('the root of the filesystem driver', () => {
   test('is made with the directories above it', () =>
     withTemporaryFolder(async (folder) => {
