@@ -10,6 +10,7 @@ import {
   type NodePlan,
   type NodePlanEntry,
   type NodeRuntime,
+  type OriginUrl,
 } from '../contract/node-plan.ts';
 import type { Stored } from '../kube/object.ts';
 import { childNames } from './child-names.ts';
@@ -141,8 +142,8 @@ function mirrorPart(world: World, mirror: Stored<RegistryMirror>, ca: string | u
   const mirrored = upstreams.filter(({ host }) => nodes?.registries?.includes(host) ?? true);
   const hosts = mirrored.flatMap(({ host: text, url }) => {
     const host = parseRegistryHost(text);
-    const server = parseOriginUrl(url ?? (text === 'docker.io' ? 'https://registry-1.docker.io' : ''));
     if (host === undefined) return [];
+    const server = serverOf(text, url);
     return [
       {
         host,
@@ -154,6 +155,15 @@ function mirrorPart(world: World, mirror: Stored<RegistryMirror>, ca: string | u
     ];
   });
   return { hosts, trust: [], ...(ca !== undefined && { ca }) };
+}
+
+/**
+ * Where nodes pull what the mirror does not have: where they would pull it without the mirror. A `url` of another host is
+ * for the mirror alone, as the name of a Service, which nodes do not know.
+ */
+function serverOf(host: string, url = ''): OriginUrl | undefined {
+  const server = parseOriginUrl(url);
+  return server !== undefined && new URL(server).host === host ? server : undefined;
 }
 
 /** As whom nodes pull: without that they would be asked, and answer with what pods have for the registry itself. Undefined: not known yet. */

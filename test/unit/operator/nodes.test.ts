@@ -78,11 +78,16 @@ test('nodes are told of a mirror by the address of its Service, with what verifi
   const upstreams = [
     { host: 'docker.io' },
     { host: 'quay.io', url: 'https://inner.example.com' },
+    { host: 'own.example.com:5000', url: 'http://own.example.com:5000' },
     { host: 'ghcr.io' },
   ];
   const { harness, id } = await mirrorOnNodes({
     upstreams,
-    nodes: { enabled: true, registries: ['docker.io', 'quay.io'], runtimes: ['Docker'] },
+    nodes: {
+      enabled: true,
+      registries: ['docker.io', 'quay.io', 'own.example.com:5000'],
+      runtimes: ['Docker'],
+    },
   });
   const ca = (await harness.kube.find(configMaps, { ...KEY, name: 'reg-mirror-ca' }))?.data?.['ca.crt'];
   const common = { endpoint: 'https://10.96.0.20:5000', capabilities: ['pull', 'resolve'] };
@@ -95,8 +100,10 @@ test('nodes are told of a mirror by the address of its Service, with what verifi
       nodes: 'all',
       runtimes: ['Docker'],
       hosts: [
-        { host: 'docker.io', server: 'https://registry-1.docker.io', ...common },
-        { host: 'quay.io', server: 'https://inner.example.com', ...common },
+        { host: 'docker.io', ...common },
+        // What is for the mirror alone is none of the nodes' business.
+        { host: 'quay.io', ...common },
+        { host: 'own.example.com:5000', server: 'http://own.example.com:5000', ...common },
       ],
       ca,
       trust: [],
