@@ -12,7 +12,7 @@ import { createLeaseStore } from '../kube/lease-store.ts';
 import { createKubeMetrics } from '../kube/metrics.ts';
 import { createTransport } from '../kube/transport.ts';
 import { createOperator } from '../operator/controllers.ts';
-import { readNodeReport } from '../operator/read-node-report.ts';
+import { readNodeReport, rememberReports } from '../operator/read-node-report.ts';
 import { registerFleetMetrics } from '../operator/fleet-metrics.ts';
 import { readServerStatus } from '../operator/server-status.ts';
 import { systemClock } from '../process/clock.ts';
@@ -138,7 +138,7 @@ async function run(invocation: Invocation): Promise<ExitCode> {
     client,
     events,
     readServerStatus,
-    readNodeReport,
+    readNodeReport: rememberReports(readNodeReport, systemClock),
     image,
     namespace,
     allowImageOverride,

@@ -1,5 +1,6 @@
 import { NODE_AGENT_PORT, parseNodeReport, type NodeReport } from '../contract/node-report.ts';
 import { STATUS_PATH } from '../contract/places.ts';
+import type { Clock } from '../process/clock.ts';
 import { textUpTo } from './server-status.ts';
 
 /** What a node agent says, or undefined when it can't be asked. Never throws. */
@@ -7,6 +8,7 @@ export type ReadNodeReport = (address: string) => Promise<NodeReport | undefined
 
 const ANSWER_TIMEOUT_MS = 2000;
 const LONGEST_REPORT = 2 ** 20;
+const FRESH_MS = 1000;
 
 /** Asks the agent's pod. */
 export const readNodeReport: ReadNodeReport = async (address) => {
@@ -23,3 +25,22 @@ export const readNodeReport: ReadNodeReport = async (address) => {
     return undefined;
   }
 };
+
+/** Each resource asks all agents: what one has heard within the last second, the others need not ask again. */
+export function rememberReports(read: ReadNodeReport, clock: Pick<Clock, 'monotonic'>): ReadNodeReport {
+  // The oldest first.
+  const answers = new Map<
+    string,
+    { readonly askedAt: number; readonly report: ReturnType<ReadNodeReport> }
+  >();
+  return (address) => {
+    const now = clock.monotonic();
+    for (const [known, { askedAt }] of answers) {
+      if (now - askedAt < FRESH_MS) break;
+      answers.delete(known);
+    }
+    const answer = answers.get(address) ?? { askedAt: now, report: read(address) };
+    answers.set(address, answer);
+    return answer.report;
+  };
+}
