@@ -13,15 +13,25 @@ export async function listTags(
   route: RouteOf<'tags'>,
   context: HandlerContext,
 ): Promise<void> {
+  answerTags(exchange, route, await context.tags.list(route.repository), context);
+}
+
+/** Answers with the page of tags that is asked for. @param all sorted bytewise @param headers of the answer, beside its own */
+export function answerTags(
+  exchange: Exchange,
+  { repository }: RouteOf<'tags'>,
+  all: readonly string[],
+  { links, tagsMaxPage }: Pick<HandlerContext, 'links' | 'tagsMaxPage'>,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   const wanted = pageSize(exchange.query);
   const last = exchange.query.get('last');
-  const all = await context.tags.list(route.repository);
   const rest = last === null ? all : all.slice(firstAfter(all, last));
-  const limit = wanted === undefined ? rest.length : Math.min(wanted, context.tagsMaxPage);
+  const limit = wanted === undefined ? rest.length : Math.min(wanted, tagsMaxPage);
   const tags = rest.slice(0, limit);
-  const path = `${context.links.prefix}/v2/${route.repository}/tags/list`;
-  const headers = rest.length > limit ? nextPage(path, tags.at(-1), limit) : {};
-  exchange.answerJson(200, { name: route.repository, tags }, headers);
+  const path = `${links.prefix}/v2/${repository}/tags/list`;
+  const next = rest.length > limit ? nextPage(path, tags.at(-1), limit) : {};
+  exchange.answerJson(200, { name: repository, tags }, { ...headers, ...next });
 }
 
 /** GET /v2/_catalog?n=&last=: docker distribution's list of repositories. */
