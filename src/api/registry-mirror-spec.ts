@@ -211,7 +211,7 @@ const mirrorPodTemplate = {
 
 /** Whether whoever pulls from the mirror has said who it is. */
 const KNOWN_CLIENTS =
-  "((has(self.auth) && self.auth.anonymous == 'None') || (has(self.tls.clientCAs) && self.tls.clientCAs.required))";
+  "((has(self.auth) && self.auth.anonymous == 'None' && (has(self.auth.htpasswd) || has(self.auth.token))) || (has(self.tls.clientCAs) && self.tls.clientCAs.required))";
 const NODES_ENABLED = '(has(self.nodes) && self.nodes.enabled)';
 
 /** Rules of the spec that read more than one of its fields. */
@@ -219,7 +219,7 @@ const mirrorRules = [
   {
     rule: `${KNOWN_CLIENTS} || self.upstreams.all(one, !has(one.credentialsSecretRef) || has(one.allowedRepositories))`,
     message:
-      'everybody could pull what the credentials open: set allowedRepositories beside credentialsSecretRef, or auth without anonymous',
+      'everybody could pull what the credentials open: set allowedRepositories beside credentialsSecretRef, or auth with passwords or tokens and without anonymous',
     fieldPath: '.upstreams',
   },
   {

@@ -4,7 +4,7 @@ import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import type { ConfigMap, Service } from '../kube/resources.ts';
 import { childMeta, childNames } from './child-names.ts';
-import type { Upstream } from './desired-upstream.ts';
+import { ownUrlOf, type Upstream } from './desired-upstream.ts';
 import { registryUrl } from './registry-url.ts';
 
 /**
@@ -86,8 +86,10 @@ function hostsToml(upstream: Upstream, place: Place): string {
   );
 }
 
-function serverOf({ host, url }: Upstream): string {
-  return url ?? (host === 'docker.io' ? 'https://registry-1.docker.io' : `https://${host}`);
+/** Where clients pull what the mirror does not have. */
+function serverOf(upstream: Upstream): string {
+  const { host } = upstream;
+  return ownUrlOf(upstream) ?? (host === 'docker.io' ? 'https://registry-1.docker.io' : `https://${host}`);
 }
 
 /** https://docs.docker.com/reference/cli/dockerd/#daemon-configuration-file */

@@ -10,11 +10,11 @@ import {
   type NodePlan,
   type NodePlanEntry,
   type NodeRuntime,
-  type OriginUrl,
 } from '../contract/node-plan.ts';
 import type { Stored } from '../kube/object.ts';
 import { childNames } from './child-names.ts';
 import { mirrorEndpoint, serviceEndpoint } from './desired-clients.ts';
+import { ownUrlOf } from './desired-upstream.ts';
 import { passwordSecretName } from './desired-users.ts';
 import { passwordIn, passwordUnder, type Password } from './password.ts';
 import { readRegistry, readRegistryMirror, type UnreadObject } from './resource-types.ts';
@@ -140,10 +140,10 @@ function mirrorPart(world: World, mirror: Stored<RegistryMirror>, ca: string | u
   const lacksAuthority = tls.mode === 'Managed' && ca === undefined;
   if (endpoint === undefined || header === undefined || lacksAuthority) return undefined;
   const mirrored = upstreams.filter(({ host }) => nodes?.registries?.includes(host) ?? true);
-  const hosts = mirrored.flatMap(({ host: text, url }) => {
-    const host = parseRegistryHost(text);
+  const hosts = mirrored.flatMap((upstream) => {
+    const host = parseRegistryHost(upstream.host);
     if (host === undefined) return [];
-    const server = serverOf(text, url);
+    const server = parseOriginUrl(ownUrlOf(upstream) ?? '');
     return [
       {
         host,
@@ -155,15 +155,6 @@ function mirrorPart(world: World, mirror: Stored<RegistryMirror>, ca: string | u
     ];
   });
   return { hosts, trust: [], ...(ca !== undefined && { ca }) };
-}
-
-/**
- * Where nodes pull what the mirror does not have: where they would pull it without the mirror. A `url` of another host is
- * for the mirror alone, as the name of a Service, which nodes do not know.
- */
-function serverOf(host: string, url = ''): OriginUrl | undefined {
-  const server = parseOriginUrl(url);
-  return server !== undefined && new URL(server).host === host ? server : undefined;
 }
 
 /** As whom nodes pull: without that they would be asked, and answer with what pods have for the registry itself. Undefined: not known yet. */

@@ -36,6 +36,14 @@ export function upstreamsWithFiles({ spec }: RegistryMirror): readonly Upstream[
   return spec.upstreams.filter(needsFiles);
 }
 
+/**
+ * The URL of the upstream where it is that of the registry itself, so that clients may know it. One of another host is for
+ * the mirror alone, as the name of a Service, which nodes do not know.
+ */
+export function ownUrlOf({ host, url }: Upstream): string | undefined {
+  return url !== undefined && new URL(url).host === host ? url : undefined;
+}
+
 export function upstreamFolder({ host }: Upstream): string {
   return `${UPSTREAMS_FOLDER}/${host.replace(':', '_')}`;
 }

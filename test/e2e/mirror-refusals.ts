@@ -106,7 +106,7 @@ const own: readonly Refusal[] = [
     title: 'Credentials that everybody may use for everything are refused.',
     manifest: upstream(login),
     message:
-      'everybody could pull what the credentials open: set allowedRepositories beside credentialsSecretRef, or auth without anonymous',
+      'everybody could pull what the credentials open: set allowedRepositories beside credentialsSecretRef',
   },
   {
     title: 'Credentials are refused where clients need no password.',
@@ -120,6 +120,15 @@ const own: readonly Refusal[] = [
     title: 'Credentials are refused where clients need no certificate.',
     manifest: mirror({
       upstreams: [{ host: 'registry.example.com', ...login }],
+      tls: { clientCAs: { configMapName: 'ca', required: false } },
+    }),
+    message: 'everybody could pull what the credentials open',
+  },
+  {
+    title: 'Credentials are refused where rules are for certificates that clients need not have.',
+    manifest: mirror({
+      upstreams: [{ host: 'registry.example.com', ...login }],
+      auth: {},
       tls: { clientCAs: { configMapName: 'ca', required: false } },
     }),
     message: 'everybody could pull what the credentials open',
