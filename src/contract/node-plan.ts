@@ -55,8 +55,8 @@ export type OriginUrl = string & { readonly __brand: 'OriginUrl' };
 export const NODE_RUNTIMES = ['Containerd', 'Docker'] as const;
 export type NodeRuntime = (typeof NODE_RUNTIMES)[number];
 
-export const MIRROR_CAPABILITIES = ['pull', 'resolve', 'referrers'] as const;
-export type MirrorCapability = (typeof MIRROR_CAPABILITIES)[number];
+const MIRROR_CAPABILITIES = ['pull', 'resolve', 'referrers'] as const;
+type MirrorCapability = (typeof MIRROR_CAPABILITIES)[number];
 
 /** In the operator's namespace. */
 export const NODE_PLAN_SECRET = 'stevedore-node-plan';
