@@ -27,9 +27,13 @@ interface Registry {
 }
 
 /** A registry over TLS, with an image under each name. */
-async function startRegistry(t: TestContext, images: readonly string[]): Promise<Registry> {
+async function startRegistry(
+  t: TestContext,
+  images: readonly string[],
+  users?: Readonly<Record<string, string>>,
+): Promise<Registry> {
   const authority = await createTestAuthority();
-  const server = await startServe(t, { tls: authority, host: ADDRESS });
+  const server = await startServe(t, { tls: authority, host: ADDRESS, ...(users && { users }) });
   const [address = '', port] = server.address.split(':');
   const place = { name: address, address, port: Number(port), authority: authority.certificate };
   const folder = mkdtempSync(join(tmpdir(), 'layout-'));
@@ -126,6 +130,27 @@ for (const generation of ['1.x', '2.x'] as const satisfies (keyof typeof CONTAIN
     });
   });
 }
+
+test('a mirror that asks for a password is written when the plan has it, and containerd sends it', async (t) => {
+  const mirror = await startRegistry(t, ['app'], { [NOBODY.name]: NOBODY.password });
+  // Nothing is there: what is pulled comes from the mirror.
+  const upstream = 'upstream.invalid:5000';
+  const host = { host: upstream, endpoint: `https://${mirror.host}`, capabilities: ['pull', 'resolve'] };
+  const authorization = `Basic ${Buffer.from(`${NOBODY.name}:${NOBODY.password}`).toString('base64')}`;
+  const plan = (change: object) => [
+    entry({ id: 'mirror-uid', ca: mirror.authority.certificate, hosts: [{ ...host, ...change }] }),
+  ];
+  for (const generation of ['1.x', '2.x'] as const) {
+    const containerd = await startContainerd(t, generation);
+    const agent = await agentOf(t, containerd);
+    await agent.follow(plan({}));
+    const { entries } = await agent.reach('Waiting');
+    assert.match(entries[0]?.message ?? '', /asks for a login/);
+    await agent.follow(plan({ header: { authorization } }));
+    await agent.reach('Applied');
+    await assertPulls(containerd, `${upstream}/app:v1`);
+  }
+});
 
 test('containerd 2.x takes no notice of several folders, and the agent says so; 1.x reads them', async (t) => {
   const registry = await startRegistry(t, ['app']);
