@@ -13,12 +13,15 @@ export async function forEachAtOnce<T>(
   const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const errors: unknown[] = [];
   let taken = 0;
+  let turn: Promise<void> | undefined;
   const work = async (): Promise<void> => {
     try {
       while (errors.length === 0) {
         const next = await source.next();
         if (next.done === true) return;
-        if (++taken % TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+        if (++taken % TURN === 0) turn = new Promise((resolve) => setImmediate(resolve));
+        // All wait, or those that go on would keep it from coming.
+        await turn;
         await action(next.value);
       }
     } catch (error) {

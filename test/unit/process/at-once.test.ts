@@ -41,3 +41,20 @@ test('after an error nothing is begun any more, and what was begun has ended whe
   assert.equal(begun, ended);
   assert.ok(begun < 10);
 });
+
+test('others get a turn every few items, however many are worked on at a time', async () => {
+  let taken = 0;
+  let most = 0;
+  let before = 0;
+  let isOver = false;
+  const look = (): void => {
+    most = Math.max(most, taken - before);
+    before = taken;
+    if (!isOver) setImmediate(look);
+  };
+  setImmediate(look);
+  await forEachAtOnce(numbers(5000), 16, async () => void taken++);
+  isOver = true;
+  assert.equal(taken, 5000);
+  assert.ok(most <= 100, `${most} items were done without a turn`);
+});
