@@ -17,6 +17,7 @@ import {
 } from '../../registry/storage/paths.ts';
 import type { UpstreamManifest } from '../upstream.ts';
 import { BlobCache, type CachedBlob } from './blob-cache.ts';
+import { claimStore } from './claim.ts';
 import { CacheDisk } from './cache-disk.ts';
 import { CacheIndex } from './cache-index.ts';
 import { needsOf } from './needs.ts';
@@ -88,9 +89,10 @@ export class MirrorCache implements AsyncDisposable {
   /** Whether something was used that is not written down. */
   #isUsed = false;
 
-  /** Reads what is on the disk, and removes what a process that died had begun to fetch. @throws what the store throws */
+  /** Reads what is on the disk, and removes what a process that died had begun to fetch. @throws as `claimStore`, and what the store throws */
   static async open(deps: MirrorCacheDependencies): Promise<MirrorCache> {
     const { driver, log, limits } = deps;
+    await claimStore(driver);
     await deleteIfThere(driver, MIRROR_FILLS_ROOT, { durable: false });
     const uses = decodeUses(await readIfThere(driver, MIRROR_USES_PATH));
     const size = limits.size ?? Number.POSITIVE_INFINITY;

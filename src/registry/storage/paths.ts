@@ -19,6 +19,7 @@ import type { Tag } from '../../oci/tag.ts';
  *       servers/<server>                              one announcement per server
  *       trash/<original path>/<run>                   what a collector took away
  *       pulls/<server>.<number>                       when what was pulled last
+ *       mirror/mark                                   of a mirror: this store is its own
  *       mirror/uses                                   of a mirror: when what was used last
  *       mirror/fills/<uuid>                           of a mirror: a blob that is being fetched
  *       reserve                                       room that a collection has when the volume is full
@@ -32,6 +33,7 @@ export const RUNS_ROOT = `${REGISTRY_ROOT}/stevedore/runs`;
 export const SERVERS_ROOT = `${REGISTRY_ROOT}/stevedore/servers`;
 export const RESERVE_PATH = `${REGISTRY_ROOT}/stevedore/reserve`;
 export const PULLS_ROOT = `${REGISTRY_ROOT}/stevedore/pulls`;
+export const MIRROR_MARK_PATH = `${REGISTRY_ROOT}/stevedore/mirror/mark`;
 export const MIRROR_USES_PATH = `${REGISTRY_ROOT}/stevedore/mirror/uses`;
 export const MIRROR_FILLS_ROOT = `${REGISTRY_ROOT}/stevedore/mirror/fills`;
 export const TRASH_ROOT = `${REGISTRY_ROOT}/stevedore/trash`;

@@ -219,7 +219,7 @@ test('whichever operation of the disk fails, a pull gets its bytes or a clean er
       const opened = await openCache(folder, {
         wrap: (driver) => {
           // Behind the scan at the start.
-          const failing = failingDriver(driver, call + 4, 'before');
+          const failing = failingDriver(driver, call + 5, 'before');
           ({ failed } = failing);
           return failing.driver;
         },
