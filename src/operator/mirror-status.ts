@@ -1,10 +1,6 @@
 import type { RegistryMirror, RegistryMirrorStatus } from '../api/registry-mirror.ts';
-import { toConditions } from './conditions.ts';
-import { nodeCounts } from './node-facts.ts';
-import { registryFindings } from './registry-conditions.ts';
 import type { RegistryFacts } from './registry-facts.ts';
-import { certificateStatus, usersStatus } from './registry-status.ts';
-import { registryUrl } from './registry-url.ts';
+import { servedStatus } from './registry-status.ts';
 
 /** In steps of this size, in bytes, the cache of a mirror without a limit is told. */
 const UNLIMITED_STEP = 2 ** 26;
@@ -15,20 +11,7 @@ export function mirrorStatus(
   facts: RegistryFacts,
   now: number,
 ): RegistryMirrorStatus {
-  const previous = mirror.status;
-  const generation = mirror.metadata.generation ?? 0;
-  return {
-    observedGeneration: generation,
-    conditions: toConditions(registryFindings(mirror, facts, now), previous?.conditions, {
-      generation,
-      now,
-    }),
-    url: registryUrl(mirror),
-    ...certificateStatus(facts, previous),
-    ...usersStatus(facts, previous),
-    ...(facts.nodes !== undefined && { nodes: nodeCounts(facts.nodes) }),
-    ...serverStatus(facts, previous),
-  };
+  return { ...servedStatus(mirror, facts, now), ...serverStatus(facts, mirror.status) };
 }
 
 /** What the server says, or said last. */

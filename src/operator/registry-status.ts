@@ -5,6 +5,7 @@ import { nodeCounts } from './node-facts.ts';
 import { registryFindings, userProblems } from './registry-conditions.ts';
 import type { RegistryFacts } from './registry-facts.ts';
 import { registryUrl } from './registry-url.ts';
+import type { Served } from './served.ts';
 
 /** As many as the schema has room for. */
 const MOST_ERRORS = 256;
@@ -14,6 +15,19 @@ const MOST_ERRORS = 256;
  * milliseconds since the epoch; it is in the status only as the time when a condition changed.
  */
 export function registryStatus(registry: Registry, facts: RegistryFacts, now: number): RegistryStatus {
+  return {
+    ...servedStatus(registry, facts, now),
+    ...(facts.deployment !== undefined && {
+      replicas: facts.deployment.status?.replicas ?? 0,
+      selector: selectorText(serverSelector(registry)),
+      readyReplicas: facts.deployment.status?.readyReplicas ?? 0,
+    }),
+    ...readOnlyStatus(facts),
+  };
+}
+
+/** What of it every kind with servers has. */
+export function servedStatus(registry: Served, facts: RegistryFacts, now: number) {
   const previous = registry.status;
   const generation = registry.metadata.generation ?? 0;
   return {
@@ -23,19 +37,13 @@ export function registryStatus(registry: Registry, facts: RegistryFacts, now: nu
       now,
     }),
     url: registryUrl(registry),
-    ...(facts.deployment !== undefined && {
-      replicas: facts.deployment.status?.replicas ?? 0,
-      selector: selectorText(serverSelector(registry)),
-      readyReplicas: facts.deployment.status?.readyReplicas ?? 0,
-    }),
     ...certificateStatus(facts, previous),
     ...usersStatus(facts, previous),
     ...(facts.nodes !== undefined && { nodes: nodeCounts(facts.nodes) }),
-    ...readOnlyStatus(facts),
   };
 }
 
-export function certificateStatus(
+function certificateStatus(
   { certificate, servers }: RegistryFacts,
   previous: Pick<RegistryStatus, 'certificate'> | undefined,
 ): Pick<RegistryStatus, 'certificate'> {
@@ -56,7 +64,7 @@ export function certificateStatus(
   };
 }
 
-export function usersStatus(
+function usersStatus(
   facts: RegistryFacts,
   previous: Pick<RegistryStatus, 'users'> | undefined,
 ): Pick<RegistryStatus, 'users'> {

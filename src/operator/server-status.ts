@@ -9,19 +9,29 @@ const LONGEST_DOCUMENT = 65_536;
 
 /** Asks the status port of a pod. */
 export const readServerStatus: ReadServerStatus = async (address) => {
+  const text = await readStatusPage(address, STATUS_PORT, LONGEST_DOCUMENT);
+  return text === undefined ? undefined : parseStatusDocument(text);
+};
+
+/** What a pod of ours answers to `GET /status`, of at most `most` bytes; undefined when it can't be asked. Never throws. */
+export async function readStatusPage(
+  address: string,
+  port: number,
+  most: number,
+): Promise<string | undefined> {
   const host = address.includes(':') ? `[${address}]` : address;
   try {
-    const response = await fetch(`http://${host}:${STATUS_PORT}${STATUS_PATH}`, {
+    const response = await fetch(`http://${host}:${port}${STATUS_PATH}`, {
       signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
       redirect: 'error',
     });
-    const text = await textUpTo(response, LONGEST_DOCUMENT);
-    return response.ok && text !== undefined ? parseStatusDocument(text) : undefined;
+    const text = await textUpTo(response, most);
+    return response.ok ? text : undefined;
   } catch {
-    // Not there, not reachable, too slow, or no registry server: all the same to who asks.
+    // Not there, not reachable, too slow, or nothing of ours: all the same to who asks.
     return undefined;
   }
-};
+}
 
 /** A body as text, undefined when it is longer than `most` bytes: whoever holds the pod's address may send without end. */
 export async function textUpTo(response: Response, most: number): Promise<string | undefined> {

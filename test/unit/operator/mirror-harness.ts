@@ -13,7 +13,8 @@ import { UpgradeQueue } from '../../../src/operator/upgrade-queue.ts';
 import { createWorld } from '../../../src/operator/world.ts';
 import { logSink } from '../../support/log-sink.ts';
 import { TestClock } from '../../support/test-clock.ts';
-import { Crash, KubeStandIn } from './kube-stand-in.ts';
+import { convergeOn, convergeThroughCrash } from './converge.ts';
+import { KubeStandIn } from './kube-stand-in.ts';
 import { mirrorObject, readyPod, registryObject } from './resource-builders.ts';
 
 export const KEY = { namespace: 'team', name: 'reg' };
@@ -57,15 +58,6 @@ export function mirrorHarness(
   const reconcile = createMirrorReconciler(tools);
   const reconcileRegistry = createRegistryReconciler(tools);
 
-  async function converge(look: () => Promise<Outcome>): Promise<Outcome> {
-    for (let round = 0; round < 10; round++) {
-      const before = kube.writes.length;
-      const outcome = await look();
-      if (kube.writes.length === before) return outcome;
-    }
-    throw new Error(`no end of writes: ${kube.writes.slice(-10).join(', ')}`);
-  }
-
   const harness = {
     world,
     kube,
@@ -74,7 +66,7 @@ export function mirrorHarness(
     /** What agents say, by the address of their pod. */
     nodeReports,
     reconcile: () => reconcile(KEY),
-    converge: (key = KEY) => converge(() => reconcile(key)),
+    converge: (key = KEY): Promise<Outcome> => convergeOn(kube, () => reconcile(key)),
     /** The Service gets its address. */
     async allocate(name: string, address: string): Promise<void> {
       kube.put(services, { metadata: { ...KEY, name }, spec: { clusterIPs: [address] } }, 'allocator');
@@ -89,23 +81,10 @@ export function mirrorHarness(
     async addRegistry(): Promise<void> {
       const { apiVersion, kind, spec } = registryObject();
       kube.put(registries, { ...KEY, metadata: KEY, apiVersion, kind, spec });
-      await converge(() => reconcileRegistry(KEY));
+      await convergeOn(kube, () => reconcileRegistry(KEY));
     },
-    /** As converge, through a process that dies at the n-th write and is started again. True when it died. */
-    async convergeThroughCrash(nth: number, when: 'before' | 'after'): Promise<boolean> {
-      kube.crashAt = nth;
-      kube.crashWhen = when;
-      let died = false;
-      try {
-        await harness.converge();
-      } catch (error) {
-        if (!(error instanceof Crash)) throw error;
-        died = true;
-      }
-      kube.crashAt = Infinity;
-      await harness.converge();
-      return died;
-    },
+    convergeThroughCrash: (nth: number, when: 'before' | 'after') =>
+      convergeThroughCrash(kube, () => reconcile(KEY), nth, when),
     /** Its Service has an address, the pod comes up and says that it serves what it was given. */
     async start(mirror?: StatusDocument['mirror']): Promise<void> {
       await harness.converge();

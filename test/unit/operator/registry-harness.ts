@@ -22,7 +22,8 @@ import { UpgradeQueue } from '../../../src/operator/upgrade-queue.ts';
 import { createWorld } from '../../../src/operator/world.ts';
 import { logSink } from '../../support/log-sink.ts';
 import { TestClock } from '../../support/test-clock.ts';
-import { Crash, KubeStandIn } from './kube-stand-in.ts';
+import { convergeOn, convergeThroughCrash } from './converge.ts';
+import { KubeStandIn } from './kube-stand-in.ts';
 import { readyPod, registry, registryObject } from './resource-builders.ts';
 
 export const KEY = { namespace: 'team', name: 'reg' };
@@ -101,30 +102,9 @@ export function registryHarness(
     putSecret(secret: Secret): void {
       kube.put(secrets, secret);
     },
-    /** Until nothing is written any more; the last outcome. */
-    async converge(key = KEY): Promise<Outcome> {
-      for (let round = 0; round < 10; round++) {
-        const before = kube.writes.length;
-        const outcome = await reconcile(key);
-        if (kube.writes.length === before) return outcome;
-      }
-      throw new Error(`no end of writes: ${kube.writes.slice(-10).join(', ')}`);
-    },
-    /** As converge, through a process that dies at the n-th write and is started again. True when it died. */
-    async convergeThroughCrash(nth: number, when: 'before' | 'after'): Promise<boolean> {
-      kube.crashAt = nth;
-      kube.crashWhen = when;
-      let died = false;
-      try {
-        await harness.converge();
-      } catch (error) {
-        if (!(error instanceof Crash)) throw error;
-        died = true;
-      }
-      kube.crashAt = Infinity;
-      await harness.converge();
-      return died;
-    },
+    converge: (key = KEY): Promise<Outcome> => convergeOn(kube, () => reconcile(key)),
+    convergeThroughCrash: (nth: number, when: 'before' | 'after') =>
+      convergeThroughCrash(kube, () => reconcile(KEY), nth, when),
     /** The pod comes up, and says that it serves what it was given. */
     async start(): Promise<void> {
       const deployment = await kube.find(deployments, KEY);
