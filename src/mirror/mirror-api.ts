@@ -81,7 +81,11 @@ class MirrorApi {
       throw this.#takesNoPushes(exchange, route.repository);
     }
     const { stored, repository, upstream } = this.#target(exchange, route.repository);
-    await authorize(exchange, { ...route, repository: stored }, this.#controller, links);
+    try {
+      await authorize(exchange, { ...route, repository: stored }, this.#controller, links);
+    } catch (error) {
+      throw exchange.query.has('ns') ? unasked(error) : error;
+    }
     if (upstream.allows(repository)) return;
     const message = `this mirror may not fetch ${repository} from ${upstream.host} (allowedrepositories)`;
     throw new RegistryError({ code: 'NAME_UNKNOWN', message, detail: { name: repository } });
@@ -259,6 +263,17 @@ class MirrorApi {
       return 'the registry that the image is for';
     }
   }
+}
+
+/**
+ * Only containerd names the upstream, and it answers a question for credentials with those that a pod has for the
+ * upstream: it is refused without being asked, and goes on to the registry itself. docs/decisions/0019-mirror.md.
+ */
+function unasked(error: unknown): unknown {
+  if (!(error instanceof RegistryError) || error.code !== 'UNAUTHORIZED') return error;
+  const message =
+    'this mirror knows its clients by a certificate, or by the header that hosts.toml gives them, and neither came';
+  return new RegistryError({ code: 'DENIED', message });
 }
 
 /** For an upstream that knows no referrers. */

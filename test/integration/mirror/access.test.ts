@@ -58,7 +58,7 @@ test('a mirror without users asks nobody who they are, whatever an upstream says
   );
 });
 
-test('users of a mirror say who they are', async (t) => {
+test('users of a mirror say who they are, and containerd, which would send secrets of pods, is not asked', async (t) => {
   const { mirror, upstream, registry } = await openMirrorStage(t, {
     sections: {
       auth: { htpasswd: { realm: 'mirror', path: '{folder}/htpasswd' } },
@@ -66,14 +66,21 @@ test('users of a mirror say who they are', async (t) => {
     prepare: (folder) => writeUsers(folder, { node: 'secret', other: 'secret' }),
   });
   await pushImage(registry, 'team/app', 'v1', ['layer']);
-  const head = 'HEAD /v2/team/app/manifests/v1?ns=upstream.test';
+  const head = 'HEAD /v2/team/app/manifests/v1';
+  const named = `${head}?ns=upstream.test`;
   await converse(mirror.url, [
     { send: head, status: 401, answer: { 'www-authenticate': 'Basic realm="mirror"' } },
     { send: 'GET /v2/', status: 401 },
     { send: head, headers: basic('node', 'wrong'), status: 401 },
+    { send: named, status: 403 },
+    { send: named, headers: basic('node', 'wrong'), status: 403 },
   ]);
+  const { headers, body } = await request(`${mirror.url}${named.slice(5)}`);
+  assert.equal(headers['www-authenticate'], undefined);
+  await body.dump();
   assert.equal(upstream.requests.length, 0);
-  await converse(mirror.url, [{ send: head, headers: basic('node', 'secret'), status: 200 }]);
+  for (const send of [head, named])
+    await converse(mirror.url, [{ send, headers: basic('node', 'secret'), status: 200 }]);
 });
 
 test('access rules are about repositories by the names that the mirror has for them', async (t) => {
