@@ -106,7 +106,8 @@ function judgeMirror(
   if (verdict === 'Answers' || (verdict === 'Doubtful' && isInUse)) {
     return { use: 'Use', verdict: { id, state: 'Applied', ...DOCKER_NOTE[certs.runtime] } };
   }
-  const isKept = verdict === 'Doubtful' && present !== undefined;
+  // What another resource left goes at once: it may be gone for good.
+  const isKept = verdict === 'Doubtful' && present !== undefined && ownersOf(present)?.includes(id) === true;
   const meanwhile = isKept ? 'What was written before stays.' : `Images come from ${host} itself.`;
   const message = `The mirror ${target.endpoint} does not serve this node: ${reason}. ${meanwhile}`;
   return {

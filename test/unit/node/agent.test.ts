@@ -343,6 +343,28 @@ test('a mirror that moves is written when its new address answers', () =>
     assert.deepEqual(view.pulls === 'mirror' && view.endpoints, [moved]);
   }));
 
+test('a mirror that is gone is not kept for another one that does not answer yet', () =>
+  withTemporaryFolder(async (root) => {
+    const bench = benchOf({ Containerd: root }, { plan: planOf(mirrorEntry()) });
+    await look(bench);
+    bench.plan = planOf(
+      mirrorEntry({
+        id: 'other-uid',
+        hosts: [{ host: 'docker.io', endpoint: 'https://10.96.0.99:5000', capabilities: ['pull'] }],
+      }),
+    );
+    bench.probe = dead;
+    await look(bench);
+    const states = () => bench.agent.report.entries.map(({ id, state }) => [id, state]);
+    assert.deepEqual(states(), [
+      ['other-uid', 'Waiting'],
+      ['mirror-uid', 'Removing'],
+    ]);
+    await look(bench);
+    assert.deepEqual(states(), [['other-uid', 'Waiting']]);
+    assert.deepEqual(treeOf(root), {});
+  }));
+
 test('a mirror that needs no authority any more loses the file after hosts.toml no longer names it', () =>
   withTemporaryFolder(async (root) => {
     const bench = benchOf({ Containerd: root }, { plan: planOf(mirrorEntry()) });
