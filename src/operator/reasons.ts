@@ -498,7 +498,7 @@ export function conditionsPage(): string {
     ]);
   return `${[
     '# Conditions',
-    'The conditions of Registry and RegistryGC, and every reason that they can have. Reasons are stable: programs may read them. `Ready` sums up the others; `Reconciling` and `Stalled` are there only while they are true, and repeat the reason. `stevedore status registry NAME` shows them with what to do.',
+    'The conditions of Registry, RegistryMirror and RegistryGC, and every reason that they can have. Reasons are stable: programs may read them. `Ready` sums up the others; `Reconciling` and `Stalled` are there only while they are true, and repeat the reason. `stevedore status registry NAME` shows them with what to do.',
     ...ofConditions,
     '## Reasons',
     ...ofReasons,
