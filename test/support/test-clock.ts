@@ -28,6 +28,11 @@ export class TestClock implements Clock {
     return this.#sleepers.length;
   }
 
+  /** Milliseconds until the next of them wakes; Infinity when there is none. */
+  get untilNext(): number {
+    return Math.min(...this.#sleepers.map(({ wakeAt }) => wakeAt)) - this.#monotonic;
+  }
+
   /** Moves the wall clock alone, as an administrator or NTP would. */
   jumpWall(milliseconds: number): void {
     this.#wallOffset += milliseconds;

@@ -25,6 +25,8 @@ export interface TestServer extends AsyncDisposable {
   readonly transport: Transport;
   /** A client of one who may do this alone. */
   clientOf(name: string, rules: readonly GrantedRule[]): KubeClient;
+  /** `clock`: by which it waits before it tries again. */
+  transportOf(name: string, rules: readonly GrantedRule[], clock: Clock): Transport;
 }
 
 /** An API server in memory, or on the file at `path`, and its administrator. */
@@ -46,20 +48,25 @@ export async function startTestServer(
     log: logSink().log,
   });
   const transports: Transport[] = [];
-  const connect = (userToken: string): { transport: Transport; client: KubeClient } => {
+  const connect = (
+    userToken: string,
+    pauses: Clock = systemClock,
+  ): { transport: Transport; client: KubeClient } => {
     const credentials = createTokenCredentials({ server: server.url, authority, token: userToken });
     const metrics = createKubeMetrics(new Registry());
-    const transport = createTransport({ credentials, clock: systemClock, metrics, userAgent: 'test/1' });
+    const transport = createTransport({ credentials, clock: pauses, metrics, userAgent: 'test/1' });
     transports.push(transport);
     return { transport, client: createKubeClient({ transport, fieldManager: 'test' }) };
+  };
+  const connectAs = (name: string, rules: readonly GrantedRule[], pauses?: Clock) => {
+    server.admit({ name, token: `token-of-${name}`, rules });
+    return connect(`token-of-${name}`, pauses);
   };
   return {
     server,
     ...connect(token),
-    clientOf(name, rules) {
-      server.admit({ name, token: `token-of-${name}`, rules });
-      return connect(`token-of-${name}`).client;
-    },
+    clientOf: (name, rules) => connectAs(name, rules).client,
+    transportOf: (name, rules, pauses) => connectAs(name, rules, pauses).transport,
     async [Symbol.asyncDispose]() {
       for (const transport of transports) await transport.close();
       await server.close();
