@@ -102,7 +102,17 @@ export const ingress = {
     'An Ingress for the host of `hostname`, with the certificate of the registry. It asks nginx for HTTPS to the pods and for bodies of any size; other controllers take their own annotations.',
   properties: {
     className: objectName('The class of the Ingress. Without it, the default class of the cluster.'),
-    annotations: annotations('Annotations of the Ingress, which go before those that it has by itself.', 64),
+    annotations: {
+      ...annotations('Annotations of the Ingress, which go before those that it has by itself.', 32),
+      'x-kubernetes-validations': [
+        {
+          // Snippets run in the controller, which can read every Secret; the others send out what Secrets hold.
+          rule: "self.all(key, !key.contains('snippet') && !key.contains('/config-') && !key.endsWith('-secret'))",
+          message:
+            'annotations that configure the controller itself or name Secrets are for administrators: remove them',
+        },
+      ],
+    },
     tlsSecretName: objectName(
       'A Secret of type kubernetes.io/tls with another certificate for clients, such as one from cert-manager. Without it, the one of the registry.',
     ),

@@ -49,7 +49,7 @@ export const filesystemOf = (kind: 'Registry' | 'RegistryMirror', wayOut: string
         },
       },
       existingClaim: objectName(
-        'A PersistentVolumeClaim of this namespace to use in place of a new one, also one that docker distribution wrote. It cannot change.',
+        'A PersistentVolumeClaim of this namespace to use in place of a new one, also one that docker distribution wrote. It must carry the label `stevedore.dev/use: credentials`, by which its owner allows this use. It cannot change.',
       ),
       deletionPolicy: {
         type: 'string',

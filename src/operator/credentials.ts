@@ -68,7 +68,10 @@ export function mayBeUsed({ metadata }: Pick<KubeObject, 'metadata'>): boolean {
 }
 
 /** What to do about an object that `mayBeUsed` refuses. */
-export function notPermitted(name: string, kind: 'Secret' | 'ServiceAccount' = 'Secret'): string {
+export function notPermitted(
+  name: string,
+  kind: 'Secret' | 'ServiceAccount' | 'PersistentVolumeClaim' = 'Secret',
+): string {
   return `The ${kind} ${name} does not allow this use. Whoever may change it can: kubectl label ${kind.toLowerCase()} ${name} ${USE_LABEL}=${USE_CREDENTIALS}`;
 }
 

@@ -1,4 +1,5 @@
 import type { Registry } from '../api/registry.ts';
+import { parseDuration } from '../contract/duration.ts';
 import { METRICS_PATH, STATUS_PORT } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
@@ -34,7 +35,11 @@ export function desiredServiceMonitor(
     spec: {
       selector: { matchLabels: serverSelector(registry) },
       endpoints: [
-        { port: STATUS_PORT_NAME, path: METRICS_PATH, ...(interval !== undefined && { interval }) },
+        {
+          port: STATUS_PORT_NAME,
+          path: METRICS_PATH,
+          ...(interval !== undefined && { interval: prometheusDuration(interval) }),
+        },
       ],
     },
   };
@@ -100,7 +105,7 @@ function registryAlerts(
     {
       alert: 'StevedoreRegistryReadOnly',
       expr: `max(stevedore_read_only{${which}}) == 1`,
-      for: readOnlyFor,
+      for: prometheusDuration(readOnlyFor),
       severity: 'warning',
       description:
         'Writes are refused or held for longer than garbage collection should take. Look at the RegistryGC and its Job.',
@@ -154,4 +159,17 @@ function withLabels(
 ) {
   const meta = childMeta(registry, name);
   return { ...meta, labels: { ...labels, ...meta.labels } };
+}
+
+/** Prometheus knows whole numbers alone, from the largest unit to the smallest. */
+function prometheusDuration(text: string): string {
+  if (/^(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$/.test(text)) return text;
+  const milliseconds = Math.max(1, Math.round(parseDuration(text) ?? 0));
+  const parts = [
+    [Math.floor(milliseconds / 3_600_000), 'h'],
+    [Math.floor(milliseconds / 60_000) % 60, 'm'],
+    [Math.floor(milliseconds / 1000) % 60, 's'],
+    [milliseconds % 1000, 'ms'],
+  ] as const;
+  return parts.map(([count, unit]) => (count === 0 ? '' : `${count}${unit}`)).join('');
 }

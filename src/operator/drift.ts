@@ -11,22 +11,37 @@ export function hasDrifted(desired: unknown, live: unknown): boolean {
   return !covers(live, desired);
 }
 
-function covers(live: unknown, desired: unknown): boolean {
+/** `field`: under which the two are found. `inMap`: whether their names are free. */
+function covers(live: unknown, desired: unknown, field = '', inMap = false): boolean {
   if (desired === undefined) return true;
+  // The API server leaves out fields that are an empty text. In a map, that is a value like others.
+  if (desired === '' && live === undefined) return !inMap;
   if (Array.isArray(desired)) return coversList(Array.isArray(live) ? live : [], desired);
   if (isObject(desired)) {
     const fields = Object.entries(desired);
+    const isMap = FREE_KEYS.has(field);
     // The API server leaves out some objects that are empty.
     if (live === undefined) return fields.length === 0;
     return (
       isObject(live) &&
       fields.every(([key, value]) =>
-        QUANTITIES.has(key) ? coversQuantities(live[key], value) : covers(live[key], value),
+        QUANTITIES.has(key)
+          ? coversQuantities(live[key], value)
+          : covers(live[key], value, isMap ? '' : key, isMap),
       )
     );
   }
   return live === desired;
 }
+
+/** Fields that are maps by names that people choose. */
+const FREE_KEYS: ReadonlySet<string> = new Set([
+  'labels',
+  'annotations',
+  'data',
+  'nodeSelector',
+  'matchLabels',
+]);
 
 /** Fields with a quantity, or with quantities by the name of a resource. The API server rewrites them. */
 const QUANTITIES: ReadonlySet<string> = new Set(['requests', 'limits', 'sizeLimit']);

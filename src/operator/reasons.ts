@@ -194,10 +194,18 @@ export const reasons = {
     remedy: 'Make the Secret, with the label stevedore.dev/use=credentials.',
   },
   NotPermitted: {
-    of: ['UsersReady', 'CertificateReady', 'SharesReady', 'UpstreamsReachable', 'NodesReady', 'Ready'],
+    of: [
+      'UsersReady',
+      'CertificateReady',
+      'StorageReady',
+      'SharesReady',
+      'UpstreamsReachable',
+      'NodesReady',
+      'Ready',
+    ],
     event: 'Warning',
     meaning:
-      'A Secret or ServiceAccount that the spec names does not carry the label that permits its use, or the cluster does not permit what is asked.',
+      'A Secret, ServiceAccount or claim that the spec names does not carry the label that permits its use, or the cluster does not permit what is asked.',
     remedy: 'kubectl label secret NAME stevedore.dev/use=credentials; otherwise as the message says.',
   },
   EntryInvalid: {

@@ -105,7 +105,9 @@ function certificateVerdict(registry: Served, facts: RegistryFacts, now: number)
   if (registry.spec.tls.mode === 'Disabled') return undefined;
   const { certificate, servers } = facts;
   if (certificate === undefined) {
-    return facts.halt !== undefined && CERTIFICATE_HALTS.has(facts.halt.reason)
+    return facts.halt !== undefined &&
+      facts.claimRefusal === undefined &&
+      CERTIFICATE_HALTS.has(facts.halt.reason)
       ? haltVerdict(facts, 'False')
       : verdict('Unknown', 'Issuing');
   }
@@ -181,7 +183,8 @@ function sharesVerdict({ shares }: RegistryFacts): Verdict | undefined {
 }
 
 function storageVerdict(registry: Served, facts: RegistryFacts): Verdict {
-  const { claim } = facts;
+  const { claim, claimRefusal } = facts;
+  if (claimRefusal !== undefined) return verdict('False', 'NotPermitted', claimRefusal);
   if (facts.halt !== undefined && STORAGE_HALTS.has(facts.halt.reason)) {
     return haltVerdict(facts, 'False') ?? verdict('Unknown', 'StoragePending');
   }

@@ -25,6 +25,8 @@ export interface RegistryFacts {
   /** What is not in other namespaces as it should be; undefined: nothing is to be there. */
   readonly shares?: readonly ShareProblem[] | undefined;
   readonly claim?: PersistentVolumeClaim;
+  /** Why the existing claim may not be used. */
+  readonly claimRefusal?: string;
   /** SHA-256 of the configuration that the pod must serve, in hex. */
   readonly configHash?: string;
   readonly deployment?: Deployment;

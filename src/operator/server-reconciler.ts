@@ -55,8 +55,13 @@ export function createServerReconciler<R extends Served>(
     if (object.metadata.deletionTimestamp !== undefined) {
       // Its children carry an owner reference and go with it; what is retained stays as it is.
       const withdrawn = await withdrawNodes(options, kind, object);
-      if (withdrawn.kind === 'done') await withdrawShares(options, kind, object);
-      return withdrawn;
+      if (withdrawn.kind !== 'done') return withdrawn;
+      const released = await withdrawShares(options, kind, object);
+      if (released.kind === 'stalled') {
+        const { reason, message } = released;
+        options.events.record(object, { type: 'Warning', reason, action: 'Delete', note: message });
+      }
+      return released;
     }
     const registry = readOrLog(object, read, log);
     if (registry === undefined) return stalled('InvalidSpec', 'The object does not fit its schema.');

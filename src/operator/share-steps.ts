@@ -1,7 +1,7 @@
 import { ApiError } from '../kube/api-error.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import { formatKey, type KubeObject, type ObjectKey, type Stored } from '../kube/object.ts';
-import { done, type Outcome } from '../kube/outcome.ts';
+import { done, stalled, type Done, type Outcome, type Stalled } from '../kube/outcome.ts';
 import { namespaces, type ConfigMap, type Secret } from '../kube/resources.ts';
 import type { Kube, Seen } from './apply-child.ts';
 import { pullSecret, SHARED_BY_LABEL, sharedBundle, sharedBy, sharingObstacle } from './desired-shares.ts';
@@ -147,18 +147,28 @@ export async function withdrawShares(
   { kube, world }: Pick<Tools, 'kube' | 'world'>,
   kind: Served['kind'],
   object: Stored<UnreadObject>,
-): Promise<void> {
+): Promise<Done | Stalled> {
   const { namespace = '', name } = object.metadata;
-  if (!hasFinalizer(object, SHARES_FINALIZER)) return;
+  if (!hasFinalizer(object, SHARES_FINALIZER)) return done;
   const labelSelector = `${SHARED_BY_LABEL}=${sharedBy(kind, { namespace, name })}`;
-  // Asked of the API server, since what a cache does not show yet would stay for ever.
-  for (const type of [world.configMaps.type, world.secrets.type]) {
-    const { items } = await kube.listAll<ConfigMap | Secret>(type, { labelSelector });
-    for (const item of items.filter(({ metadata }) => metadata.namespace !== namespace)) {
-      await remove(kube, { type }, item);
+  try {
+    // Asked of the API server, since what a cache does not show yet would stay for ever.
+    for (const type of [world.configMaps.type, world.secrets.type]) {
+      const { items } = await kube.listAll<ConfigMap | Secret>(type, { labelSelector });
+      for (const item of items.filter(({ metadata }) => metadata.namespace !== namespace)) {
+        await remove(kube, { type }, item);
+      }
     }
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 403) throw error;
+    // It was told to stay in one namespace since.
+    return stalled(
+      'NotPermitted',
+      `The operator has no rights in other namespaces any more, where this ${kind} has put trust bundles or pull secrets. Whoever has can take them back: kubectl delete configmaps,secrets --all-namespaces --selector=${labelSelector}; then remove the finalizer ${SHARES_FINALIZER} from the ${kind}.`,
+    );
   }
   await dropFinalizer(kube, servedIn(world, kind).type, object, SHARES_FINALIZER);
+  return done;
 }
 
 /** The finalizer goes when nothing is shared with another namespace. Last, when all was taken back. */
@@ -172,7 +182,13 @@ export async function releaseShares(tools: RegistryTools, look: RegistryLook): P
   const object = servedIn(tools.world, registry.kind).get(registry.metadata);
   const shares =
     tools.shareFromNamespaces.includes(namespace) && targets.some((target) => target !== namespace);
-  if (object !== undefined && !shares) await withdrawShares(tools, registry.kind, object);
+  if (object === undefined || shares) return done;
+  const withdrawn = await withdrawShares(tools, registry.kind, object);
+  if (withdrawn.kind === 'stalled') {
+    // The Registry itself is none the worse for it.
+    look.shareProblems.push({ reason: 'NotPermitted', message: withdrawn.message });
+    look.facts.shares = look.shareProblems;
+  }
   return done;
 }
 

@@ -61,7 +61,11 @@ export class UpgradeQueue {
 /** What `UPGRADED_ANNOTATION` is to be on the Deployment with this image; undefined: it is not there. */
 export function upgradeMark(existing: Deployment | undefined, image: string): string | undefined {
   if (existing === undefined) return undefined;
-  if (imageOf(existing) === image) return existing.metadata.annotations?.[UPGRADED_ANNOTATION];
+  if (imageOf(existing) === image) {
+    // Once it served with it, what becomes of it later has nothing to do with the upgrade.
+    const { complete } = rolloutOf(existing, []);
+    return complete ? undefined : existing.metadata.annotations?.[UPGRADED_ANNOTATION];
+  }
   return serves(existing) ? image : undefined;
 }
 

@@ -36,6 +36,10 @@ export async function claimVolume({ kube, world }: RegistryTools, look: Registry
       const message = `There is no PersistentVolumeClaim ${existingClaim}, which spec.storage.filesystem.existingClaim names. Make it; it is looked for each half minute.`;
       return waiting(UNWATCHED_MS, 'ClaimNotFound', message);
     }
+    if (!mayBeUsed(claim)) {
+      facts.claimRefusal = notPermitted(existingClaim, 'PersistentVolumeClaim');
+      return waiting(UNWATCHED_MS, 'NotPermitted', facts.claimRefusal);
+    }
     facts.claim = claim;
     return done;
   }

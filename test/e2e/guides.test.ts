@@ -180,9 +180,9 @@ test('the guide from the twuni chart, on a playground', async (t) => {
   const old = await podAddress('app=docker-registry');
   await place.run(`stevedore copy --dst-insecure oci:${image} ${old}/team/app:v1`);
 
-  const [stop, users, apply, forget, collect, ...others] = blocks;
+  const [stop, users, permit, apply, forget, collect, ...others] = blocks;
   assert.equal(others.length, 0);
-  for (const block of [stop, users, apply]) await place.run(block);
+  for (const block of [stop, users, permit, apply]) await place.run(block);
   const pulled = async (): Promise<string> => {
     const address = await podAddress('app.kubernetes.io/component=registry');
     return place.run(

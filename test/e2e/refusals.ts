@@ -239,6 +239,14 @@ const refusalsOfOthers: readonly Refusal[] = [
     message: 'several replicas need storage that all of them reach: use a bucket',
   },
   {
+    title: 'An annotation by which the controller of an Ingress would run what it says is refused.',
+    manifest: registry({
+      hostname: 'registry.example.com',
+      ingress: { annotations: { 'nginx.ingress.kubernetes.io/server-snippet': 'return 200;' } },
+    }),
+    message: 'annotations that configure the controller itself or name Secrets are for administrators',
+  },
+  {
     title: 'An annotation that would choose the image of a sidecar is refused.',
     manifest: registry({ podTemplate: { annotations: { 'sidecar.istio.io/proxyImage': 'mine' } } }),
     message: 'annotations that choose images, volumes or security profiles of a pod are for administrators',

@@ -42,6 +42,22 @@ test('what makes a Registry known to the network and to monitoring is as in its 
   assertGolden('operator/prometheus-rule', desiredPrometheusRule(plain, { readOnlyFor: '2h' }));
 });
 
+test('Prometheus is told of times as it reads them', () => {
+  for (const [written, read] of [
+    ['30s', '30s'],
+    ['1h30m', '1h30m'],
+    ['1.5h', '1h30m'],
+    ['30s1m', '1m30s'],
+    ['0.5s', '500ms'],
+    ['1500us', '2ms'],
+  ] as const) {
+    const { spec } = desiredServiceMonitor(plain, { interval: written });
+    assert.partialDeepStrictEqual(spec, { endpoints: [{ interval: read }] });
+    const rules = JSON.stringify(desiredPrometheusRule(plain, { readOnlyFor: written }));
+    assert.ok(rules.includes(`"for":"${read}"`), written);
+  }
+});
+
 test('an Ingress speaks as the pods do, with the certificate that is asked for', () => {
   const { metadata, spec } = desiredIngress(plainHttp, { annotations: { a: 'b' } }, 'h');
   assert.equal(spec?.tls, undefined);

@@ -51,6 +51,8 @@ export class KubeStandIn implements Kube {
   crashWhen: 'before' | 'after' = 'before';
   /** Refuses every write that it says something about. */
   refuse: (write: string) => ApiError | undefined = () => undefined;
+  /** Lists, by the namespace that they are of, that are refused. */
+  refuseList: (namespace: string | undefined) => ApiError | undefined = () => undefined;
   /** Kinds that this cluster does not have. */
   readonly notInstalled = new Set<string>();
   /** While false the caches stay behind. */
@@ -69,6 +71,8 @@ export class KubeStandIn implements Kube {
   }
 
   async listAll<T extends KubeObject>(type: ResourceType<T>, options: Parameters<Kube['listAll']>[1] = {}) {
+    const refusal = this.refuseList(options.namespace);
+    if (refusal !== undefined) throw refusal;
     if (this.notInstalled.has(type.kind)) {
       const message = 'the server could not find the requested resource';
       throw new ApiError({ status: 404, reason: 'NotFound', message, retryAfterMs: undefined });

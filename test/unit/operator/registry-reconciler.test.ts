@@ -432,7 +432,7 @@ test('an existing claim is used, and looked for while it is not there', async ()
   assert.match((await harness.condition('StorageReady')).message, /no PersistentVolumeClaim old/);
   assert.ok((await harness.conditions()).includes('StorageReady=False ClaimNotFound'));
   harness.kube.put(persistentVolumeClaims, {
-    metadata: named('old'),
+    metadata: { ...named('old'), labels: { 'stevedore.dev/use': 'credentials' } },
     status: { phase: 'Bound', capacity: { storage: '1Gi' } },
   });
   await harness.converge();
@@ -440,6 +440,17 @@ test('an existing claim is used, and looked for while it is not there', async ()
   const claim = (await harness.kube.find(deployments, KEY))?.spec?.template.spec?.volumes?.[0]
     ?.persistentVolumeClaim;
   assert.equal(claim?.claimName, 'old');
+});
+
+test('an existing claim is used with the leave of its owner alone', async () => {
+  const harness = registryHarness();
+  harness.apply({ storage: { filesystem: { existingClaim: 'old' } } });
+  harness.kube.put(persistentVolumeClaims, { metadata: named('old'), spec: {} });
+  const outcome = await harness.converge();
+  assert.equal(outcome.kind === 'waiting' && outcome.reason, 'NotPermitted');
+  const { message } = await harness.condition('StorageReady');
+  assert.match(message, /kubectl label persistentvolumeclaim old stevedore\.dev\/use=credentials$/);
+  assert.ok(!harness.children().includes('Deployment reg'));
 });
 
 test('a Registry that is being deleted, or gone, is left alone', async () => {

@@ -166,6 +166,33 @@ test('an object of that name that somebody else made is left alone, and what is 
   assert.ok(status?.conditions?.every(({ reason }) => reason !== 'Refused'));
 });
 
+test('what was shared before the operator was told to stay in one namespace is told, and named for who can', async () => {
+  const harness = registryHarness();
+  harness.apply({});
+  harness.kube.put(registries, { metadata: { ...KEY, finalizers: ['stevedore.dev/shares'] } }, 'finalizer');
+  const forbidden = new ApiError({
+    status: 403,
+    reason: 'Forbidden',
+    message: 'no',
+    retryAfterMs: undefined,
+  });
+  harness.kube.refuseList = (namespace) => (namespace === undefined ? forbidden : undefined);
+  await harness.converge();
+  const { reason, message } = await harness.condition('SharesReady');
+  assert.equal(reason, 'NotPermitted');
+  assert.match(
+    message,
+    /kubectl delete configmaps,secrets --all-namespaces --selector=stevedore\.dev\/shared-by=\w+/,
+  );
+  harness.kube.put(
+    registries,
+    { metadata: { ...KEY, deletionTimestamp: '2026-01-01T00:00:00Z' } },
+    'deleter',
+  );
+  assert.equal((await harness.reconcile()).kind, 'stalled');
+  assert.ok(harness.events.some(({ type, reason: why }) => type === 'Warning' && why === 'NotPermitted'));
+});
+
 test('a pull secret for a user without a password is told', async () => {
   const harness = sharing();
   harness.apply({ ...SPEC, pullSecrets: [{ user: 'nobody', namespaces: ['team'] }] });

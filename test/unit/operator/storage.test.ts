@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseConfig, type Config } from '../../../src/contract/config/config.ts';
-import { deployments, secrets } from '../../../src/kube/resources.ts';
+import { deployments, persistentVolumeClaims, secrets } from '../../../src/kube/resources.ts';
 import { credentialsOf, credentialUses } from '../../../src/operator/credentials.ts';
 import { configFile } from '../../../src/operator/desired-config.ts';
 import { credentialsIn, CREDENTIALS_ANNOTATION } from '../../../src/operator/desired-credentials.ts';
@@ -375,6 +375,9 @@ test('several replicas on an existing claim of one node are refused with the rea
   const harness = registryHarness();
   harness.apply({ storage: { filesystem: { existingClaim: 'reg' } }, replicas: 2 });
   await harness.start();
+  harness.kube.put(persistentVolumeClaims, {
+    metadata: { ...KEY, labels: { 'stevedore.dev/use': 'credentials' } },
+  });
   await harness.converge();
   const { reason, message } = await harness.condition('Ready');
   assert.equal(reason, 'ReplicasNotSupportedByStorage');

@@ -202,10 +202,11 @@ test('a registry that did not serve before waits for nobody, and nobody for it',
   assert.equal(queue.admits(of('new'), '2', all), true);
 });
 
-test('the mark of an upgrade stays for as long as the image does', () => {
+test('the mark of an upgrade stays until the registry serves again', () => {
   assert.equal(upgradeMark(undefined, '2'), undefined);
   assert.equal(upgradeMark(running('a', '1'), '2'), '2');
   assert.equal(upgradeMark(running('a', '2', { upgraded: true, status: away }), '2'), '2');
+  assert.equal(upgradeMark(running('a', '2', { upgraded: true }), '2'), undefined);
   assert.equal(upgradeMark(running('a', '2', { upgraded: true }), '3'), '3');
 });
 
