@@ -72,6 +72,43 @@ test('the shared authority is asked for with its rights', async () => {
   assert.ok(Array.isArray(args) && args.includes('--shared-authority-namespaces=a,b'));
 });
 
+test('the node agent is there when it is asked for, and has two folders of the node and no rights', async () => {
+  const settings = ['nodeAccess.namespaces={a,b}', 'nodeAccess.enabled=true'];
+  const objects = await render(...settings);
+  const operatorArgs = fieldAt(container(objects), 'args');
+  assert.ok(Array.isArray(operatorArgs) && operatorArgs.includes('--node-access-namespaces=a,b'));
+  assert.ok(objects.has('ClusterRoleBinding x-stevedore-node-access'));
+  const pod = fieldAt(objects.get('DaemonSet x-stevedore-node-agent'), 'spec', 'template', 'spec');
+  assert.equal(fieldAt(pod, 'automountServiceAccountToken'), false);
+  assert.equal(fieldAt(pod, 'hostNetwork'), undefined);
+  assert.deepEqual(fieldAt(pod, 'tolerations'), [{ operator: 'Exists' }]);
+  const containers = fieldAt(pod, 'containers');
+  assert.ok(Array.isArray(containers) && containers.length === 1);
+  const agent = containers[0] as unknown;
+  assert.deepEqual(fieldAt(agent, 'securityContext'), {
+    privileged: false,
+    allowPrivilegeEscalation: false,
+    readOnlyRootFilesystem: true,
+    capabilities: { drop: ['ALL'] },
+  });
+  assert.deepEqual(fieldAt(agent, 'volumeMounts'), [
+    { name: 'plan', mountPath: '/etc/stevedore/nodes', readOnly: true },
+    { name: 'containerd-config', mountPath: '/host/etc/containerd', readOnly: true },
+    { name: 'containerd-certs', mountPath: '/host/etc/containerd/certs.d' },
+  ]);
+  const policy = fieldAt(objects.get('NetworkPolicy x-stevedore-node-agent'), 'spec', 'ingress');
+  assert.match(JSON.stringify(policy), /"app.kubernetes.io\/component":"operator".*"port":5002/);
+
+  const without = await render('nodeAccess.namespaces={a,b}');
+  assert.ok(!JSON.stringify([...without.values()]).includes('--node-access-namespaces'));
+  assert.ok(![...without.keys()].some((key) => key.includes('node-a')));
+  const docker = await render(...settings, 'nodeAccess.docker.enabled=true');
+  assert.match(
+    JSON.stringify(docker.get('DaemonSet x-stevedore-node-agent')),
+    /--docker-certs=\/etc\/docker\/certs\.d/,
+  );
+});
+
 test('monitoring is what the Prometheus operator and Grafana read', async () => {
   const objects = await render(
     'monitoring.podMonitor.enabled=true',
