@@ -1,7 +1,9 @@
 import { MANAGED_BY_LABEL, PART_OF_LABEL, PROGRAM } from '../api/names.ts';
 import { NODE_PLAN_KEY, NODE_PLAN_SECRET, nodePlanHash, printNodePlan } from '../contract/node-plan.ts';
+import { ApiError } from '../kube/api-error.ts';
 import type { Stored } from '../kube/object.ts';
 import { done, waiting, type Outcome } from '../kube/outcome.ts';
+import type { ResourceType, Secret } from '../kube/resources.ts';
 import { nodePlanEntry, nodePlanOf, nodesObstacle, nodesOf, nodesWanted } from './desired-node-plan.ts';
 import { dropFinalizer, hasFinalizer, keepFinalizer } from './finalizers.ts';
 import { areNodesReverted, type NodeFacts } from './node-facts.ts';
@@ -53,15 +55,27 @@ async function writeNodePlan({
 }: Tools): Promise<string> {
   const plan = nodePlanOf(world, nodeAccessNamespaces);
   const text = printNodePlan(plan);
-  const { type } = world.secrets;
-  const key = { namespace: operatorNamespace, name: NODE_PLAN_SECRET };
-  const existing = await kube.find(type, key);
-  if (dataText(existing, NODE_PLAN_KEY) !== text) {
-    const labels = { [PART_OF_LABEL]: PROGRAM, [MANAGED_BY_LABEL]: PROGRAM };
-    const data = encodeData({ [NODE_PLAN_KEY]: text });
-    await kube.apply(type, { metadata: { ...key, labels }, type: 'Opaque', data });
+  try {
+    await putPlan(kube, world.secrets.type, operatorNamespace, text);
+  } catch (error) {
+    // An operator for one namespace has no rights in its own: the resource must not suffer, and agents tell what they follow.
+    if (!(error instanceof ApiError) || error.status !== 403) throw error;
   }
   return nodePlanHash(text);
+}
+
+async function putPlan(
+  kube: Tools['kube'],
+  type: ResourceType<Secret>,
+  namespace: string,
+  text: string,
+): Promise<void> {
+  const key = { namespace, name: NODE_PLAN_SECRET };
+  const existing = await kube.find(type, key);
+  if (dataText(existing, NODE_PLAN_KEY) === text) return;
+  const labels = { [PART_OF_LABEL]: PROGRAM, [MANAGED_BY_LABEL]: PROGRAM };
+  const data = encodeData({ [NODE_PLAN_KEY]: text });
+  await kube.apply(type, { metadata: { ...key, labels }, type: 'Opaque', data });
 }
 
 /** After all writes, as servers are asked: how the nodes stand. When nothing is left on them the finalizer can go. */

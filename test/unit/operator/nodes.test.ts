@@ -7,6 +7,7 @@ import {
   type NodePlan,
 } from '../../../src/contract/node-plan.ts';
 import type { NodeReport, NodeReportEntry } from '../../../src/contract/node-report.ts';
+import { ApiError } from '../../../src/kube/api-error.ts';
 import { configMaps, nodes, pods, secrets } from '../../../src/kube/resources.ts';
 import { registryMirrors } from '../../../src/operator/resource-types.ts';
 import { dataText } from '../../../src/operator/secret-data.ts';
@@ -224,6 +225,23 @@ test('a node that does not answer holds up no deletion for ever', async () => {
   await harness.clock.advance(121_000);
   assert.equal((await harness.reconcile()).kind, 'done');
   assert.deepEqual(await finalizers(harness), []);
+});
+
+test('an operator without rights to the plan serves the mirror all the same, and lets it go', async () => {
+  const harness = mirrorHarness(permitted);
+  addNode(harness, 'a');
+  harness.kube.refuse = (write) =>
+    write === 'apply Secret stevedore-system/stevedore-node-plan'
+      ? new ApiError({ status: 403, reason: 'Forbidden', message: 'no', retryAfterMs: undefined })
+      : undefined;
+  harness.apply({ nodes: { enabled: true } });
+  await harness.start();
+  assert.ok((await harness.conditions()).includes('Ready=True Available'));
+  assert.equal(await reasonOf(harness), 'NodesReady=False NodesPending');
+  const deletionTimestamp = new Date(harness.clock.now()).toISOString();
+  harness.kube.put(registryMirrors, { metadata: { ...KEY, deletionTimestamp } }, 'deleter');
+  await harness.clock.advance(121_000);
+  assert.equal((await harness.reconcile()).kind, 'done');
 });
 
 test('of two that want the same host the older comes first in the plan', async () => {
