@@ -191,6 +191,12 @@ function lifeOfAMirror(cluster: Cluster, image: string, folder: string): readonl
       await start('two', 'cached');
       await waitFor('the mirror is taken back', async () => !namesMirror('one') && !namesMirror('two'));
       await start('one', 'fresh');
+      await waitFor(
+        'it is told',
+        async () => (await condition('registrymirror/images', 'reason')) === 'NodeMirrorUnreachable',
+        // Agents announce nothing: they are asked once a minute.
+        { timeout: 90_000 },
+      );
       await stage.patch('registrymirror/images', { spec: { podTemplate: { nodeSelector: null } } });
       await nodesReady('registrymirror/images');
       assert.ok(namesMirror('one') && namesMirror('two'));
