@@ -87,9 +87,12 @@ export async function* listTrash(driver: StorageDriver, root = ''): AsyncIterabl
   }
 }
 
-/** Destroys an entry, and the folders that are empty without it. */
+/**
+ * Destroys an entry, and the folders that are empty without it. What a power cut brings back is in the trash again, and goes
+ * with a later run: to make each of thousands durable would keep writes waiting for a sync of the disk.
+ */
 export async function purge(driver: StorageDriver, entry: TrashEntry): Promise<boolean> {
-  const purged = await deleteIfThere(driver, entry.trashPath);
+  const purged = await deleteIfThere(driver, entry.trashPath, { durable: false });
   let folder = parent(entry.trashPath);
   while (folder !== TRASH_ROOT && (await driver.removeIfEmpty(folder))) folder = parent(folder);
   return purged;
