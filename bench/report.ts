@@ -53,7 +53,13 @@ ${table(report, rate)}
 
 ${floorLine(report)}
 
-### Processor time of the server
+${processorTable(report)}`;
+}
+
+/** Nothing when only garbage collections were measured. */
+function processorTable(report: Report): string {
+  if (!report.results.some(({ scenario }) => processor.isOf(scenario))) return '';
+  return `### Processor time of the server
 
 ${table(report, processor)}
 `;
