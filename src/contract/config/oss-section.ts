@@ -31,7 +31,7 @@ export const ossSection = {
       type: 'integer',
       minimum: 5 * MIB,
       default: 10 * MIB,
-      description: 'Bytes of a part of an upload.',
+      description: 'Bytes of a part of an upload. All uploads share 64 MiB of memory, or four parts.',
     },
     rootdirectory: { type: 'string', default: '', description: 'Beginning of the names of all objects.' },
   },

@@ -100,7 +100,8 @@ export const s3Section = {
       default: 10 * MIB,
       minimum: SMALLEST_PART,
       maximum: LARGEST_PART,
-      description: 'Bytes of a part of an upload. An upload has 10,000 at most, and up to four in memory.',
+      description:
+        'Bytes of a part of an upload. An upload has 10,000 at most, and up to four in memory; all uploads share 64 MiB, or four parts.',
     },
     multipartcopychunksize: {
       type: 'integer',

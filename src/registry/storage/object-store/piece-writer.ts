@@ -1,4 +1,5 @@
 import type { FileWriter } from '../driver.ts';
+import { free } from '../free-buffer.ts';
 import { GatheredBytes } from './gathered-bytes.ts';
 
 /** About how many bytes all writers of a store may gather together; as many again may be on their way. */
@@ -6,13 +7,14 @@ const MEMORY = 32 * 1024 * 1024;
 
 /** Gives each writer of a store its share of the memory: few have large pieces, many small ones. */
 export class PieceSizes {
-  readonly #largest: number;
+  /** Bytes of the largest piece. */
+  readonly largest: number;
   readonly #unit: number;
   #writers = 0;
 
   /** @param options.unit bytes of the smallest piece; all have a multiple of it. */
   constructor(options: { readonly largest: number; readonly unit: number }) {
-    this.#largest = options.largest;
+    this.largest = options.largest;
     this.#unit = options.unit;
   }
 
@@ -23,7 +25,7 @@ export class PieceSizes {
 
   /** How many of the gathered bytes one piece may have. */
   pieceOf(gathered: number): number {
-    return Math.floor(Math.min(this.#largest, gathered) / this.#unit) * this.#unit;
+    return Math.floor(Math.min(this.largest, gathered) / this.#unit) * this.#unit;
   }
 
   enter(): void {
@@ -40,16 +42,16 @@ export interface PieceSink {
   readonly size: number;
   /** Shared by all writers of the store. */
   readonly sizes: PieceSizes;
-  /** Takes the next piece, which goes to `start`. */
-  send(piece: Buffer, start: number): Promise<void>;
-  /** Takes what is left at the end, which may be nothing, and keeps all of it. */
-  finish(rest: Buffer, start: number): Promise<void>;
+  /** Takes the next piece, which goes to `start`. Once the store has it, nobody may look at it any more. */
+  send(piece: Buffer<ArrayBuffer>, start: number): Promise<void>;
+  /** As `send`, with what is left at the end, which may be nothing, and keeps all of it. */
+  finish(rest: Buffer<ArrayBuffer>, start: number): Promise<void>;
 }
 
 /** Gathers chunks into the pieces that a store takes, and sends one while the next is gathered. */
 export class PieceWriter implements FileWriter {
   readonly #sink: PieceSink;
-  readonly #gathered = new GatheredBytes();
+  readonly #gathered: GatheredBytes;
   /** Where the gathered bytes go. */
   #position: number;
   /** The piece under way; never rejects. */
@@ -59,6 +61,7 @@ export class PieceWriter implements FileWriter {
   constructor(sink: PieceSink) {
     this.#sink = sink;
     this.#position = sink.size;
+    this.#gathered = new GatheredBytes(sink.sizes.largest);
     sink.sizes.enter();
   }
 
@@ -82,7 +85,9 @@ export class PieceWriter implements FileWriter {
       await this.#sendPieces();
       await this.#sending;
       this.#throwFailure();
-      await this.#sink.finish(this.#gathered.take(), this.#position);
+      const rest = this.#gathered.take();
+      await this.#sink.finish(rest, this.#position);
+      free(rest.buffer);
     } finally {
       this.#sink.sizes.leave();
     }
@@ -103,6 +108,7 @@ export class PieceWriter implements FileWriter {
     this.#position += piece.length;
     this.#sending = this.#sink
       .send(piece, start)
+      .then(() => free(piece.buffer))
       .catch((error: unknown) => {
         this.#failure ??= { error };
       })

@@ -3,6 +3,7 @@ import type { ByteRange, FileWriter } from '../driver.ts';
 import type { ListedObject, ObjectInfo, ObjectStore } from '../object-store/object-store.ts';
 import { copyInParts, type CopyOptions } from './copy-in-parts.ts';
 import type { S3Connection } from './s3-connection.ts';
+import { PartPlaces } from './part-places.ts';
 import { S3Objects } from './s3-objects.ts';
 import { S3Uploads, SMALLEST_PART, type OpenUpload, type Part } from './s3-uploads.ts';
 import { S3Writer, sizeOf, type Left } from './s3-writer.ts';
@@ -30,13 +31,14 @@ export class S3Store implements ObjectStore {
   readonly #options: S3StoreOptions;
   readonly #objects: S3Objects;
   readonly #uploads: S3Uploads;
-  readonly #traffic = { parts: 0 };
+  readonly #places: PartPlaces;
 
   constructor(options: S3StoreOptions) {
     this.name = options.name;
     this.#options = options;
     this.#objects = new S3Objects(options.connection);
     this.#uploads = new S3Uploads(options.connection);
+    this.#places = new PartPlaces(options);
   }
 
   get(key: string): Promise<Buffer | undefined> {
@@ -96,7 +98,7 @@ export class S3Store implements ObjectStore {
       uploads: this.#uploads,
       key,
       left: append ? await this.#findLeft(key) : NOTHING,
-      traffic: this.#traffic,
+      places: this.#places,
     });
   }
 

@@ -1,15 +1,17 @@
 import { RegistryError } from '../../errors.ts';
 import type { FileWriter } from '../driver.ts';
+import { free } from '../free-buffer.ts';
 import { GatheredBytes } from '../object-store/gathered-bytes.ts';
 import { copyInParts, type CopyOptions } from './copy-in-parts.ts';
+import type { PartPlace, PartPlaces } from './part-places.ts';
 import type { S3Objects } from './s3-objects.ts';
 import { SMALLEST_PART, type OpenUpload, type Part, type S3Uploads } from './s3-uploads.ts';
 
-/** Parts of one writer on their way together, if the store has room for more than one of it. */
+/** Parts of one writer on their way together, if there are places for more than one of it. */
 const PARTS_AT_ONCE = 3;
 
-/** Parts of all writers on their way together, beyond the one that each may have. */
-const PARTS_OF_ALL = 16;
+/** Bytes that each writer may gather without a place, so that small files wait for nobody. */
+const WITHOUT_PLACE = 128 * 1024;
 
 /** What S3 numbers parts up to. */
 const MOST_PARTS = 10_000;
@@ -37,8 +39,8 @@ export interface S3WriterOptions {
   /** Bytes of a part. */
   readonly chunkSize: number;
   readonly copies: CopyOptions;
-  /** Parts on their way; all writers of a store share it. */
-  readonly traffic: { parts: number };
+  /** All writers of a store share them. */
+  readonly places: PartPlaces;
 }
 
 /**
@@ -47,7 +49,9 @@ export interface S3WriterOptions {
  */
 export class S3Writer implements FileWriter {
   readonly #options: S3WriterOptions;
-  readonly #gathered = new GatheredBytes();
+  readonly #gathered: GatheredBytes;
+  /** Of the part that is gathered, once that is not small any more. */
+  #place: PartPlace | undefined;
   /** Bytes in parts, those on their way included. */
   #sent: number;
   #begun: Promise<OpenUpload> | undefined;
@@ -58,6 +62,7 @@ export class S3Writer implements FileWriter {
   constructor(options: S3WriterOptions) {
     this.#options = options;
     this.#sent = sizeOf(options.left);
+    this.#gathered = new GatheredBytes(options.chunkSize);
   }
 
   get size(): number {
@@ -67,7 +72,8 @@ export class S3Writer implements FileWriter {
   write(chunk: Uint8Array): Promise<void> | undefined {
     this.#throwFailure();
     this.#gathered.push(chunk);
-    return this.#gathered.size < this.#options.chunkSize ? undefined : this.#sendWholeParts();
+    if (this.#gathered.size >= this.#options.chunkSize) return this.#sendWholeParts();
+    return this.#gathered.size <= WITHOUT_PLACE || this.#place ? undefined : this.#takePlace();
   }
 
   async close(): Promise<void> {
@@ -81,8 +87,13 @@ export class S3Writer implements FileWriter {
     } finally {
       // After a failure, too: a part that lands late would take the place of the next writer's.
       await Promise.all(this.#sending);
+      this.#place?.leave();
     }
     this.#throwFailure();
+  }
+
+  async #takePlace(): Promise<void> {
+    this.#place = await this.#options.places.take();
   }
 
   async #sendWholeParts(): Promise<void> {
@@ -93,24 +104,25 @@ export class S3Writer implements FileWriter {
 
   /** Takes so many of the gathered bytes on their way, when there is room. */
   async #send(bytes: number): Promise<void> {
-    const { traffic, uploads, chunkSize } = this.#options;
+    const { uploads, chunkSize } = this.#options;
     const upload = await this.#upload();
-    const mayHave = traffic.parts < PARTS_OF_ALL ? PARTS_AT_ONCE : 1;
-    while (this.#sending.size >= mayHave) await Promise.race(this.#sending);
+    while (this.#sending.size >= PARTS_AT_ONCE) await Promise.race(this.#sending);
     this.#throwFailure();
     const number = this.#nextPart++;
     if (number > MOST_PARTS) throw tooLarge(chunkSize);
     const part = this.#gathered.take(bytes);
     this.#sent += bytes;
-    traffic.parts++;
+    const place = this.#place;
+    this.#place = undefined;
+    place?.fill();
     const sending = uploads
       .putPart(upload, number, part)
-      .then(() => undefined)
+      .then(() => free(part.buffer))
       .catch((error: unknown) => {
         this.#failure ??= { error };
       })
       .finally(() => {
-        traffic.parts--;
+        place?.leave();
         this.#sending.delete(sending);
       });
     this.#sending.add(sending);

@@ -88,3 +88,42 @@ test('a piece that fails ends the writing, and nothing is finished', async () =>
   await assert.rejects(writer.close(), { message: 'no' });
   assert.deepEqual(pieces.got, []);
 });
+
+test('all writers together have no more in memory than they share, however slow the store is', async () => {
+  const MIB = 1024 * 1024;
+  const sizes = new PieceSizes({ largest: 4 * MIB, unit: MIB / 2 });
+  const held: (() => void)[] = [];
+  const send = (): Promise<void> => new Promise((resolve) => held.push(resolve));
+  const writers = Array.from({ length: 64 }, () => new PieceWriter(sink({ sizes, send })));
+  const waits = writers.map((writer) => {
+    for (;;) {
+      const wait = writer.write(Buffer.alloc(64 * 1024));
+      if (wait) return wait;
+    }
+  });
+  const bytes = writers.reduce((sum, { size }) => sum + size, 0);
+  assert.equal(bytes, 64 * MIB);
+  for (const end of held.splice(0)) end();
+  await Promise.all(waits);
+  for (const end of held.splice(0)) end();
+  await Promise.all(writers.map((writer) => writer.close()));
+});
+
+test('the memory of a piece goes back when the store has it, and that of one that failed stays', async () => {
+  const pieces: Buffer[] = [];
+  const fails = [false, false, true];
+  const keep = async (piece: Buffer): Promise<void> => {
+    pieces.push(piece);
+    if (fails.shift()) throw new Error('no');
+  };
+  const whole = new PieceWriter(sink({ send: keep, finish: keep }));
+  for (const chunk of ['abcd', 'e']) await whole.write(Buffer.from(chunk));
+  await whole.close();
+  const failing = new PieceWriter(sink({ send: keep }));
+  await failing.write(Buffer.from('abcd'));
+  await assert.rejects(failing.close(), /no/);
+  assert.deepEqual(
+    pieces.map(({ length }) => length),
+    [0, 0, 4],
+  );
+});

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { describe, test, type TestContext } from 'node:test';
 import * as fc from 'fast-check';
+import type { Clock } from '../../../../../src/process/clock.ts';
 import type { FileWriter } from '../../../../../src/registry/storage/driver.ts';
 import { TokenKeeper } from '../../../../../src/registry/storage/object-store/access-token.ts';
 import { jitteredDelay } from '../../../../../src/registry/storage/object-store/store-client.ts';
@@ -13,7 +14,7 @@ import { SignatureV4 } from '../../../../../src/registry/storage/s3/signature-v4
 import { refusal, startS3StandIn, withS3StandIn, type S3StandIn } from '../../../../support/s3-stand-in.ts';
 import { sleeplessClock } from '../../../../support/stand-in-service.ts';
 import { bytesOf } from '../../../../support/store-fixture.ts';
-import { settle } from '../../../../support/test-clock.ts';
+import { settle, TestClock } from '../../../../support/test-clock.ts';
 import { waitFor } from '../../../../support/wait-for.ts';
 
 const MIB = 1024 * 1024;
@@ -27,7 +28,7 @@ interface Opened {
 }
 
 /** A store on a stand-in; another one on the same bucket is another server's. */
-function storeOn(s3: S3StandIn, clock = sleeplessClock()): S3Store {
+function storeOn(s3: S3StandIn, clock: Clock = sleeplessClock()): S3Store {
   let session = 0;
   const region = 'us-east-1';
   const address = new S3Address({
@@ -237,6 +238,33 @@ describe('the parts of an upload', () => {
     held.shift()?.();
     await closed;
     assert.ok([...s3.uploads.values()][0]?.parts.has(3));
+  });
+
+  test('of all writers share the memory: those that find no place wait, and small files do not', async (t) => {
+    const s3 = await startS3StandIn(t);
+    const store = storeOn(s3, new TestClock());
+    const bytes = bytesOf(PART - 1, 'blob');
+    const writers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => store.writer(`key ${index}`, { append: false })),
+    );
+    let waiting = writers.length;
+    const ends = writers.map(async (writer) => {
+      for (let at = 0; at < bytes.length; at += MIB) {
+        await writer.write(Buffer.from(bytes.subarray(at, at + MIB)));
+      }
+      waiting--;
+    });
+    await settle();
+    // 64 MiB of parts.
+    assert.equal(waiting, 20 - 12);
+    await write(store, 'small', bytesOf(128 * 1024, 'small'));
+    for (const [index, writer] of writers.entries()) {
+      await ends[index];
+      await writer.close();
+    }
+    assert.equal(s3.uploads.size, 21);
+    assert.ok(await store.seal('key 19'));
+    assert.deepEqual(s3.objects.get('key 19'), bytes);
   });
 
   test('of which the first lacks are none', async (t) => {
