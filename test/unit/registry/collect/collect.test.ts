@@ -524,6 +524,42 @@ for (const [title, id, age, result] of [
   });
 }
 
+for (const [title, place, reason] of [
+  [
+    'a manifest that is damaged',
+    async (content: RegistryContent, driver: MemoryDriver) => {
+      const image = await content.image([], { config: 'new' });
+      await driver.putContent(blobDataPath(image), Buffer.alloc(500));
+    },
+    /are damaged/,
+  ],
+  [
+    'an upload of another server',
+    async (_: RegistryContent, driver: MemoryDriver) => {
+      const upload = uploadFolder(app, '7b7ae5bd-1a3c-4e4e-9a3e-2f9d3d1b8a11');
+      await driver.putContent(`${upload}/startedat`, Buffer.from('2026-01-01T00:00:00Z'));
+    },
+    /something else writes to this storage/,
+  ],
+] as const) {
+  test(`${title} that comes after the look ends the run under its lease, which is given back`, async () => {
+    const { content, clock, collect, driver, has } = await registry();
+    const garbage = await content.blob('garbage');
+    await clock.advance(3 * HOUR);
+    let placed: Promise<void> | undefined;
+    driver.before = (operation, path) => {
+      if (operation === 'putContent' && path.startsWith(runPath(''))) placed ??= place(content, driver);
+    };
+    const report = await collect();
+    await placed;
+    assert.equal(report.result, 'Failed');
+    assert.match(report.message, reason);
+    assert.ok(has(blobDataPath(garbage)));
+    const run = [...driver.files.keys()].find((path) => path.startsWith(runPath(''))) ?? '';
+    assert.equal(decodeRunRecord('run', driver.files.get(run)?.content ?? new Uint8Array(), 0).phase, 'done');
+  });
+}
+
 test('a run that fails says done, so that nobody waits for its lease', async () => {
   const { content, clock, collect, driver } = await registry();
   await content.blob('garbage');
