@@ -33,10 +33,17 @@ export class RegistryClient {
       fields: 'Content-Type: application/octet-stream\r\n',
       body: blob.parts,
     });
-    const end = location(sent);
+    await this.#expect(201, { method: 'PUT', path: withDigest(location(sent), blob) });
+  }
+
+  /** The body comes with the PUT that ends the upload, and nothing is asked before. */
+  async putBlob(repository: string, blob: Blob): Promise<void> {
+    const opened = await this.#expect(202, { method: 'POST', path: `/v2/${repository}/blobs/uploads/` });
     await this.#expect(201, {
       method: 'PUT',
-      path: `${end}${end.includes('?') ? '&' : '?'}digest=${blob.digest}`,
+      path: withDigest(location(opened), blob),
+      fields: 'Content-Type: application/octet-stream\r\n',
+      body: blob.parts,
     });
   }
 
@@ -89,4 +96,8 @@ function location(answer: Answer): string {
   if (value === undefined) throw new Error(`no Location:\n${answer.head}`);
   const url = new URL(value, 'http://localhost');
   return url.pathname + url.search;
+}
+
+function withDigest(path: string, { digest }: Blob): string {
+  return `${path}${path.includes('?') ? '&' : '?'}digest=${digest}`;
 }

@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly accessLog: boolean;
   /** Makes it a mirror of the registry at this address. */
   readonly remoteUrl?: string;
+  /** What goes below `storage`, in place of files in `root`. */
+  readonly storage?: object;
 }
 
 export function stevedore(): Contender {
@@ -54,15 +56,13 @@ export function builtDistribution(): string | undefined {
 }
 
 /** The same configuration for each: plain HTTP, no users, the file system. */
-export function configuration({ root, port, accessLog, remoteUrl }: ServerOptions): string {
+export function configuration({ root, port, accessLog, remoteUrl, storage }: ServerOptions): string {
   return `version: 0.1
 log:
   level: ${accessLog ? 'info' : 'error'}
   accesslog:
     disabled: ${!accessLog}
-storage:
-  filesystem:
-    rootdirectory: ${root}
+storage: ${JSON.stringify(storage ?? { filesystem: { rootdirectory: root } })}
 http:
   addr: 127.0.0.1:${port}
 ${remoteUrl === undefined ? '' : `proxy:\n  remoteurl: ${remoteUrl}\n`}`;

@@ -34,6 +34,9 @@ export class ServerProcess implements AsyncDisposable {
       readonly folder: string;
       readonly accessLog: boolean;
       readonly remoteUrl?: string;
+      readonly storage?: object;
+      /** Variables beside our own. */
+      readonly environment?: Readonly<Record<string, string>>;
       readonly signal: AbortSignal;
     },
   ): Promise<ServerProcess> {
@@ -49,7 +52,8 @@ export class ServerProcess implements AsyncDisposable {
     const command = [contender.command, 'serve', config];
     if (existsSync(SETPRIV)) command.unshift(SETPRIV, '--pdeathsig', 'KILL', '--');
     const [program = '', ...args] = command;
-    const environment = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...contender.environment };
+    const { PATH, HOME } = process.env;
+    const environment = { PATH, HOME, ...contender.environment, ...options.environment };
     const child = spawn(program, args, { stdio: ['ignore', log.fd, log.fd], env: environment });
     const server = new ServerProcess(contender, port, child, logFile);
     try {
@@ -66,6 +70,12 @@ export class ServerProcess implements AsyncDisposable {
   get pid(): number {
     if (this.#child.pid === undefined) throw new Error(`${this.contender.command} could not be started`);
     return this.#child.pid;
+  }
+
+  /** The most memory that the process had so far, bytes. */
+  async peakMemory(): Promise<number> {
+    const kibibytes = /VmHWM:\s+(\d+) kB/.exec(await readFile(`/proc/${this.pid}/status`, 'utf8'))?.[1];
+    return Number(kibibytes) * 1024;
   }
 
   get running(): boolean {
