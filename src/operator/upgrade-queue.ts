@@ -8,6 +8,20 @@ import { rolloutOf } from './rollout.ts';
  */
 export const UPGRADED_ANNOTATION = 'stevedore.dev/upgraded-to';
 
+/**
+ * On each Deployment: the generation of the resource and the fingerprint of the pods that it was made with. So an
+ * upgrade of the operator that makes other pods of the same image is one as well.
+ */
+export const REVISION_ANNOTATION = 'stevedore.dev/revision';
+
+/** What the pods of a Deployment are to be. */
+export interface Revision {
+  readonly image: string;
+  readonly generation: number;
+  /** Fingerprint of the pods, without what changes by a Secret. */
+  readonly pods: string;
+}
+
 /** What the operator sees of the Deployments it made. */
 interface Deployments {
   get(key: NamespacedName): Deployment | undefined;
@@ -20,23 +34,25 @@ interface Deployments {
  */
 export class UpgradeQueue {
   readonly #most: number;
-  /** By key, the image that the Deployment will have. */
-  readonly #granted = new Map<string, string>();
+  /** By key, what the Deployment will be. */
+  readonly #granted = new Map<string, Revision>();
 
   /** @param most how many registries may be on their way to another image */
   constructor(most: number) {
     this.#most = most;
   }
 
-  /** Whether the registry may have this image now. One that does not serve, or is yet to be made, waits for nobody. */
-  admits(key: NamespacedName, image: string, deployments: Deployments): boolean {
+  /** Whether the registry may be so now. One that does not serve, or is yet to be made, waits for nobody. */
+  admits(key: NamespacedName, wanted: Revision, deployments: Deployments): boolean {
     const own = deployments.get(key);
-    if (own === undefined || imageOf(own) === image || !serves(own)) return true;
+    if (own === undefined || hasPods(own, wanted) || !serves(own)) return true;
+    // Nor does one that somebody changes.
+    if (isOlder(own, wanted) && imageOf(own) === wanted.image) return true;
     const all = deployments.list();
     this.#forgetSeen(all);
     const busy = new Set([...this.#granted.keys(), ...all.filter(isReturning).map(keyText)]);
     if (!busy.has(formatKey(key)) && busy.size >= this.#most) return false;
-    this.#granted.set(formatKey(key), image);
+    this.#granted.set(formatKey(key), wanted);
     return true;
   }
 
@@ -46,27 +62,53 @@ export class UpgradeQueue {
    */
   release(key: NamespacedName, deployment: Deployment | undefined): void {
     const granted = this.#granted.get(formatKey(key));
-    if (deployment === undefined || imageOf(deployment) !== granted) this.#granted.delete(formatKey(key));
+    if (granted === undefined || deployment === undefined || !hasPods(deployment, granted)) {
+      this.#granted.delete(formatKey(key));
+    }
   }
 
   /** A place is taken over by what the Deployment says as soon as it says it, and ends with the Deployment. */
   #forgetSeen(all: readonly Deployment[]): void {
-    const images = new Map(all.map((deployment) => [keyText(deployment), imageOf(deployment)]));
-    for (const [key, image] of this.#granted) {
-      if (!images.has(key) || images.get(key) === image) this.#granted.delete(key);
+    const seen = new Map(all.map((deployment) => [keyText(deployment), deployment]));
+    for (const [key, granted] of this.#granted) {
+      const deployment = seen.get(key);
+      if (deployment === undefined || hasPods(deployment, granted)) this.#granted.delete(key);
     }
   }
 }
 
+/** What `REVISION_ANNOTATION` is to be. */
+export function revisionText({ generation, pods }: Revision): string {
+  return `${generation}-${pods}`;
+}
+
 /** What `UPGRADED_ANNOTATION` is to be on the Deployment with this image; undefined: it is not there. */
-export function upgradeMark(existing: Deployment | undefined, image: string): string | undefined {
+export function upgradeMark(existing: Deployment | undefined, wanted: Revision): string | undefined {
   if (existing === undefined) return undefined;
-  if (imageOf(existing) === image) {
+  const { image } = wanted;
+  const isChange = isOlder(existing, wanted) && imageOf(existing) === image;
+  if (isChange || hasPods(existing, wanted)) {
     // Once it served with it, what becomes of it later has nothing to do with the upgrade.
     const { complete } = rolloutOf(existing, []);
     return complete ? undefined : existing.metadata.annotations?.[UPGRADED_ANNOTATION];
   }
   return serves(existing) ? image : undefined;
+}
+
+/** Whether the pods are as wanted, as far as the Deployment tells. */
+function hasPods(deployment: Deployment, wanted: Revision): boolean {
+  const [, pods] = revisionOf(deployment);
+  return imageOf(deployment) === wanted.image && (pods === undefined || pods === wanted.pods);
+}
+
+/** Whether it was made for an earlier spec. */
+function isOlder(deployment: Deployment, { generation }: Revision): boolean {
+  const [made] = revisionOf(deployment);
+  return made !== undefined && made !== String(generation);
+}
+
+function revisionOf({ metadata }: Deployment): readonly (string | undefined)[] {
+  return metadata.annotations?.[REVISION_ANNOTATION]?.split('-') ?? [];
 }
 
 function imageOf(deployment: Deployment): string | undefined {

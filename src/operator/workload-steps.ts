@@ -12,12 +12,19 @@ import { configFile, configHash, desiredConfig } from './desired-config.ts';
 import { desiredCredentials, revisionOf } from './desired-credentials.ts';
 import { desiredDeployment } from './desired-deployment.ts';
 import { desiredDisruptionBudget } from './desired-disruption-budget.ts';
+import { fingerprint } from './drift.ts';
 import { findSecret } from './referenced-secret.ts';
 import type { RegistryLook, RegistryTools } from './registry-look.ts';
 import { removeChild } from './remove-child.ts';
 import { replicasOf } from './served.ts';
 import { storageReach } from './storage-reach.ts';
-import { UPGRADED_ANNOTATION, upgradeMark } from './upgrade-queue.ts';
+import {
+  REVISION_ANNOTATION,
+  revisionText,
+  UPGRADED_ANNOTATION,
+  upgradeMark,
+  type Revision,
+} from './upgrade-queue.ts';
 
 /** How often what can't be watched is looked at. */
 const UNWATCHED_MS = 30_000;
@@ -126,17 +133,28 @@ async function readCredentials(
 }
 
 /** Whose turn it is not keeps everything that would start its pods anew, so that it goes on as it is. */
-export async function awaitUpgrade(
-  { world, image, upgrades }: RegistryTools,
-  { registry }: RegistryLook,
-): Promise<Outcome> {
+export async function awaitUpgrade(tools: RegistryTools, look: RegistryLook): Promise<Outcome> {
+  const { world, upgrades } = tools;
+  const { registry } = look;
   const { namespace, generation } = registry.metadata;
   // Somebody who changes a Registry is not made to wait for all the others.
   const isChanged = generation !== registry.status?.observedGeneration;
   const key = { namespace, name: childNames(registry).deployment };
-  const wanted = registry.spec.podTemplate?.image ?? image;
-  if (isChanged || upgrades.admits(key, wanted, world.deployments)) return done;
+  if (isChanged || upgrades.admits(key, wantedRevision(tools, look), world.deployments)) return done;
   return waiting(QUEUE_MS, 'UpgradeQueued');
+}
+
+function imageFor({ image }: RegistryTools, { registry }: RegistryLook): string {
+  return registry.spec.podTemplate?.image ?? image;
+}
+
+/** Of pods without credentials: that those change is no upgrade. */
+function wantedRevision(tools: RegistryTools, look: RegistryLook): Revision {
+  const { registry, facts } = look;
+  const image = imageFor(tools, look);
+  const reach = storageReach(registry, facts.claim);
+  const { spec } = desiredDeployment(registry, { image, reach, credentials: undefined });
+  return { image, generation: registry.metadata.generation ?? 0, pods: fingerprint(spec?.template) };
 }
 
 export async function writeConfig({ kube, world }: RegistryTools, look: RegistryLook): Promise<Outcome> {
@@ -163,15 +181,18 @@ export async function runServer(tools: RegistryTools, look: RegistryLook): Promi
       `The claim ${claim} can be mounted on one node at a time. Write replicas 1, or make a second Registry with ReadWriteMany or a bucket and copy the images to it.`,
     );
   }
-  const image = registry.spec.podTemplate?.image ?? tools.image;
   const existing = world.deployments.get({ namespace, name: childNames(registry).deployment });
-  const mark = upgradeMark(existing, image);
-  const desired = desiredDeployment(registry, { image, reach, credentials });
+  const revision = wantedRevision(tools, look);
+  const mark = upgradeMark(existing, revision);
+  const desired = desiredDeployment(registry, { image: revision.image, reach, credentials });
   const child = await applyChild(kube, world.deployments, registry, {
     ...desired,
     metadata: {
       ...desired.metadata,
-      ...(mark !== undefined && { annotations: { [UPGRADED_ANNOTATION]: mark } }),
+      annotations: {
+        [REVISION_ANNOTATION]: revisionText(revision),
+        ...(mark !== undefined && { [UPGRADED_ANNOTATION]: mark }),
+      },
     },
   });
   if (child.outcome !== undefined) return child.outcome;

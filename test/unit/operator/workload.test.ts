@@ -8,7 +8,12 @@ import { childLabels } from '../../../src/operator/child-names.ts';
 import { configFlaw } from '../../../src/operator/config-overrides.ts';
 import { configFile } from '../../../src/operator/desired-config.ts';
 import { credentialsOf, credentialUses } from '../../../src/operator/credentials.ts';
-import { UPGRADED_ANNOTATION, UpgradeQueue, upgradeMark } from '../../../src/operator/upgrade-queue.ts';
+import {
+  REVISION_ANNOTATION,
+  UPGRADED_ANNOTATION,
+  UpgradeQueue,
+  upgradeMark,
+} from '../../../src/operator/upgrade-queue.ts';
 import { collection, deployment, passwordSecret, registry } from './resource-builders.ts';
 import { KEY, registryHarness } from './registry-harness.ts';
 
@@ -148,7 +153,8 @@ const serving = {
 
 function running(name: string, image: string, options: { upgraded?: boolean; status?: object } = {}) {
   const base = deployment({ ...serving, ...options.status });
-  const annotations = options.upgraded === true ? { [UPGRADED_ANNOTATION]: image } : {};
+  const annotations: Readonly<Record<string, string>> =
+    options.upgraded === true ? { [UPGRADED_ANNOTATION]: image } : {};
   return {
     ...base,
     metadata: { ...base.metadata, name, annotations, labels: childLabels(registry({ name })) },
@@ -169,51 +175,91 @@ function among(...all: readonly ReturnType<typeof running>[]) {
 
 const of = (name: string) => ({ namespace: 'team', name });
 const away = { availableReplicas: 0 };
+const to = (image: string, pods = 'some', generation = 1) => ({ image, pods, generation });
 
 test('registries get a new image one after the other', () => {
   const queue = new UpgradeQueue(1);
   const before = among(running('a', '1'), running('b', '1'));
-  assert.equal(queue.admits(of('a'), '2', before), true);
-  assert.equal(queue.admits(of('a'), '2', before), true, 'a place is kept');
-  assert.equal(queue.admits(of('b'), '2', before), false, 'though the change is not seen yet');
+  assert.equal(queue.admits(of('a'), to('2'), before), true);
+  assert.equal(queue.admits(of('a'), to('2'), before), true, 'a place is kept');
+  assert.equal(queue.admits(of('b'), to('2'), before), false, 'though the change is not seen yet');
   const during = among(running('a', '2', { upgraded: true, status: away }), running('b', '1'));
-  assert.equal(queue.admits(of('b'), '2', during), false);
+  assert.equal(queue.admits(of('b'), to('2'), during), false);
   const after = among(running('a', '2', { upgraded: true }), running('b', '1'));
-  assert.equal(queue.admits(of('b'), '2', after), true);
+  assert.equal(queue.admits(of('b'), to('2'), after), true);
 });
 
 test('another operator goes on with the queue as it finds it', () => {
   const during = among(running('a', '2', { upgraded: true, status: away }), running('b', '1'));
-  assert.equal(new UpgradeQueue(1).admits(of('b'), '2', during), false);
-  assert.equal(new UpgradeQueue(2).admits(of('b'), '2', during), true);
+  assert.equal(new UpgradeQueue(1).admits(of('b'), to('2'), during), false);
+  assert.equal(new UpgradeQueue(2).admits(of('b'), to('2'), during), true);
 });
 
 test('a registry that did not serve before waits for nobody, and nobody for it', () => {
   const broken = running('a', '1', { status: away });
-  assert.equal(upgradeMark(broken, '2'), undefined);
+  assert.equal(upgradeMark(broken, to('2')), undefined);
   const all = among(
     running('a', '2', { status: away }),
     running('b', '1'),
     running('c', '1', { status: away }),
   );
   const queue = new UpgradeQueue(1);
-  assert.equal(queue.admits(of('b'), '2', all), true);
-  assert.equal(queue.admits(of('c'), '2', all), true);
-  assert.equal(queue.admits(of('new'), '2', all), true);
+  assert.equal(queue.admits(of('b'), to('2'), all), true);
+  assert.equal(queue.admits(of('c'), to('2'), all), true);
+  assert.equal(queue.admits(of('new'), to('2'), all), true);
 });
 
 test('the mark of an upgrade stays until the registry serves again', () => {
-  assert.equal(upgradeMark(undefined, '2'), undefined);
-  assert.equal(upgradeMark(running('a', '1'), '2'), '2');
-  assert.equal(upgradeMark(running('a', '2', { upgraded: true, status: away }), '2'), '2');
-  assert.equal(upgradeMark(running('a', '2', { upgraded: true }), '2'), undefined);
-  assert.equal(upgradeMark(running('a', '2', { upgraded: true }), '3'), '3');
+  assert.equal(upgradeMark(undefined, to('2')), undefined);
+  assert.equal(upgradeMark(running('a', '1'), to('2')), '2');
+  assert.equal(upgradeMark(running('a', '2', { upgraded: true, status: away }), to('2')), '2');
+  assert.equal(upgradeMark(running('a', '2', { upgraded: true }), to('2')), undefined);
+  assert.equal(upgradeMark(running('a', '2', { upgraded: true }), to('3')), '3');
+});
+
+test('other pods of the same image are an upgrade, unless somebody changed the registry', () => {
+  const made = (name: string, revision: string) => {
+    const base = running(name, '1');
+    const annotations = { [REVISION_ANNOTATION]: revision };
+    return { ...base, metadata: { ...base.metadata, annotations } };
+  };
+  const queue = new UpgradeQueue(1);
+  const all = among(made('a', '1-old'), made('b', '1-old'), made('c', '1-old'));
+  assert.equal(queue.admits(of('a'), to('1', 'new'), all), true);
+  assert.equal(queue.admits(of('b'), to('1', 'new'), all), false);
+  assert.equal(queue.admits(of('c'), to('1', 'old'), all), true, 'nothing changes');
+  assert.equal(queue.admits(of('b'), to('1', 'other', 2), all), true, 'somebody changed it');
+  assert.equal(upgradeMark(made('a', '1-old'), to('1', 'new')), '1');
+  assert.equal(upgradeMark(made('a', '1-old'), to('1', 'new', 2)), undefined);
+  const after = among(made('a', '1-new'), made('b', '1-old'));
+  assert.equal(queue.admits(of('b'), to('1', 'new'), after), true);
+});
+
+test('what an operator makes anew of the same image waits for its turn', async () => {
+  const harness = registryHarness();
+  harness.apply();
+  await harness.converge();
+  await harness.start();
+  await harness.converge();
+  const deployed = await harness.kube.find(deployments, KEY);
+  const revision = deployed?.metadata.annotations?.[REVISION_ANNOTATION];
+  assert.match(revision ?? '', /^1-[0-9a-f]{16}$/);
+  // As an earlier operator made it.
+  const annotations = { [REVISION_ANNOTATION]: '1-0000000000000000' };
+  harness.kube.put(deployments, { metadata: { ...KEY, annotations } }, 'earlier');
+  harness.kube.put(
+    deployments,
+    running('other', 'example.test/stevedore:1', { upgraded: true, status: away }),
+    'other-operator',
+  );
+  const outcome = await harness.converge();
+  assert.equal(outcome.kind === 'waiting' && outcome.reason, 'UpgradeQueued');
 });
 
 test('a registry that is deleted in its turn gives the place up', () => {
   const queue = new UpgradeQueue(1);
-  assert.equal(queue.admits(of('a'), '2', among(running('a', '1'), running('b', '1'))), true);
-  assert.equal(queue.admits(of('b'), '2', among(running('b', '1'))), true);
+  assert.equal(queue.admits(of('a'), to('2'), among(running('a', '1'), running('b', '1'))), true);
+  assert.equal(queue.admits(of('b'), to('2'), among(running('b', '1'))), true);
 });
 
 test('a registry whose turn comes to nothing gives the place up', async () => {
@@ -230,7 +276,7 @@ test('a registry whose turn comes to nothing gives the place up', async () => {
   await harness.converge();
   assert.equal((await harness.condition('Stalled')).reason, 'InvalidConfig');
   const all = harness.world.deployments;
-  assert.equal(queue.admits(of('other'), 'example.test/stevedore:2', all), true);
+  assert.equal(queue.admits(of('other'), to('example.test/stevedore:2'), all), true);
 });
 
 test('while it is not its turn a registry goes on as it is, and is ready', async () => {
