@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
+import { sendMetrics, sendText } from '../process/plain-answers.ts';
 
 /** One thing that must be so. */
 export interface HealthCheck {
@@ -24,11 +25,11 @@ export async function startHealthListener(options: {
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      send(response, 405, 'only GET and HEAD are answered here\n');
+      sendText(response, 405, 'only GET and HEAD are answered here\n');
     } else if (path === '/healthz') sendChecks(response, alive);
     else if (path === '/readyz') sendChecks(response, ready);
     else if (path === '/metrics') void sendMetrics(response, metrics);
-    else send(response, 404, 'not found: there are /healthz, /readyz and /metrics\n');
+    else sendText(response, 404, 'not found: there are /healthz, /readyz and /metrics\n');
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
@@ -56,24 +57,5 @@ function sendChecks(response: ServerResponse, checks: readonly HealthCheck[]): v
   const lines = results.map(({ name, found }) =>
     found === undefined ? `${name}: ok\n` : `${name}: ${found}\n`,
   );
-  send(response, failed ? 503 : 200, lines.join('') || 'ok\n');
-}
-
-async function sendMetrics(response: ServerResponse, metrics: Registry): Promise<void> {
-  try {
-    const text = await metrics.metrics();
-    send(response, 200, text, metrics.contentType);
-  } catch (error) {
-    send(response, 500, `${error instanceof Error ? error.message : 'metrics failed'}\n`);
-  }
-}
-
-function send(
-  response: ServerResponse,
-  status: number,
-  body: string,
-  type = 'text/plain; charset=utf-8',
-): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
+  sendText(response, failed ? 503 : 200, lines.join('') || 'ok\n');
 }

@@ -1,7 +1,8 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { NODE_STATES, printNodeReport, type NodeReport } from '../contract/node-report.ts';
 import { HEALTH_PATH, METRICS_PATH, STATUS_PATH } from '../contract/places.ts';
+import { sendMetrics, sendText } from '../process/plain-answers.ts';
 
 /** What the listener tells of. */
 export interface NodeAgentState {
@@ -24,14 +25,14 @@ export async function startStatusListener(
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      send(response, 405, 'only GET and HEAD are answered here\n');
+      sendText(response, 405, 'only GET and HEAD are answered here\n');
     } else if (path === STATUS_PATH) {
-      send(response, 200, printNodeReport(state().report), 'application/json');
+      sendText(response, 200, printNodeReport(state().report), 'application/json');
     } else if (path === HEALTH_PATH) {
       const { problem } = state();
-      send(response, problem === undefined ? 200 : 503, `${problem ?? 'ok'}\n`);
+      sendText(response, problem === undefined ? 200 : 503, `${problem ?? 'ok'}\n`);
     } else if (path === METRICS_PATH) void sendMetrics(response, metrics);
-    else send(response, 404, `not found: there are ${STATUS_PATH}, ${HEALTH_PATH} and ${METRICS_PATH}\n`);
+    else sendText(response, 404, `not found: there are ${STATUS_PATH}, ${HEALTH_PATH} and ${METRICS_PATH}\n`);
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
@@ -44,9 +45,9 @@ function createMetrics(state: () => NodeAgentState): Registry {
   const register = new Registry();
   const registries = new Gauge({
     name: 'stevedore_node_registries',
-    help: 'Registries that the plan has for this node, by runtime and state.',
+    help: 'Registries that the plan has for this node, by state.',
     labelNames: ['state'],
-    registers: [register],
+    registers: [],
     collect() {
       const { entries } = state().report;
       for (const one of NODE_STATES) {
@@ -54,33 +55,15 @@ function createMetrics(state: () => NodeAgentState): Registry {
       }
     },
   });
-  const failed = new Counter({
+  const failedProbes = new Counter({
     name: 'stevedore_node_mirror_probe_failures_total',
     help: 'Times that a mirror did not answer this node.',
-    registers: [register],
+    registers: [],
     collect() {
       this.reset();
       this.inc(state().failedProbes);
     },
   });
-  void [registries, failed];
+  for (const metric of [registries, failedProbes]) register.registerMetric<string>(metric);
   return register;
-}
-
-async function sendMetrics(response: ServerResponse, metrics: Registry): Promise<void> {
-  try {
-    send(response, 200, await metrics.metrics(), metrics.contentType);
-  } catch (error) {
-    send(response, 500, `${error instanceof Error ? error.message : 'metrics failed'}\n`);
-  }
-}
-
-function send(
-  response: ServerResponse,
-  status: number,
-  body: string,
-  type = 'text/plain; charset=utf-8',
-): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
 }
