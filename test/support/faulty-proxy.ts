@@ -116,7 +116,7 @@ export async function faultyProxy(t: TestContext, target: string): Promise<Fault
     if (fault.status !== undefined) {
       return void outgoing.writeHead(fault.status, defined(fault.headers)).end(fault.body);
     }
-    const given = await ask(target, incoming, fault);
+    const given = await ask(target, incoming, fault, outgoing);
     await relay(given, outgoing, fault, cleared.promise);
   };
   const server = createServer((incoming, outgoing) => {
@@ -168,7 +168,12 @@ function defined(headers: Fault['headers'] = {}): Record<string, string> {
   );
 }
 
-function ask(target: string, incoming: IncomingMessage, fault: Fault): Promise<IncomingMessage> {
+function ask(
+  target: string,
+  incoming: IncomingMessage,
+  fault: Fault,
+  outgoing: ServerResponse,
+): Promise<IncomingMessage> {
   const { host: _host, range, ...headers } = incoming.headers;
   const wanted = fault.withoutRange || range === undefined ? {} : { range };
   return new Promise((resolve, reject) => {
@@ -180,7 +185,7 @@ function ask(target: string, incoming: IncomingMessage, fault: Fault): Promise<I
     request.once('response', resolve);
     request.once('error', reject);
     // A client that leaves takes its request with it.
-    incoming.socket.once('close', () => request.destroy());
+    outgoing.once('close', () => request.destroy());
     incoming.pipe(request);
   });
 }
