@@ -24,7 +24,7 @@ export interface TestMirror {
 const LONGEST_PAUSE = 10_000;
 
 /** Goes on as time does, and can be put forward. Pauses are short, so that no test waits for a retry. */
-export class ShiftedClock implements Clock {
+class ShiftedClock implements Clock {
   #offset = 0;
 
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {

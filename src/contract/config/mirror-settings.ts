@@ -37,7 +37,7 @@ export interface UpstreamSettings {
 }
 
 /** What a mirror is known by at an upstream. */
-export type UpstreamCredentials =
+type UpstreamCredentials =
   | { readonly username: string; readonly password: string }
   | { readonly folder: string }
   /** A credential helper. `lifetime` undefined: until they are refused. */

@@ -82,6 +82,7 @@ export class RegistryUpstream implements Upstream {
   readonly host: string;
   readonly #url: URL;
   readonly #connection: Connection;
+  readonly #hasCredentials: boolean;
   readonly #retry: RetryOptions;
   readonly #requests: Circuit;
   readonly #pulls: Circuit;
@@ -97,6 +98,7 @@ export class RegistryUpstream implements Upstream {
     this.#retry = { retries: RETRIES, patience: PATIENCE, clock: deps.clock, random: deps.random };
     this.#requests = new Circuit(deps);
     this.#pulls = new Circuit(deps);
+    this.#hasCredentials = credentials !== undefined;
     this.#connection = new Connection({
       url,
       credentials: credentials && credentialSource(credentials, [url.host, host], deps),
@@ -327,7 +329,9 @@ export class RegistryUpstream implements Upstream {
 
   #note(error: UpstreamError | undefined): void {
     this.#reachable = error?.kind !== 'unavailable';
-    this.#lastError = error?.kind === 'not-found' ? undefined : error?.message;
+    // Who comes without credentials is refused what is not there.
+    const isUsual = error?.kind === 'not-found' || (error?.kind === 'denied' && !this.#hasCredentials);
+    this.#lastError = isUsual ? undefined : error?.message;
   }
 
   #name({ method, target }: UpstreamRequest): string {

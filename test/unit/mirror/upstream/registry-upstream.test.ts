@@ -501,3 +501,15 @@ test('a page of a network that wants a login is neither a manifest nor a list', 
   await assert.rejects(upstream.resolve(app, tagName('v1'), signal), { kind: 'invalid' });
   await assert.rejects(upstream.tags(app, new URLSearchParams(), signal), { kind: 'invalid' });
 });
+
+test('a refusal is told where it concerns credentials', async (t) => {
+  const service = await standInService(t, () => ({ status: 403 }));
+  for (const [credentials, told] of [
+    [undefined, /^undefined$/],
+    [{ username: 'u', password: 'p' }, /403/],
+  ] as const) {
+    const upstream = testUpstream(t, service.url, { credentials });
+    await assert.rejects(upstream.manifest(app, digest, signal), { kind: 'denied' });
+    assert.match(String(upstream.status.lastError), told);
+  }
+});
