@@ -136,7 +136,8 @@ directories that already hold much.
 \`make bench\` needs Debian's \`docker-registry\` and writes this page. \`node bench/run.ts --quick\` takes less than a minute and
 only prints; \`--help\` shows the rest. docker distribution 3 gets a column where its binary is given or built
 (\`scripts/tools distribution\`). \`--only gc-s3\` collects garbage in a bucket of Ceph's object gateway, and \`node bench/million.ts\`
-measures the memory of a collection of a million blobs. \`node bench/memory.ts\` measures the server's own under 64 pushes at once,
+measures the memory of a collection of a million blobs. \`node bench/operator.ts\` measures the operator with 1,000 Registries
+on a Kubernetes API server. \`node bench/memory.ts\` measures the server's own under 64 pushes at once,
 on the file system and in each kind of bucket. Leave five minutes between runs: an ext4 without a journal does not use the inodes of deleted files
 again before that, and searches for others at the expense of the small images.
 `;

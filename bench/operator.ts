@@ -1,0 +1,244 @@
+/**
+ * Measures the operator: `node bench/operator.ts [registries]` (1,000). How long it takes to give so many Registries their
+ * children and tell their status, at what share of the rate at which the API server takes writes at all, what it writes
+ * when nothing changes, and its memory. On a real API server and etcd of this machine (`scripts/kube`, other ports than
+ * the tests'), with no controllers and no nodes. Exits with 1 when a goal is missed.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { load } from 'js-yaml';
+import { Registry as MetricsRegistry } from 'prom-client';
+import { createKubeClient, type KubeClient } from '../src/kube/client.ts';
+import { createCredentials, loadKubeConfig } from '../src/kube/credentials.ts';
+import { createKubeMetrics } from '../src/kube/metrics.ts';
+import type { KubeObject } from '../src/kube/object.ts';
+import {
+  configMaps,
+  customResourceDefinitions,
+  deployments,
+  namespaces,
+  persistentVolumeClaims,
+  secrets,
+  services,
+  type ResourceType,
+} from '../src/kube/resources.ts';
+import { createTransport } from '../src/kube/transport.ts';
+import { registries } from '../src/operator/resource-types.ts';
+import { systemClock } from '../src/process/clock.ts';
+import { terminationSignal } from '../src/process/signals.ts';
+import { freePort } from '../test/e2e/support/free-port.ts';
+import { processorSeconds } from './processor-time.ts';
+
+const COUNT = Number(process.argv[2] ?? 1000);
+const NAMESPACE = 'bench';
+const GOALS = { seconds: 240, share: 0.5, mebibytes: 256 };
+/** As many as the operator has workers. */
+const WRITERS = 4;
+const FLOOR_WRITES = 2000;
+/** Longer than anything but the ten minutes between two looks. */
+const IDLE_MS = 60_000;
+const QUIET_MS = 5000;
+/** The lease is renewed all the time. */
+const LEASE_WRITES = Math.ceil(QUIET_MS / 2000) + 1;
+const root = join(import.meta.dirname, '..');
+const CHILDREN: readonly ResourceType<KubeObject>[] = [
+  configMaps,
+  secrets,
+  services,
+  persistentVolumeClaims,
+  deployments,
+];
+
+const signal = terminationSignal();
+const folder = await mkdtemp(join(await realpath('/var/tmp'), 'stevedore-bench-operator-'));
+const environment = {
+  ...process.env,
+  STEVEDORE_KUBE_STATE: join(folder, 'kube'),
+  KUBE_PORT: String(await freePort()),
+  KUBE_ETCD_PORT: String(await freePort()),
+};
+try {
+  await kube('up', 'api');
+  await measure(join(folder, 'kube', 'kubeconfig'));
+} finally {
+  await kube('down');
+  await rm(folder, { recursive: true });
+}
+
+async function measure(kubeconfig: string): Promise<void> {
+  const client = connect(kubeconfig);
+  for (const name of ['registries', 'registrymirrors', 'registrygcs']) {
+    const text = await readFile(join(root, `crds/stevedore.dev_${name}.yaml`), 'utf8');
+    // As it was generated.
+    const definition = load(text) as Parameters<typeof client.create<KubeObject>>[1];
+    await client.create<KubeObject>(customResourceDefinitions, definition);
+  }
+  await client.create(namespaces, { metadata: { name: NAMESPACE } });
+  const floorBefore = await writeRate(client, 'before');
+  await makeRegistries(client);
+
+  const port = await freePort();
+  const began = performance.now();
+  const operator = startOperator(kubeconfig, port);
+  const pid = operator.pid ?? 0;
+  const exited = once(operator, 'exit');
+  try {
+    const died = exited.then(() => {
+      throw new Error('the operator ended before it had done its work');
+    });
+    died.catch(() => undefined);
+    const children = await Promise.race([timeOfChildren(client), died]);
+    await quiet(port);
+    const seconds = (performance.now() - began - QUIET_MS) / 1000;
+    const writes = await writesOf(port);
+    const work = processorSeconds(pid);
+    const before = await versions(client);
+    await delay(IDLE_MS, undefined, { signal });
+    const after = await versions(client);
+    const idle = [...after].filter(([key, version]) => before.get(key) !== version).length;
+    const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    const mebibytes = Number(peak) / 1024;
+    operator.kill('SIGTERM');
+    await exited;
+
+    const floor = (floorBefore + (await writeRate(client, 'after'))) / 2;
+    const rate = writes / seconds;
+    const share = rate / floor;
+    const rows: readonly (readonly [what: string, figure: string, goal: string, met: boolean])[] = [
+      [
+        `${COUNT} Registries have their children`,
+        `${children.toFixed(1)} s`,
+        `${GOALS.seconds} s`,
+        children <= GOALS.seconds,
+      ],
+      ['… and their status', `${seconds.toFixed(1)} s`, '', true],
+      [
+        `${writes} writes`,
+        `${rate.toFixed(0)}/s, ${(100 * share).toFixed(0)} % of the ${floor.toFixed(0)}/s that the API server takes`,
+        `${100 * GOALS.share} %`,
+        share >= GOALS.share,
+      ],
+      [`objects changed in ${IDLE_MS / 1000} idle seconds`, String(idle), '0', idle === 0],
+      [
+        'memory at its most',
+        `${mebibytes.toFixed(0)} MiB`,
+        `${GOALS.mebibytes} MiB`,
+        mebibytes < GOALS.mebibytes,
+      ],
+      ['processor time', `${work.toFixed(1)} s`, '', true],
+    ];
+    for (const [what, figure, goal, met] of rows) {
+      const verdict = goal === '' ? '' : `goal ${goal}, ${met ? 'met' : 'missed'}`;
+      console.log(`${what.padEnd(40)}${figure.padEnd(56)}${verdict}`);
+    }
+    if (rows.some(([, , , met]) => !met)) process.exitCode = 1;
+  } finally {
+    operator.kill('SIGKILL');
+    await exited;
+  }
+}
+
+function connect(kubeconfig: string): KubeClient {
+  const transport = createTransport({
+    credentials: createCredentials({ load: () => loadKubeConfig(kubeconfig), clock: systemClock }),
+    clock: systemClock,
+    metrics: createKubeMetrics(new MetricsRegistry()),
+    userAgent: 'bench',
+  });
+  return createKubeClient({ transport, fieldManager: 'bench' });
+}
+
+/** Writes a second that the API server takes of as many writers as the operator has, each by server-side apply. */
+async function writeRate(client: KubeClient, name: string): Promise<number> {
+  let left = FLOOR_WRITES;
+  const began = performance.now();
+  const write = async (): Promise<void> => {
+    while (left-- > 0) {
+      const metadata = { namespace: NAMESPACE, name: `floor-${name}-${left}` };
+      await client.apply(configMaps, { metadata, data: { 'config.yml': 'x'.repeat(1000) } });
+    }
+  };
+  await Promise.all(Array.from({ length: WRITERS }, write));
+  return FLOOR_WRITES / ((performance.now() - began) / 1000);
+}
+
+async function makeRegistries(client: KubeClient): Promise<void> {
+  let left = COUNT;
+  const make = async (): Promise<void> => {
+    while (left-- > 0) {
+      const metadata = { namespace: NAMESPACE, name: `registry-${left}` };
+      await client.create(registries, { metadata, spec: { storage: { filesystem: { size: '1Gi' } } } });
+    }
+  };
+  await Promise.all(Array.from({ length: 2 * WRITERS }, make));
+}
+
+function startOperator(kubeconfig: string, port: number): ChildProcess {
+  return spawn(
+    process.execPath,
+    [
+      join(root, 'src/main.ts'),
+      'operator',
+      '--image=example.test/stevedore:1',
+      '--leader-election-namespace=default',
+      `--kubeconfig=${kubeconfig}`,
+      `--health-address=127.0.0.1:${port}`,
+      '--log-level=error',
+    ],
+    { stdio: 'inherit' },
+  );
+}
+
+/** Seconds until the last Registry has the last of its children. */
+async function timeOfChildren(client: KubeClient): Promise<number> {
+  const began = performance.now();
+  for (;;) {
+    await delay(500, undefined, { signal });
+    const { items } = await client.listAll(deployments, { namespace: NAMESPACE });
+    if (items.length >= COUNT) return (performance.now() - began) / 1000;
+  }
+}
+
+/** Resolves when the operator has written nothing for a while. */
+async function quiet(port: number): Promise<void> {
+  for (let seen = await writesOf(port); ;) {
+    await delay(QUIET_MS, undefined, { signal });
+    const now = await writesOf(port);
+    if (now - seen <= LEASE_WRITES) return;
+    seen = now;
+  }
+}
+
+/** Requests of the operator that were writes, by its own metrics. */
+async function writesOf(port: number): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+  const lines = (await response.text()).split('\n');
+  return lines
+    .filter((line) => /^rest_client_requests_total\{.*method="(PATCH|POST|DELETE)"/.test(line))
+    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
+
+/** Of every object that the operator writes. */
+async function versions(client: KubeClient): Promise<ReadonlyMap<string, string>> {
+  const lists = await Promise.all(
+    [registries, ...CHILDREN].map((type) => client.listAll(type, { namespace: NAMESPACE })),
+  );
+  return new Map(
+    lists.flatMap(({ items }) =>
+      items.map(({ kind, metadata }) => [`${kind} ${metadata.name}`, metadata.resourceVersion] as const),
+    ),
+  );
+}
+
+async function kube(...args: readonly string[]): Promise<void> {
+  const child = spawn(join(root, 'scripts/kube'), args, {
+    env: environment,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) throw new Error(`scripts/kube ${args.join(' ')} failed`);
+}
