@@ -40,7 +40,7 @@ export interface Trap {
 }
 
 /** Of what a write may never have two values without a reason, each value that there was, in its order. */
-export type History = ReadonlyMap<string, readonly string[]>;
+type History = ReadonlyMap<string, readonly string[]>;
 
 /** A cluster in this process on a clock that is moved, the operator in it, and what may go wrong with both. */
 export interface FaultStage extends AsyncDisposable {
@@ -67,7 +67,7 @@ export interface FaultStage extends AsyncDisposable {
   forgetWatches(): Promise<void>;
 }
 
-export const OPERATOR = 'operator';
+const OPERATOR = 'operator';
 export const SHARING_NAMESPACE = 'team';
 export const TAKING_NAMESPACE = 'apps';
 /** The longest of its backoffs and looks again. */
