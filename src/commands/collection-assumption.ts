@@ -1,4 +1,5 @@
 import type { Config } from '../contract/config/config.ts';
+import { mirrorSettings } from '../contract/config/mirror-settings.ts';
 import { storageKind, type StorageKind } from '../registry/storage/open-storage.ts';
 
 const NOBODY_ELSE = 'Nothing but Stevedore may write there meanwhile.';
@@ -31,5 +32,7 @@ const assumptions: Readonly<Record<StorageKind, (storage: Config['storage']) => 
  * that (docs/decisions/0003-read-only-lease.md). One line.
  */
 export function collectionAssumption(config: Config): string {
+  if (mirrorSettings(config) !== undefined)
+    return 'None: a mirror itself drops what was not pulled for the longest time (stevedore.mirror.cache).';
   return assumptions[storageKind(config)](config.storage);
 }

@@ -21,6 +21,13 @@ const cases: readonly (readonly [storage: string, expected: RegExp])[] = [
   ],
 ];
 
+test('a mirror is not collected', () => {
+  const { config } = parseConfig(
+    '{version: 0.1, storage: filesystem, http: {addr: ":0"}, proxy: {remoteurl: https://quay.io}}',
+  );
+  assert.match(config ? collectionAssumption(config) : '', /^None: a mirror/);
+});
+
 for (const [storage, expected] of cases) {
   test(`what a collection assumes is told for ${storage}`, () => {
     const { config, errors } = parseConfig(`{version: 0.1, storage: ${storage}, http: {addr: ":0"}}`);
