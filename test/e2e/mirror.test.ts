@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
@@ -102,6 +102,10 @@ for (const distribution of distributions) {
       settings: { proxy: { remoteurl: upstream.url } },
     });
     await pullWithSkopeo(`${new URL(proxy.url).host}/library/app:v1`);
+    // By this file, written every five seconds, a folder is told from that of a registry.
+    await waitFor('distribution has written what it will delete', async () =>
+      existsSync(join(files, 'storage/scheduler-state.json')),
+    );
     const blobs = upstream.count('GET', /blobs/);
     const environment = { REGISTRY_PROXY_REMOTEURL: upstream.url };
     const { address } = await startServe(t, { folder: files, environment });
