@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import {
   SYSTEM_NAMESPACE,
   TEAM_NAMESPACE,
@@ -70,6 +71,13 @@ function lifeOfAMirror(cluster: Cluster, image: string, folder: string): readonl
   let before: Readonly<Record<string, string>>;
   let withTrust: Readonly<Record<string, string>>;
   const stage = kubernetesStage(cluster);
+  const permit = (namespace?: string) =>
+    installChart(cluster, image, {
+      'nodeAccess.enabled': 'true',
+      ...(namespace !== undefined && { 'nodeAccess.namespaces': `{${namespace}}` }),
+      'nodeAccess.containerd.certsFolder': certs,
+      'nodeAccess.containerd.configFile': join(cluster.state, 'node-1/containerd.toml'),
+    });
   const push = async (upstream: Upstream, name: string): Promise<void> => {
     const port = UPSTREAMS[upstream];
     const place = await readyRegistry(stage, upstream, { name: ADDRESS, address: ADDRESS, port });
@@ -111,12 +119,7 @@ function lifeOfAMirror(cluster: Cluster, image: string, folder: string): readonl
       before = treeOf(certs);
       // Pods that may have folders of the node.
       await enforce(cluster, 'privileged');
-      await installChart(cluster, image, {
-        'nodeAccess.enabled': 'true',
-        'nodeAccess.namespaces': `{${TEAM_NAMESPACE}}`,
-        'nodeAccess.containerd.certsFolder': certs,
-        'nodeAccess.containerd.configFile': join(cluster.state, 'node-1/containerd.toml'),
-      });
+      await permit(TEAM_NAMESPACE);
       assert.deepEqual(treeOf(certs), before);
       return 'it runs, and has written nothing';
     }),
@@ -201,6 +204,21 @@ function lifeOfAMirror(cluster: Cluster, image: string, folder: string): readonl
       await nodesReady('registrymirror/images');
       assert.ok(namesMirror('one') && namesMirror('two'));
       return 'pods started all the time, and it is back now that it answers';
+    }),
+
+    step('The namespace is no longer listed: everything is taken back, until it is again', async () => {
+      await permit();
+      await waitFor('the node is as it was', () => Promise.resolve(isDeepStrictEqual(treeOf(certs), before)));
+      await waitFor(
+        'it is told',
+        async () => (await condition('registrymirror/images', 'reason')) === 'NotPermitted',
+      );
+      await permit(TEAM_NAMESPACE);
+      for (const resource of ['registry/one', 'registry/two', 'registrymirror/images']) {
+        await nodesReady(resource);
+      }
+      assert.ok(namesMirror('one') && namesMirror('two'));
+      return 'byte for byte, and back again';
     }),
 
     step('The mirror is deleted: the node is as it was before', async () => {
