@@ -136,7 +136,12 @@ export async function assertNothingForbidden(cluster: Cluster): Promise<void> {
   const notes = '{range .items[*]}{.metadata.name}: {.message}{"\\n"}{end}';
   const texts = await Promise.all([
     cluster.kubectl(['logs', `--namespace=${SYSTEM_NAMESPACE}`, pod]),
-    cluster.kubectl(['get', 'registries,registrymirrors,registrygcs', '--all-namespaces', `--output=jsonpath=${conditions}`]),
+    cluster.kubectl([
+      'get',
+      'registries,registrymirrors,registrygcs',
+      '--all-namespaces',
+      `--output=jsonpath=${conditions}`,
+    ]),
     cluster.kubectl(['get', 'events', '--all-namespaces', `--output=jsonpath=${notes}`]),
   ]);
   const lines = texts.join('\n').split('\n');

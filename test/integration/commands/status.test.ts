@@ -25,7 +25,11 @@ test('status reads a cluster by its kubeconfig, and tells by its exit code wheth
       spec: spec as CustomResourceDefinition['spec'],
     });
   }
-  await playground.until(customResourceDefinitions, 'registries.stevedore.dev', ({ status }) => status !== undefined);
+  await playground.until(
+    customResourceDefinitions,
+    'registries.stevedore.dev',
+    ({ status }) => status !== undefined,
+  );
   const metadata = { namespace: NAMESPACE, name: 'reg' };
   await client.apply(registries, { metadata, spec: { storage: { filesystem: { size: '1Gi' } } } });
   await client.apply(registryGCs, { metadata, spec: { registryRef: { name: 'reg' } } });

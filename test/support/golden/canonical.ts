@@ -34,7 +34,14 @@ const RESOURCES: ReadonlySet<string> = new Set(
   [
     ['configmaps', 'events', 'namespaces', 'nodes', 'persistentvolumeclaims', 'pods', 'secrets', 'services'],
     ['serviceaccounts', 'deployments', 'jobs', 'leases', 'endpointslices', 'poddisruptionbudgets'],
-    ['networkpolicies', 'ingresses', 'customresourcedefinitions', 'registries', 'registrygcs'],
+    [
+      'networkpolicies',
+      'ingresses',
+      'customresourcedefinitions',
+      'registries',
+      'registrygcs',
+      'registrymirrors',
+    ],
   ].flat(),
 );
 const SUBRESOURCES: ReadonlySet<string> = new Set(['status', 'scale']);

@@ -26,6 +26,7 @@ function report(rates: ReadonlyMap<Contender, readonly number[]>): Report {
     machine: { processor: 'P', cores: 2, memoryGiB: 8, kernel: '6', node: 'v26', fileSystem: 'ext4' },
     rounds: 3,
     imagesEach: 400,
+    manifestsEach: 4400,
     date: new Date('2030-01-02T03:04:05Z'),
     seconds: 100,
   };
