@@ -37,10 +37,11 @@ export interface UpstreamSettings {
 }
 
 /** What a mirror is known by at an upstream. */
-type UpstreamCredentials =
+export type UpstreamCredentials =
   | { readonly username: string; readonly password: string }
+  /** With files `username` and `password`, or `.dockerconfigjson`, as a Secret is mounted. */
   | { readonly folder: string }
-  /** A credential helper. `lifetime` undefined: until they are refused. */
+  /** A credential helper of docker, and for how many milliseconds its answer holds; undefined: until it is refused. */
   | { readonly command: string; readonly lifetime: number | undefined };
 
 /** Docker Hub is one registry with three names, none of which is that of its API alone. */

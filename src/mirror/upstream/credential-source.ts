@@ -1,15 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { UpstreamCredentials } from '../../contract/config/mirror-settings.ts';
 import { askHelper, entryCredentials, type Credentials } from '../../oci-client/credentials.ts';
 import type { Clock } from '../../process/clock.ts';
-
-/** Where the credentials for an upstream come from. */
-export type CredentialSettings =
-  | { readonly username: string; readonly password: string }
-  /** With files `username` and `password`, or `.dockerconfigjson`, as a Secret is mounted. */
-  | { readonly folder: string }
-  /** A credential helper of docker, and for how many milliseconds its answer holds; undefined: until it is refused. */
-  | { readonly command: string; readonly lifetime: number | undefined };
 
 /** How long a helper may take; milliseconds. */
 const HELPER_TIME = 30_000;
@@ -31,7 +24,7 @@ interface HelperDependencies {
 
 /** @param hosts under which a folder or a helper may know the upstream, most likely first. */
 export function credentialSource(
-  settings: CredentialSettings,
+  settings: UpstreamCredentials,
   hosts: readonly string[],
   deps: HelperDependencies,
 ): CredentialSource {

@@ -1,3 +1,4 @@
+import type { UpstreamCredentials } from '../../contract/config/mirror-settings.ts';
 import { digestAlgorithm, digestOf, parseDigest, type Digest } from '../../oci/digest.ts';
 import { LARGEST_MANIFEST_BYTES } from '../../oci/manifest.ts';
 import { bareMediaType, isIndexMediaType, isManifestMediaType } from '../../oci/media-type.ts';
@@ -21,14 +22,14 @@ import {
 } from '../upstream.ts';
 import { Circuit } from './circuit.ts';
 import { Connection } from './connection.ts';
-import { credentialSource, type CredentialSettings } from './credential-source.ts';
+import { credentialSource } from './credential-source.ts';
 
 export interface UpstreamSettings {
   /** In lower case. */
   readonly host: string;
   /** Where it answers: scheme, host and port. */
   readonly url: URL;
-  readonly credentials: CredentialSettings | undefined;
+  readonly credentials: UpstreamCredentials | undefined;
   /** A file of further certificates to trust, PEM; read anew for each request. */
   readonly ca: string | undefined;
   /** Hosts of token servers that may have the credentials though they are not within the upstream's own domain. */

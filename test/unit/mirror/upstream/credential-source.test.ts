@@ -2,15 +2,13 @@ import assert from 'node:assert/strict';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import {
-  credentialSource,
-  type CredentialSettings,
-} from '../../../../src/mirror/upstream/credential-source.ts';
+import type { UpstreamCredentials } from '../../../../src/contract/config/mirror-settings.ts';
+import { credentialSource } from '../../../../src/mirror/upstream/credential-source.ts';
 import { TestClock } from '../../../support/test-clock.ts';
 import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
 
 const source = (
-  settings: CredentialSettings,
+  settings: UpstreamCredentials,
   hosts: readonly string[] = ['docker.io'],
   clock = new TestClock(),
 ) => credentialSource(settings, hosts, { clock, environment: { PATH: '/usr/bin:/bin' } });
