@@ -272,21 +272,19 @@ export async function retireAuthorities(tools: RegistryTools, look: RegistryLook
   return done;
 }
 
-/** Whether each that shares the authorities would let that one go. Looks no further than the first that would not. */
-function isDoneForAll(
-  { world, clock }: RegistryTools,
-  authorities: readonly KeptAuthority[],
-  name: string,
-): boolean {
+/** Whether each that may share the authorities would let that one go. Looks no further than the first that would not. */
+function isDoneForAll(tools: RegistryTools, authorities: readonly KeptAuthority[], name: string): boolean {
+  const { world } = tools;
   return sharersOf(world).every((object) => {
     if (object.metadata.deletionTimestamp !== undefined) return true;
     const other = readIfFits(object, readServed);
     if (other === undefined) return false;
+    if (sharedAuthorityObstacle(tools, other) !== undefined) return true;
     const { namespace } = other.metadata;
     const bundle = world.configMaps.get({ namespace, name: childNames(other).trustBundle });
     const times = publicationTimes(bundle);
     const published = authorities.map((one) => ({ ...one, publishedAt: times[one.name] }));
-    return rotationOf({ world, clock }, other, published).retire.includes(name);
+    return rotationOf(tools, other, published).retire.includes(name);
   });
 }
 

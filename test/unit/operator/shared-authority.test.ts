@@ -106,6 +106,8 @@ test('a Secret of that name that somebody else made is left alone', async () => 
 
 test('a shared authority goes when the last of those that share it has left it', async () => {
   const harness = await twoRunning();
+  // Who may not use it holds nobody up.
+  put(harness, { namespace: 'unlisted', name: 'reg' }, shared());
   const [old = ''] = await bundle(harness);
   await harness.clock.advance(615 * DAY);
   for (const key of [KEY, OTHER]) await harness.converge(key);
