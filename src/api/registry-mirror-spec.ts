@@ -266,6 +266,12 @@ const mirrorRules = [
     message: 'nodes.user is no user of auth.htpasswd.users: add it there, or write the name of another',
     fieldPath: '.nodes.user',
   },
+  {
+    rule: "!has(self.nodes) || !has(self.nodes.user) || self.tls.mode != 'Disabled'",
+    message:
+      'nodes would send the password of nodes.user over plain HTTP: set another tls.mode, or remove nodes.user',
+    fieldPath: '.nodes.user',
+  },
 ] as const satisfies readonly ValidationRule[];
 
 export const registryMirrorSpec = {

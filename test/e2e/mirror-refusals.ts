@@ -181,6 +181,11 @@ const own: readonly Refusal[] = [
     message: 'asked for a password, nodes would send those of pods: set nodes.user',
   },
   {
+    title: 'Nodes that would send a password over plain HTTP are refused.',
+    manifest: mirror({ nodes: { enabled: true, user: 'nodes' }, auth: users, tls: { mode: 'Disabled' } }),
+    message: 'nodes would send the password of nodes.user over plain HTTP: set another tls.mode',
+  },
+  {
     title: 'Nodes that pull as nobody are refused.',
     manifest: mirror({ nodes: { enabled: true, user: 'noodes' }, auth: users }),
     message: 'nodes.user is no user of auth.htpasswd.users: add it there, or write the name of another',
