@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { request as send, type Dispatcher } from 'undici';
 import type { Clock } from '../../../process/clock.ts';
 import { createOutgoing } from '../../../process/outgoing.ts';
@@ -108,8 +109,7 @@ export class StoreClient {
       : ((await authorize?.(request)) ?? request);
     const answer = await send(url, {
       method,
-      headers: { ...headers },
-      body: body ?? null,
+      ...sendable(body, headers),
       dispatcher: this.#dispatcher,
       // After a HEAD too, where undici would give the connection up for servers that send a body.
       reset: false,
@@ -144,6 +144,27 @@ export class StoreClient {
       await clock.sleep(Math.max(delay, asked));
     }
   }
+}
+
+/** Bytes of a body that are handed to a connection at once. */
+const PIECE = 256 * 1024;
+
+/**
+ * A long body goes in pieces: when a store answers before it has read it, the connection is given up, with a piece on it at
+ * most. Of one buffer the rest would follow, in the way of the next request, and from memory that is free by then.
+ */
+function sendable(body: StoreRequest['body'], headers: StoreRequest['headers']) {
+  if (body === undefined || typeof body === 'string' || body.length <= PIECE) {
+    return { headers: { ...headers }, body: body ?? null };
+  }
+  return {
+    headers: { ...headers, 'content-length': String(body.length) },
+    body: Readable.from(piecesOf(body), { objectMode: false }),
+  };
+}
+
+function* piecesOf(body: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < body.length; at += PIECE) yield body.subarray(at, at + PIECE);
 }
 
 async function readWhole(answer: OpenAnswer, retried: boolean): Promise<StoreAnswer> {

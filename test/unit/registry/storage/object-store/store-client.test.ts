@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createNetServer, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import {
   jitteredDelay,
@@ -38,6 +39,41 @@ test('a connection that breaks is tried again', async (t) => {
   const service = await standInService(t, (_, count) => (count === 1 ? 'cut' : { body: 'x' }));
   const answer = await client(t).fetch({ method: 'GET', url: new URL(service.url) });
   assert.deepEqual([answer.status, answer.retried], [200, true]);
+});
+
+test('a store that answers before it has read the body gets nothing more on that connection', async (t) => {
+  const size = 16 * 1024 * 1024;
+  const closed = Promise.withResolvers<void>();
+  const { promise: answered, resolve: resume } = Promise.withResolvers<void>();
+  let connections = 0;
+  let received = 0;
+  const server = createNetServer((socket) => {
+    socket.on('error', () => undefined);
+    if (++connections === 1) {
+      socket.once('close', closed.resolve);
+      socket.once('data', () => {
+        socket.pause();
+        socket.write('HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\n\r\n');
+        // It does not see that the connection is closed before it reads on.
+        void answered.then(() => socket.resume());
+      });
+      return;
+    }
+    socket.on('data', (data: Buffer) => {
+      received += data.length;
+      if (received > size) socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+    });
+  });
+  t.after(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo; // it listens on a port
+  const url = new URL(`http://127.0.0.1:${port}/`);
+  const answer = await client(t).fetch({ method: 'PUT', url, body: new Uint8Array(size) });
+  assert.deepEqual([answer.status, answer.retried, connections], [200, true, 2]);
+  // Whoever sends frees the memory of what was taken: nothing may read it then.
+  resume();
+  await closed.promise;
 });
 
 test('Retry-After is waited for, in seconds and as a date, unless it is too long', async (t) => {
