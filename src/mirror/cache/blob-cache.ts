@@ -323,6 +323,8 @@ class FollowedBlob implements CachedBlob {
     const end = Math.min(range.end ?? this.size, this.size);
     const isDirect = !this.#fill.reaches(start);
     this.#isDirect ||= isDirect;
+    // The fetch holds nothing for it then.
+    if (isDirect) this.#fill.leave(this.#follower);
     this.#reading = isDirect ? this.#readDirectly(start, end) : this.#fill.read(this.#follower, start, end);
     return begun(this.#reading);
   }

@@ -134,6 +134,8 @@ export class Fill {
 
   /** @throws UpstreamError, or what `abort` was called with */
   async *read(follower: Follower, start: number, end: number): AsyncGenerator<Uint8Array> {
+    // It may have left to read another part by itself.
+    if (!follower.isCut) this.#followers.add(follower);
     this.#move(follower, start);
     while (follower.position < end) {
       this.#assertGoes(follower);
@@ -310,6 +312,7 @@ export class Fill {
     follower.isCut = true;
     this.#followers.delete(follower);
     this.#wake();
+    this.#stopWithoutUse();
   }
 
   #move(follower: Follower, position: number): void {
@@ -318,8 +321,8 @@ export class Fill {
   }
 
   #assertGoes(follower: Follower): void {
-    if (this.#failure) throw this.#failure.error;
     if (follower.isCut) throw new UpstreamError('unavailable', 'too slow for a blob that is not kept');
+    if (this.#failure) throw this.#failure.error;
   }
 
   async *#readFile(follower: Follower, end: number): AsyncGenerator<Uint8Array> {

@@ -290,6 +290,34 @@ test('where there is no room, a reader that stalls is left behind and the last t
   });
 });
 
+test('where there is no room, a fetch ends when its only reader is left behind or reads a part by itself', async () => {
+  await withTemporaryFolder(async (folder) => {
+    const clock = new TestClock();
+    await using opened = await openCache(folder, { clock, limits: { size: 4 * MIB } });
+    const { cache } = opened;
+    let sent = 0;
+    const served = upstream(large, [{ before: (bytes) => void (sent = bytes) }]);
+    await using stalled = await cache.openBlob(app, large.digest, served.source, never);
+    const chunks = (await stalled.read())[Symbol.asyncIterator]();
+    await chunks.next();
+    const over = waitFor(() => cache.facts.fills === 0);
+    await whileTimePasses(clock, over);
+    assert.ok(sent < large.bytes.length - 64 * 1024, `${sent} bytes were fetched for nobody`);
+    await assert.rejects(async () => {
+      while (!(await chunks.next()).done);
+    }, UpstreamError);
+
+    const huge = content(12 * MIB, 3);
+    const stuck = { before: (bytes: number) => (bytes === MIB ? new Promise<void>(() => {}) : undefined) };
+    const { source, requests } = upstream(huge, [stuck, {}]);
+    await using far = await cache.openBlob(app, huge.digest, source, never);
+    const [start, end] = [11 * MIB, 11 * MIB + 100_000];
+    assert.ok((await collect(await far.read({ start, end }))).equals(huge.bytes.subarray(start, end)));
+    await waitFor(() => cache.facts.fills === 0);
+    assert.deepEqual(requests, [0, start]);
+  });
+});
+
 test('a part that the fetch reaches soon is waited for, and another is asked for by itself', async () => {
   await withTemporaryFolder(async (folder) => {
     const huge = content(12 * MIB, 3);
