@@ -69,8 +69,8 @@ export interface FaultyProxy {
   readonly host: string;
   /** What was asked, in order. */
   readonly requests: ProxiedRequest[];
-  /** @param use after so many fitting requests (0), and for so many (all). */
-  rule(fitting: Fitting, fault: Fault, use?: { readonly skip?: number; readonly times?: number }): void;
+  /** @param use for so many fitting requests (all). */
+  rule(fitting: Fitting, fault: Fault, use?: { readonly times?: number }): void;
   clear(): void;
   count(method: string, path?: RegExp): number;
   down(): Promise<void>;
@@ -80,7 +80,6 @@ export interface FaultyProxy {
 interface Rule {
   readonly fitting: Fitting;
   readonly fault: Fault;
-  skip: number;
   times: number;
 }
 
@@ -93,10 +92,10 @@ export async function faultyProxy(t: TestContext, target: string): Promise<Fault
   let port = 0;
 
   const faultFor = ({ method, path }: ProxiedRequest): Fault => {
-    const fits = rules.filter(
-      ({ fitting }) => (fitting.method ?? method) === method && (fitting.path?.test(path) ?? true),
+    const due = rules.findLast(
+      ({ fitting, times }) =>
+        times > 0 && (fitting.method ?? method) === method && (fitting.path?.test(path) ?? true),
     );
-    const due = fits.filter((rule) => rule.skip-- <= 0).findLast(({ times }) => times > 0);
     if (due === undefined) return {};
     due.times--;
     return due.fault;
@@ -147,8 +146,8 @@ export async function faultyProxy(t: TestContext, target: string): Promise<Fault
     url: `http://127.0.0.1:${port}`,
     host: `127.0.0.1:${port}`,
     requests,
-    rule(fitting, fault, { skip = 0, times = Infinity } = {}) {
-      rules.push({ fitting, fault, skip, times });
+    rule(fitting, fault, { times = Infinity } = {}) {
+      rules.push({ fitting, fault, times });
     },
     clear() {
       rules = [];
