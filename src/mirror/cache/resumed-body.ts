@@ -78,6 +78,8 @@ async function* resume(
       if (position === size) return;
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
+      // It may not have come to its body, which would keep the connection.
+      attempt?.end(failure);
     }
     signal.throwIfAborted();
     if (failure !== undefined && !isPassing(failure)) throw failure;
@@ -118,6 +120,10 @@ class Attempt {
     const stop = new AbortController();
     const blob = await source(start, AbortSignal.any([signal, stop.signal]));
     return new Attempt(blob, stop, deps);
+  }
+
+  end(reason: Error): void {
+    this.#stop.abort(reason);
   }
 
   /** The chunks from `position` on. */
