@@ -1,3 +1,5 @@
+import { unlessAborted } from '../process/unless-aborted.ts';
+
 /** Does a thing once for all who want it at the same time. */
 export class SingleFlight<T> {
   readonly #running = new Map<string, Promise<T>>();
@@ -13,7 +15,7 @@ export class SingleFlight<T> {
   ): Promise<{ readonly result: T; readonly joined: boolean }> {
     signal.throwIfAborted();
     const running = this.#running.get(key);
-    const result = await waitFor(running ?? this.#begin(key, work), signal);
+    const result = await unlessAborted(running ?? this.#begin(key, work), signal);
     return { result, joined: running !== undefined };
   }
 
@@ -23,16 +25,5 @@ export class SingleFlight<T> {
     begun.catch(() => undefined);
     this.#running.set(key, begun);
     return begun;
-  }
-}
-
-async function waitFor<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: left, reject } = Promise.withResolvers<never>();
-  const leave = (): void => reject(signal.reason as Error);
-  signal.addEventListener('abort', leave, { once: true });
-  try {
-    return await Promise.race([work, left]);
-  } finally {
-    signal.removeEventListener('abort', leave);
   }
 }

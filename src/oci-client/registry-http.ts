@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { request as send, type Dispatcher } from 'undici';
 import { parseRetryAfter } from '../process/retry-after.ts';
+import { unlessAborted } from '../process/unless-aborted.ts';
 import type { Authorization } from './authorization.ts';
 import { readBody } from './read-body.ts';
 import { PASSING_STATUSES, RegistryRefusal } from './refusal.ts';
@@ -183,20 +184,6 @@ export class RegistryHttp {
 
 function isStream(body: ClientRequest['body']): body is AsyncIterable<Uint8Array> {
   return body !== undefined && !Buffer.isBuffer(body);
-}
-
-/** Gives up waiting for work that others need as well. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason as Error); // as throwIfAborted
-  signal.addEventListener('abort', abort);
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
 
 function flat(headers: Dispatcher.ResponseData['headers']): Record<string, string> {

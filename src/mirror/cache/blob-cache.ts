@@ -3,6 +3,7 @@ import type { Digest } from '../../oci/digest.ts';
 import type { RepositoryName } from '../../oci/repository-name.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
+import { unlessAborted } from '../../process/unless-aborted.ts';
 import type { ByteRange } from '../../registry/storage/driver.ts';
 import { BufferPool } from '../../registry/storage/filesystem/buffer-pool.ts';
 import { chunkSize } from '../../registry/storage/filesystem/chunk-size.ts';
@@ -95,7 +96,7 @@ export class BlobCache {
       const entry = this.#joinable(digest);
       const isKnown = entry ? entry.repositories.has(repository) : index.dataSize(digest) === undefined;
       if (!isKnown) {
-        await raced(this.#prove(repository, digest, source), signal);
+        await unlessAborted(this.#prove(repository, digest, source), signal);
         continue;
       }
       const outcome = entry ? 'join' : 'miss';
@@ -229,7 +230,7 @@ export class BlobCache {
       index.unpin(fill.digest);
     });
     try {
-      await raced(fill.opened, options.signal);
+      await unlessAborted(fill.opened, options.signal);
     } catch (error) {
       await leave();
       throw error;
@@ -362,19 +363,6 @@ async function begun(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncIterable<
       await chunks.return(undefined);
     }
   })();
-}
-
-/** @throws the signal's reason when it is aborted first */
-async function raced<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  if (signal.aborted) abort();
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
 
 function once(action: () => Promise<void>): () => Promise<void> {
