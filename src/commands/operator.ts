@@ -167,7 +167,6 @@ async function run(invocation: Invocation): Promise<ExitCode> {
   });
   const health = await startHealthListener({
     ...settings.health,
-    alive: [{ name: 'leader-election', problem: () => elector.problem() }],
     ready: [cachesSynced(Object.values(controllers.world))],
     metrics: prometheus,
   });

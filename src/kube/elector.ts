@@ -60,9 +60,6 @@ const ELECTION_TIMES: ElectionTimes = {
   retryPeriodMs: 2_000,
 };
 
-/** Out of contact with the lease for longer than this is worth telling. */
-const SILENCE_MS = 60_000;
-
 /**
  * Leader election with one lease, as client-go does it. A candidate takes over when it has seen the lease unchanged for
  * the lease's duration by its own monotonic clock; what time the holder says it is never matters. The holder counts
@@ -75,26 +72,16 @@ export class Elector {
   #leading = false;
   /** What was last seen, and the monotonic time when it was first seen so. */
   #seen: { readonly lease: VersionedLease; readonly since: number } | undefined;
-  #lastContact: number;
   #lastError = '';
 
   constructor(options: ElectorOptions) {
     this.#options = options;
     this.#times = options.times ?? ELECTION_TIMES;
-    this.#lastContact = options.clock.monotonic();
     this.#setLeading(false);
   }
 
   get leading(): boolean {
     return this.#leading;
-  }
-
-  /** Why this candidate could not lead when it had to: the lease has been out of reach for a minute. */
-  problem(): string | undefined {
-    const silence = this.#options.clock.monotonic() - this.#lastContact;
-    return silence > SILENCE_MS
-      ? `the lease has been out of reach for more than a minute: ${this.#lastError}`
-      : undefined;
   }
 
   /**
@@ -155,10 +142,9 @@ export class Elector {
 
   /** One attempt to acquire or renew. */
   async #try(timeoutMs: number, signal: AbortSignal): Promise<'ours' | 'theirs' | 'failed'> {
-    const { name, log, clock } = this.#options;
+    const { name, log } = this.#options;
     try {
       const ours = await this.#within(timeoutMs, signal, (limit) => this.#write(limit));
-      this.#lastContact = clock.monotonic();
       this.#lastError = '';
       return ours ? 'ours' : 'theirs';
     } catch (error) {

@@ -13,7 +13,6 @@ test('health, readiness and metrics are served, and each check is named', async 
   const server = await startHealthListener({
     host: '127.0.0.1',
     port: 0,
-    alive: [],
     ready: [{ name: 'leader-election', problem: () => problem }, cachesSynced([cache])],
     metrics,
   });
@@ -44,7 +43,7 @@ test('health, readiness and metrics are served, and each check is named', async 
 });
 
 test('a port that is taken is told', async (t) => {
-  const options = { host: '127.0.0.1', alive: [], ready: [], metrics: new Registry() };
+  const options = { host: '127.0.0.1', ready: [], metrics: new Registry() };
   const first = await startHealthListener({ ...options, port: 0 });
   t.after(() => first.close());
   // A server that listens on TCP has an address of this form.
