@@ -116,6 +116,9 @@ export function metadataErrors(object: JsonObject, rule: NameRule): readonly Fie
   const nameErrors = nameProblems(rule, name).map((detail) => invalidValue('metadata.name', name, detail));
   return [
     ...(name === '' ? [required('metadata.name', 'name or generateName is required')] : nameErrors),
+    ...(text(meta, 'generateName') === ''
+      ? []
+      : [forbiddenField('metadata.generateName', 'this server makes no names')]),
     ...labelErrors(at(meta, 'labels'), 'metadata.labels'),
     ...qualifiedNameErrors(
       Object.keys(fieldsOf(meta, 'annotations')).map((key) => key.toLowerCase()),

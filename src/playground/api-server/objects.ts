@@ -278,11 +278,9 @@ export class Objects {
   }
 
   async #insert(kind: Kind, given: JsonObject, options: WriteOptions): Promise<JsonObject> {
-    const prefix = text(given, 'metadata', 'generateName');
-    const name = text(given, 'metadata', 'name') || (prefix && prefix.slice(0, 58) + this.#suffix());
+    const name = text(given, 'metadata', 'name');
     const identified = withMeta(given, {
       ...NOT_YET,
-      name: name === '' ? undefined : name,
       uid: this.#uid(),
       creationTimestamp: this.#time(),
       generation: kind.generation ? 1 : undefined,
@@ -368,11 +366,6 @@ export class Objects {
 
   #time(): string {
     return rfc3339(this.#clock.now());
-  }
-
-  #suffix(): string {
-    const letters = 'bcdfghjklmnpqrstvwxz2456789';
-    return Array.from({ length: 5 }, () => letters[Math.floor(this.#random() * letters.length)]).join('');
   }
 
   #uid(): string {

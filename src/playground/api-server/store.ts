@@ -59,7 +59,6 @@ export class Store {
   #revision: number;
   #assigned: number;
   #forgotten: number;
-  #compacted = 0;
   #flushing: Promise<void> | undefined;
   #crashed = false;
   #liveBytes = 0;
@@ -125,8 +124,7 @@ export class Store {
 
   /** As list was at `revision`. @throws {ForgottenError} */
   listAt(resource: string, prefix: string, revision: number): readonly (readonly [string, JsonObject])[] {
-    const oldest = Math.max(this.#forgotten, this.#compacted);
-    if (revision < oldest) throw new ForgottenError(oldest);
+    if (revision < this.#forgotten) throw new ForgottenError(this.#forgotten);
     const objects = new Map(this.#resources.get(resource));
     for (let index = this.#changes.length - 1; index >= 0; index--) {
       const change = this.#changes[index];
@@ -157,14 +155,8 @@ export class Store {
     return () => this.#watchers.delete(listener);
   }
 
-  /** Forgets older states, as etcd does every five minutes: lists that go back to one are refused. */
-  compact(): void {
-    this.#compacted = this.#revision;
-  }
-
   /** Forgets all history up to now: who watches from an older revision must list again. */
   forget(): void {
-    this.compact();
     this.#changes = [];
     this.#forgotten = this.#revision;
   }

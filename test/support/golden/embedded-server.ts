@@ -35,7 +35,7 @@ export async function startEmbeddedServer(): Promise<GoldenServer & { close(): P
       });
       return { authorization: `Bearer ${token}` };
     },
-    compact: async () => server.compact(),
+    compact: async () => server.forget(),
     passTime: (seconds) => clock.advance(seconds * 1_000),
     async close() {
       await dispatcher.destroy();

@@ -1,9 +1,11 @@
 import type { FieldError, JsonObject } from '../kind.ts';
-import { at, notOneOf, text } from '../kinds/read.ts';
+import { at, forbiddenField, notOneOf, required, text } from '../kinds/read.ts';
 import type { Deletion, WriteOptions } from '../objects.ts';
-import { badRequest, invalid } from '../status-error.ts';
+import { invalid } from '../status-error.ts';
+import { wholeNumber } from './read.ts';
 
 const MOST_MANAGER_BYTES = 128;
+const DRY_RUN = ['', 'All'];
 const FIELD_VALIDATION = ['', 'Ignore', 'Strict', 'Warn'];
 
 /**
@@ -19,28 +21,22 @@ export function parseWriteOptions(
   const manager = query.get('fieldManager') ?? '';
   const validation = query.get('fieldValidation') ?? '';
   const force = query.get('force');
-  const errors: FieldError[] = [];
-  if (isApply && manager === '') {
-    errors.push({ type: 'Required', path: 'fieldManager', detail: 'is required for apply patch' });
-  }
-  if (what === 'PatchOptions' && !isApply && force !== null) {
-    errors.push({ type: 'Forbidden', path: 'force', detail: 'may not be specified for non-apply patch' });
-  }
-  errors.push(...dryRunErrors(query), ...notOneOf('fieldValidation', validation, FIELD_VALIDATION));
+  const errors: FieldError[] = [
+    ...(isApply && manager === '' ? [required('fieldManager', 'is required for apply patch')] : []),
+    ...(what === 'PatchOptions' && !isApply && force !== null
+      ? [forbiddenField('force', 'may not be specified for non-apply patch')]
+      : []),
+    ...notOneOf('dryRun', query.get('dryRun') ?? '', DRY_RUN),
+    ...notOneOf('fieldValidation', validation, FIELD_VALIDATION),
+  ];
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: what }, '', errors);
   return {
     manager: (manager === '' ? (userAgent.split('/')[0] ?? '') : manager).slice(0, MOST_MANAGER_BYTES),
-    dryRun: query.getAll('dryRun').includes('All'),
+    dryRun: query.get('dryRun') === 'All',
     // One of those above.
     fieldValidation: (validation === '' ? 'Warn' : validation) as WriteOptions['fieldValidation'],
     force: force === 'true' || force === '1',
   };
-}
-
-function dryRunErrors(query: URLSearchParams): readonly FieldError[] {
-  const values = query.getAll('dryRun').filter((value) => value !== '');
-  if (values.every((value) => value === 'All')) return [];
-  return [{ type: 'NotSupported', path: 'dryRun', value: values, detail: 'supported values: "All"' }];
 }
 
 /** The body of a DELETE, or without one its query. @throws {StatusError} 400, 422 */
@@ -48,20 +44,19 @@ export function parseDeletion(
   body: JsonObject | undefined,
   query: URLSearchParams,
 ): Deletion & { readonly dryRun: boolean } {
-  const seconds = query.get('gracePeriodSeconds');
-  if (seconds !== null && !/^[+-]?\d+$/.test(seconds)) {
-    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(seconds)}: invalid syntax`);
-  }
-  const grace = at(body, 'gracePeriodSeconds') ?? (seconds === null ? undefined : Number(seconds));
+  const grace = at(body, 'gracePeriodSeconds') ?? wholeNumber(query, 'gracePeriodSeconds');
   const policy = text(body, 'propagationPolicy') || (query.get('propagationPolicy') ?? '');
-  // What belongs to an object goes after it: nobody waits for it, and nothing is left behind.
-  const errors = [...notOneOf('propagationPolicy', policy, ['', 'Background']), ...dryRunErrors(query)];
+  const dryRun = text(body, 'dryRun', 0) || (query.get('dryRun') ?? '');
+  const errors = [
+    // What belongs to an object goes after it: nobody waits for it, and nothing is left behind.
+    ...notOneOf('propagationPolicy', policy, ['', 'Background']),
+    ...notOneOf('dryRun', dryRun, DRY_RUN),
+  ];
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', errors);
-  const dryRun = at(body, 'dryRun');
   return {
     uid: text(body, 'preconditions', 'uid') || undefined,
     resourceVersion: text(body, 'preconditions', 'resourceVersion') || undefined,
+    dryRun: dryRun === 'All',
     gracePeriodSeconds: typeof grace === 'number' ? grace : undefined,
-    dryRun: query.getAll('dryRun').includes('All') || (Array.isArray(dryRun) && dryRun.includes('All')),
   };
 }

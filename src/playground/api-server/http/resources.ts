@@ -21,7 +21,7 @@ import { keyOf, resourceOf } from '../stored-object.ts';
 import { formOf, listText, objectText, type Form } from './answer.ts';
 import { authorize, type User } from './authorize.ts';
 import { parseDeletion, parseWriteOptions } from './options.ts';
-import { checkNotAhead, listPage, parseListOptions } from './read.ts';
+import { listObjects, parseListOptions } from './read.ts';
 import { parseJson, parseObject, parsePatch, readBody } from './request.ts';
 import { serveWatch } from './watch.ts';
 
@@ -119,17 +119,17 @@ async function serveList(exchange: Exchange): Promise<void> {
   const options = parseListOptions(kind, query);
   const { store, clock, faults } = resources;
   if (options.isWatch) return serveWatch({ store, clock, faults, kind, request, options, form, response });
-  const page = listPage(store, kind, request.namespace, options, faults.staleBy?.(request) ?? 0);
-  send(exchange, 200, listText(kind, page.objects, page.metadata, form, clock.now()));
+  const list = listObjects(store, kind, request.namespace, options, faults.staleBy?.(request));
+  const metadata = { resourceVersion: String(list.revision) };
+  send(exchange, 200, listText(kind, list.objects, metadata, form, clock.now()));
 }
 
 async function serveObject(exchange: Exchange, name: string, subresource?: 'status'): Promise<void> {
-  const { kind, request, query, message, resources } = exchange;
+  const { kind, request, message, resources } = exchange;
   switch (message.method) {
     case 'GET': {
       const object = resources.store.get(resourceOf(kind), keyOf(request.namespace, name));
       if (object === undefined) throw notFound(kind, name);
-      checkNotAhead(resources.store, query.get('resourceVersion') ?? '');
       return answerObject(exchange, 200, object);
     }
     case 'PUT': {
@@ -184,8 +184,10 @@ async function deleteObject(exchange: Exchange, name: string): Promise<void> {
   const { kind, request, query, message, resources } = exchange;
   const body = (await readBody(message)).toString();
   const { dryRun, ...deletion } = parseDeletion(body === '' ? undefined : parseJson(body), query);
-  const { namespace } = request;
-  const { object, isGone } = await resources.objects.delete(kind, name, deletion, { namespace, dryRun });
+  const { object, isGone } = await resources.objects.delete(kind, name, deletion, {
+    namespace: request.namespace,
+    dryRun,
+  });
   if (!isGone || kind.returnsDeleted === true) return answerObject(exchange, 200, object);
   const { group, plural } = kind;
   const uid = text(object, 'metadata', 'uid');

@@ -46,9 +46,7 @@ export interface ApiServer {
   readonly url: string;
   /** Lets one more user in. */
   admit(user: User): void;
-  /** Forgets older states, as a real one does every five minutes: lists that go back to one get 410. */
-  compact(): void;
-  /** Forgets all history, as at a start: older watches get 410 too. */
+  /** Forgets all history, as at a start: older watches get 410. */
   forget(): void;
   /** Ends every connection, and when all that was answered is in the file. */
   close(): Promise<void>;
@@ -151,7 +149,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   return {
     url: `https://${address}:${port}`,
     admit: (user) => void users.set(user.token, user),
-    compact: () => store.compact(),
     forget: () => store.forget(),
     close: async () => {
       const closed = once(server, 'close');

@@ -2,11 +2,11 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../../../process/clock.ts';
 import type { Faults, RequestInfo } from '../faults.ts';
 import { apiVersionOf, type JsonObject, type Kind } from '../kind.ts';
-import { resourceOf } from '../stored-object.ts';
+import { metaOf, resourceOf } from '../stored-object.ts';
 import { expired, type StatusError } from '../status-error.ts';
 import { ForgottenError, type Change, type Store } from '../store.ts';
 import { objectText, table, type Form } from './answer.ts';
-import { isIn, listPage, parseVersion, type ListOptions } from './read.ts';
+import { listObjects, type ListOptions } from './read.ts';
 
 /** How often a watch hears of the present revision when nothing happens. */
 const BOOKMARK_MS = 60_000;
@@ -30,7 +30,7 @@ export interface Watch {
 /** Streams changes until the client goes, the time is over or the server stops. @throws {StatusError} before it begins */
 export async function serveWatch(watch: Watch): Promise<void> {
   const { store, clock, kind, request, options, response } = watch;
-  const version = parseVersion(options.resourceVersion, true);
+  const version = options.resourceVersion;
   const stream = new EventStream(watch);
   const ended = new AbortController();
   response.on('close', () => ended.abort());
@@ -38,8 +38,7 @@ export async function serveWatch(watch: Watch): Promise<void> {
   response.flushHeaders();
   const start = version === 0 ? store.revision : version;
   if (version === 0) {
-    const all = { ...options, limit: 0, continue: '', resourceVersion: '' };
-    for (const object of listPage(store, kind, request.namespace, all, 0).objects)
+    for (const object of listObjects(store, kind, request.namespace, options).objects)
       stream.send('ADDED', object);
   }
   let stop = () => {};
@@ -87,7 +86,8 @@ function eventOf(
   { resource, deleted, object, before }: Change,
   { kind, request, options }: Watch,
 ): { readonly type: EventType; readonly object: JsonObject } | undefined {
-  if (resource !== resourceOf(kind) || !isIn(object, request.namespace)) return undefined;
+  const { namespace = metaOf(object)['namespace'] } = request;
+  if (resource !== resourceOf(kind) || metaOf(object)['namespace'] !== namespace) return undefined;
   const was = before !== undefined && options.matches(before);
   const is = !deleted && options.matches(object);
   if (is) return { type: was ? 'MODIFIED' : 'ADDED', object };

@@ -152,23 +152,6 @@ test('the two kinds of event are two views of the same objects', async () => {
   );
 });
 
-test('a list comes in pages of one state', async () => {
-  await using started = await startTestServer();
-  const { client } = started;
-  const names = ['a', 'b', 'c', 'd', 'e'];
-  for (const name of names) await client.create(configMaps, { metadata: { namespace, name } });
-  const first = await client.list(configMaps, { namespace, limit: 2 });
-  await client.delete(configMaps, { namespace, name: 'd' });
-  await client.create(configMaps, { metadata: { namespace, name: 'f' } });
-  const second = await client.list(configMaps, { namespace, limit: 2, continue: first.continue });
-  const third = await client.list(configMaps, { namespace, limit: 2, continue: second.continue });
-  const seen = [first, second, third].flatMap(({ items }) => items.map(({ metadata }) => metadata.name));
-  assert.deepEqual(seen, names);
-  assert.equal(third.continue, undefined);
-  started.server.compact();
-  await assert.rejects(client.list(configMaps, { namespace, limit: 2, continue: first.continue }), isGone);
-});
-
 /** The next events of a watch, bookmarks left out. */
 async function take(watch: AsyncIterable<WatchEvent<ConfigMap>>, count: number): Promise<string[]> {
   const seen: string[] = [];

@@ -130,7 +130,7 @@ test('an earlier state can be listed while it is remembered', async () => {
   const [[, a] = []] = store.listAt('/things', '', then);
   assert.equal(a?.['value'], 1);
   assert.equal(store.listAt('/things', '', then).length, 1);
-  store.compact();
+  store.forget();
   assert.throws(() => store.listAt('/things', '', then), ForgottenError);
 });
 
