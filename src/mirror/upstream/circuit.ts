@@ -4,6 +4,9 @@ import { UpstreamError, type UpstreamErrorKind } from '../upstream.ts';
 /** Failures one after the other until an upstream is left alone, where it does not ask for that itself. */
 const PATIENCE = 3;
 
+/** A failure for which a client has waited this long is enough; milliseconds. It asks for several things one after the other. */
+const LONG = 5000;
+
 /** The first and the longest pause; milliseconds. */
 const PAUSES = {
   busy: { first: 5000, longest: 5 * 60_000 },
@@ -15,7 +18,7 @@ const LONGEST_RETRY_AFTER = 15 * 60_000;
 
 /**
  * Leaves an upstream alone that is busy or away: requests then fail at once. After each pause one request finds out how it is,
- * and the others still fail meanwhile.
+ * and the others still fail meanwhile. A pause is at least as long as the request that failed has waited.
  */
 export class Circuit {
   readonly #deps: { readonly clock: Clock; readonly random: () => number };
@@ -51,6 +54,7 @@ export class Circuit {
     if (pause !== undefined) throw pause;
     const probes = this.#pause !== undefined;
     if (probes) this.#probing = true;
+    const began = this.#deps.clock.monotonic();
     try {
       const answer = await ask();
       this.#isWell(probes);
@@ -59,7 +63,7 @@ export class Circuit {
       // A caller who has given up says nothing about the upstream.
       if (!(error instanceof UpstreamError)) throw error;
       if (!isPassing(error.kind)) this.#isWell(probes);
-      else if (concerns(error)) this.#fail(error, error.kind, probes);
+      else if (concerns(error)) this.#fail(error, error.kind, { probes, began });
       throw error;
     } finally {
       if (probes) this.#probing = false;
@@ -73,17 +77,23 @@ export class Circuit {
     this.#pause = undefined;
   }
 
-  #fail(error: UpstreamError, kind: keyof typeof PAUSES, probe: boolean): void {
+  #fail(
+    error: UpstreamError,
+    kind: keyof typeof PAUSES,
+    { probes, began }: { readonly probes: boolean; readonly began: number },
+  ): void {
     const { clock, random } = this.#deps;
-    if (this.#pause !== undefined && !probe) return;
+    if (this.#pause !== undefined && !probes) return;
     this.#failures++;
+    const waited = clock.monotonic() - began;
+    if (waited >= LONG) this.#failures = Math.max(this.#failures, PATIENCE);
     const asked = Math.min(error.retryAfter ?? 0, LONGEST_RETRY_AFTER);
     const told = error.status === 429 || asked > 0;
-    if (!told && !probe && this.#failures < PATIENCE) return;
+    if (!told && !probes && this.#failures < PATIENCE) return;
     const { first, longest } = PAUSES[kind];
     const doublings = Math.max(0, this.#failures - (told ? 1 : PATIENCE));
-    const grown = Math.min(longest, first * 2 ** doublings);
-    const own = grown * (0.75 + random() / 2);
+    const grown = Math.min(longest, first * 2 ** doublings) * (0.75 + random() / 2);
+    const own = Math.max(grown, Math.min(longest, waited));
     this.#pause = { error, until: clock.monotonic() + (asked > 0 ? asked : own) };
   }
 }

@@ -85,6 +85,28 @@ test('one that is away is left alone after three failures in a row', async () =>
   assert.equal(await ask(), 'well');
 });
 
+test('one that keeps a request waiting is left alone at once, for as long as that has waited', async () => {
+  const { clock, circuit, ask, count } = start();
+  const slow = async (): Promise<string> => {
+    const asked = circuit.run(all, async () => {
+      await clock.sleep(20_000);
+      throw away;
+    });
+    const refused = assert.rejects(asked, away);
+    await clock.advance(20_000);
+    await refused;
+    return ask();
+  };
+  for (let times = 0; times < 2; times++) {
+    assert.equal(await slow(), 'away (not asked again yet)');
+    await clock.advance(19_999);
+    assert.equal(await ask(), 'away (not asked again yet)');
+    await clock.advance(1);
+  }
+  assert.equal(count(), 0);
+  assert.equal(await ask(), 'well');
+});
+
 test('after a pause one request finds out, and the others do not wait for it', async () => {
   const { clock, circuit, ask } = start();
   await ask(busy(1000));
