@@ -1,6 +1,6 @@
 import { afterRunStep, type RunOutcome, type RunStep } from '../../../src/registry/lease/run-steps.ts';
 import type { Emit } from './explore.ts';
-import { counterOf, encodeRecord, landRecord, look, type Phase } from './records.ts';
+import { counterOf, encodeRecord, landRecord, looks, type Phase } from './records.ts';
 import { BLOB, LAYER, MANIFESTS, OLD_TAG, TAGS, type LateKind, type Rules } from './rules.ts';
 import { restore } from './server.ts';
 import { LATE, add, collectors, get, has, late, remove, runs, store, type World } from './world.ts';
@@ -109,11 +109,12 @@ class Collector {
   }
 
   #look(free: RunOutcome, what: string): void {
-    const next = this.#world.slice();
-    const others = this.#rules.collectors === 1 ? [] : look(next, this.#sights(), this.#rules).live;
-    const live = others.some(({ run }) => run === String(1 - this.#id) || !this.#rules.ownFiles);
-    this.#goOn(next, live ? 'others' : free);
-    this.#emit(next, `C${this.#id} ${what}: ${live ? 'another run is live' : 'no other run is live'}`);
+    if (this.#rules.collectors === 1) return this.#change(what, (next) => this.#goOn(next, free));
+    for (const { next, seen } of looks(this.#world, this.#sights(), this.#rules)) {
+      const live = seen.live.some(({ run }) => run === String(1 - this.#id) || !this.#rules.ownFiles);
+      this.#goOn(next, live ? 'others' : free);
+      this.#emit(next, `C${this.#id} ${what}: ${live ? 'another run is live' : 'no other run is live'}`);
+    }
   }
 
   /** Its own run's file is none of its business. */

@@ -34,11 +34,32 @@ export function landRecord(world: World, run: number, record: number, rules: Rul
   const file = runs[rules.ownFiles ? run : 0];
   if (file === undefined) return;
   world[file.record] = record;
-  world[file.fresh] = rules.duration + rules.margin;
+  world[file.fresh] = rules.duration + rules.stampMargin;
 }
 
-/** A look at all runs, as LeaseWatch makes it, which changes what this process has seen of them. */
-export function look(world: World, sights: readonly (Sight | undefined)[], rules: Rules): RunsSeen {
+/** What a look at all runs may see, with stamps that are right, and wrong. */
+export function looks(
+  world: World,
+  sights: readonly (Sight | undefined)[],
+  rules: Rules,
+): readonly { readonly next: World; readonly seen: RunsSeen }[] {
+  const errors = rules.stampError === 0 ? [0] : [0, rules.stampError];
+  return errors.map((error) => {
+    const next = world.slice();
+    return { next, seen: look(next, sights, rules, error) };
+  });
+}
+
+/**
+ * A look at all runs, as LeaseWatch makes it, which changes what this process has seen of them.
+ * @param error ticks by which the stamps of the store make the runs older than they are.
+ */
+export function look(
+  world: World,
+  sights: readonly (Sight | undefined)[],
+  rules: Rules,
+  error = 0,
+): RunsSeen {
   const records: RunRecord[] = [];
   const ages = new Map<string, number>();
   const seen: [string, Observed][] = [];
@@ -49,7 +70,7 @@ export function look(world: World, sights: readonly (Sight | undefined)[], rules
     if (record !== 0) {
       records.push(decodeRecord(run, record, rules));
       // As the stamps of the store tell it, less the margin.
-      ages.set(String(run), rules.duration - get(world, file.fresh));
+      ages.set(String(run), rules.duration - get(world, file.fresh) + error);
     }
     const before = get(world, sight.record);
     if (before === 0) continue;

@@ -20,6 +20,9 @@ export interface Rules {
   /** Ticks that a lease lasts, and by how many its holder stops earlier. */
   readonly duration: number;
   readonly margin: number;
+  /** By how many ticks the store's stamps may make a run look older than it is, and how many are taken off for that. */
+  readonly stampError: number;
+  readonly stampMargin: number;
   /** How often each collector may renew. */
   readonly renewals: number;
   /** How often, in all, one process's clock stands still for a tick. */
@@ -64,6 +67,8 @@ export const PROTOCOL: Rules = {
   collectors: 1,
   duration: 3,
   margin: 1,
+  stampError: 1,
+  stampMargin: 1,
   renewals: 1,
   drift: 0,
   jumps: 0,

@@ -6,7 +6,7 @@ import {
   type WriteOutcome,
 } from '../../../src/registry/lease/write-steps.ts';
 import type { Emit } from './explore.ts';
-import { isUnfinished, look } from './records.ts';
+import { isUnfinished, looks } from './records.ts';
 import { BLOB, LAYER, MANIFESTS, OLD_TAG, TAGS, type Rules } from './rules.ts';
 import { LATE, add, get, has, late, remove, runs, servers, store, type World } from './world.ts';
 
@@ -76,14 +76,15 @@ export function serverSteps(world: World, server: number, rules: Rules, emit: Em
         next[fields.uploaded] = 1;
       });
     }
-    change('looks', (next) => void look(next, sightsOf(server, rules), rules));
-    const begun = world.slice();
-    const { live, runs: known } = look(begun, sightsOf(server, rules), rules);
-    if (live.length > 0) return;
-    begun[fields.known] = bits(known);
-    begun[fields.step] = 1;
-    begun[fields.uploaded] = 0;
-    emit(begun, `${name} looks, sees no live run and begins to write`);
+    for (const { next, seen } of looks(world, sightsOf(server, rules), rules)) {
+      emit(next, `${name} looks`);
+      if (seen.live.length > 0) continue;
+      const begun = next.slice();
+      begun[fields.known] = bits(seen.runs);
+      begun[fields.step] = 1;
+      begun[fields.uploaded] = 0;
+      emit(begun, `${name} looks, sees no live run and begins to write`);
+    }
     return;
   }
 
@@ -160,17 +161,15 @@ export function serverSteps(world: World, server: number, rules: Rules, emit: Em
   }
 
   function lookBehind(): void {
-    const next = world.slice();
-    let outcome: WriteOutcome = 'done';
-    if (rules.validate) {
-      const known = new Set([0, 1].filter((run) => has(world, fields.known, 1 << run)).map(String));
-      const judged = judgeLook(known, look(next, sightsOf(server, rules), rules));
+    if (!rules.validate) return change('does not look behind its write', (next) => goOn(next, 'done'));
+    const known = new Set([0, 1].filter((run) => has(world, fields.known, 1 << run)).map(String));
+    for (const { next, seen } of looks(world, sightsOf(server, rules), rules)) {
+      const judged = judgeLook(known, seen);
       next[fields.known] = bits(judged.known);
-      if (judged.verdict === 'refuse') outcome = 'refused';
-      else if (judged.verdict === 'verify') outcome = 'changed';
+      const outcome = ({ unchanged: 'done', verify: 'changed', refuse: 'refused' } as const)[judged.verdict];
+      goOn(next, outcome);
+      emit(next, `${name} looks behind its write: ${outcome}`);
     }
-    goOn(next, outcome);
-    emit(next, `${name} looks behind its write: ${outcome}`);
   }
 }
 
