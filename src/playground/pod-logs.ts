@@ -28,7 +28,7 @@ export function podLogsOf(node: () => PlaygroundNode | undefined): PodLogs {
       tailLines: numberOf(query, 'tailLines'),
     };
     const uid = text(pod, 'metadata', 'uid');
-    const found = node()?.log({ uid, container, previous }, options, signal);
+    const found = node()?.log({ uid, previous }, options, signal);
     if (found === undefined) throw new Error(`the node does not know the pod "${name}"`);
     return found;
   };

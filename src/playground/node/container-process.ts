@@ -20,7 +20,7 @@ export interface Program {
 export interface ProcessExit {
   /** 128 and the number of the signal, where one ended it. */
   readonly exitCode: number;
-  readonly signal: number | undefined;
+  readonly signal?: number;
 }
 
 const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
@@ -86,7 +86,7 @@ export class ContainerProcess {
     await outputs;
     await log.end();
     const number = typeof signal === 'string' ? (SIGNAL_NUMBERS[signal] ?? 0) : undefined;
-    return { exitCode: number === undefined ? Number(code) : 128 + number, signal: number };
+    return number === undefined ? { exitCode: Number(code) } : { exitCode: 128 + number, signal: number };
   }
 
   async #take(log: ContainerLog, stream: 'stdout' | 'stderr'): Promise<void> {

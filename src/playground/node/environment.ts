@@ -8,24 +8,28 @@ export interface NamespaceObjects {
   configMap(name: string): ConfigMap | undefined;
 }
 
-/** The container cannot be made of its spec now; the message is the kubelet's. */
-export class ContainerConfigError extends Error {
-  override readonly name = 'ContainerConfigError';
+/** The container cannot be started as things are; the message is the kubelet's. */
+export class NotStartableError extends Error {
+  /** Why it waits, as its state has it. */
+  readonly reason: 'ContainerCreating' | 'ErrImagePull' | 'CreateContainerConfigError';
+
+  constructor(reason: NotStartableError['reason'], message: string) {
+    super(message);
+    this.reason = reason;
+  }
 }
 
 /**
  * The environment of a container, in which `$(NAME)` stands for what was set before.
- * @throws {ContainerConfigError} when it refers to what is not there
+ * @throws {NotStartableError} when it refers to what is not there
  */
 export function containerEnvironment(
-  pod: Pod,
   container: Container,
   objects: NamespaceObjects,
-): Record<string, string> {
+): Readonly<Record<string, string>> {
   const environment: Record<string, string> = {};
-  for (const { name, value, valueFrom } of container.env ?? []) {
-    environment[name] =
-      valueFrom === undefined ? expand(value ?? '', environment) : referred(pod, valueFrom, objects);
+  for (const { name, value = '', valueFrom } of container.env ?? []) {
+    environment[name] = valueFrom === undefined ? expand(value, environment) : referred(valueFrom, objects);
   }
   return environment;
 }
@@ -39,27 +43,12 @@ export function expand(text: string, environment: Readonly<Record<string, string
 
 type Source = NonNullable<NonNullable<Container['env']>[number]['valueFrom']>;
 
-function referred({ metadata, status }: Pod, source: Source, objects: NamespaceObjects): string {
-  const { fieldRef, secretKeyRef, configMapKeyRef } = source;
-  const { name = '', key } = secretKeyRef ?? configMapKeyRef ?? { key: '' };
-  if (secretKeyRef !== undefined) {
-    const value = objects.secret(name)?.data?.[key];
-    if (value === undefined) throw new ContainerConfigError(`couldn't find key ${key} in Secret ${name}`);
-    return Buffer.from(value, 'base64').toString();
+function referred({ secretKeyRef }: Source, objects: NamespaceObjects): string {
+  if (secretKeyRef === undefined) {
+    throw new NotStartableError('CreateContainerConfigError', 'this node takes values from Secrets alone');
   }
-  if (configMapKeyRef !== undefined) {
-    const value = objects.configMap(name)?.data?.[key];
-    if (value === undefined) throw new ContainerConfigError(`couldn't find key ${key} in ConfigMap ${name}`);
-    return value;
-  }
-  const fields: Readonly<Record<string, string | undefined>> = {
-    'metadata.name': metadata.name,
-    'metadata.namespace': metadata.namespace,
-    'status.podIP': status?.podIP,
-  };
-  const field = fields[fieldRef?.fieldPath ?? ''];
-  if (field !== undefined) return field;
-  throw new ContainerConfigError(
-    'this node knows values of Secrets and ConfigMaps, and of the fields ' + Object.keys(fields).join(', '),
-  );
+  const { name = '', key } = secretKeyRef;
+  const value = objects.secret(name)?.data?.[key];
+  if (value !== undefined) return Buffer.from(value, 'base64').toString();
+  throw new NotStartableError('CreateContainerConfigError', `couldn't find key ${key} in Secret ${name}`);
 }

@@ -48,9 +48,9 @@ export interface NodeOptions {
 export interface PlaygroundNode {
   /** Resolves when the API server knows the node, and it knows its pods. */
   readonly ready: Promise<void>;
-  /** The log of a container; undefined when this node has no such pod or the pod no such container. */
+  /** The log of a pod; undefined when this node has no such pod. */
   log(
-    pod: { readonly uid: string; readonly container: string; readonly previous: boolean },
+    pod: { readonly uid: string; readonly previous: boolean },
     options: LogOptions,
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array> | undefined;
@@ -159,8 +159,8 @@ export function startNode(options: NodeOptions): PlaygroundNode {
 
   return {
     ready,
-    log({ uid, container, previous }, logOptions, signal) {
-      const found = workers.get(uid)?.log(container, previous);
+    log({ uid, previous }, logOptions, signal) {
+      const found = workers.get(uid)?.log(previous);
       return found && readLog(found.path, logOptions, { running: found.running, signal });
     },
     async stop() {

@@ -6,7 +6,7 @@ type ContainerStatus = NonNullable<PodStatus['containerStatuses']>[number];
 export type ContainerState = NonNullable<ContainerStatus['state']>;
 type Condition = NonNullable<PodStatus['conditions']>[number];
 
-/** What the node knows of one container. */
+/** What the node knows of the container of a pod. */
 export interface ContainerRecord {
   readonly name: string;
   readonly image: string;
@@ -18,7 +18,7 @@ export interface ContainerRecord {
   containerID?: string;
 }
 
-/** What the node knows of a pod beside its containers. */
+/** What the node knows of a pod beside its container. */
 export interface PodFacts {
   readonly now: string;
   readonly hostIP: string;
@@ -31,28 +31,21 @@ export interface PodFacts {
 }
 
 /** The status of a pod; conditions that are another's, and times of what has not changed, as they are in `pod`. */
-export function podStatus(pod: Pod, containers: readonly ContainerRecord[], facts: PodFacts): PodStatus {
+export function podStatus(pod: Pod, container: ContainerRecord, facts: PodFacts): PodStatus {
   const { hostIP, podIP, startTime } = facts;
-  const phase = podPhase(pod, containers, facts.ending);
+  const phase = podPhase(pod, container, facts.ending);
   return {
     phase,
-    conditions: conditionsOf(pod, phase, containers, facts),
+    conditions: conditionsOf(pod, phase, container, facts),
     hostIP,
     hostIPs: [{ ip: hostIP }],
     podIP,
     podIPs: [{ ip: podIP }],
     startTime,
-    containerStatuses: containers.map((container) => ({
-      name: container.name,
-      image: container.image,
-      imageID: container.containerID === undefined ? '' : container.image,
-      ...(container.containerID !== undefined && { containerID: container.containerID }),
-      state: container.state,
-      lastState: container.lastState,
-      restartCount: container.restartCount,
-      ready: container.ready,
-      started: container.started,
-    })),
+    containerStatuses: [
+      // A copy: the record goes on.
+      { ...container, imageID: container.containerID === undefined ? '' : container.image },
+    ],
   };
 }
 
@@ -60,16 +53,12 @@ export function isOver(phase: string | undefined): boolean {
   return phase === 'Succeeded' || phase === 'Failed';
 }
 
-function podPhase(pod: Pod, containers: readonly ContainerRecord[], ending: boolean): string {
-  const ended = containers.flatMap(({ state }) => state.terminated ?? []);
-  if (ended.length < containers.length) {
-    const isWaiting = containers.some(
-      ({ state, lastState }) => state.waiting !== undefined && lastState.terminated === undefined,
-    );
-    return isWaiting ? 'Pending' : 'Running';
+function podPhase(pod: Pod, { state, lastState }: ContainerRecord, ending: boolean): string {
+  if (state.terminated === undefined) {
+    return state.waiting !== undefined && lastState.terminated === undefined ? 'Pending' : 'Running';
   }
   const policy = pod.spec?.restartPolicy;
-  const hasFailed = ended.some(({ exitCode }) => exitCode !== 0);
+  const hasFailed = state.terminated.exitCode !== 0;
   if (!ending && (policy === 'Always' || (policy === 'OnFailure' && hasFailed))) return 'Running';
   return hasFailed ? 'Failed' : 'Succeeded';
 }
@@ -77,25 +66,41 @@ function podPhase(pod: Pod, containers: readonly ContainerRecord[], ending: bool
 function conditionsOf(
   pod: Pod,
   phase: string,
-  containers: readonly ContainerRecord[],
-  facts: PodFacts,
+  { name, ready }: ContainerRecord,
+  { now, startTime, prepared }: PodFacts,
 ): readonly Condition[] {
-  const unready = containers.filter(({ ready }) => !ready).map(({ name }) => name);
-  const message = `containers with unready status: [${unready.join(' ')}]`;
   const why = isOver(phase)
     ? { reason: `Pod${phase === 'Failed' ? 'Failed' : 'Completed'}` }
-    : { reason: 'ContainersNotReady', message };
-  const isReady = phase === 'Running' && unready.length === 0;
-  const own: readonly Omit<Condition, 'lastTransitionTime'>[] = [
-    { type: 'PodReadyToStartContainers', status: facts.prepared && !isOver(phase) ? 'True' : 'False' },
-    { type: 'Initialized', status: 'True', ...(phase === 'Succeeded' && why) },
-    { type: 'Ready', status: isReady ? 'True' : 'False', ...(!isReady && why) },
-    { type: 'ContainersReady', status: isReady ? 'True' : 'False', ...(!isReady && why) },
-  ];
+    : { reason: 'ContainersNotReady', message: `containers with unready status: [${name}]` };
+  const readiness = phase === 'Running' && ready ? { status: 'True' } : { status: 'False', ...why };
   const before = pod.status?.conditions ?? [];
+  const scheduled = { type: 'PodScheduled', status: 'True', lastTransitionTime: startTime };
+  const own: readonly Condition[] = [
+    { type: 'PodReadyToStartContainers', status: prepared && !isOver(phase) ? 'True' : 'False' },
+    { type: 'Initialized', status: 'True', ...(phase === 'Succeeded' && why) },
+    { type: 'Ready', ...readiness },
+    { type: 'ContainersReady', ...readiness },
+    before.find(({ type }) => type === 'PodScheduled') ?? scheduled,
+  ];
   const others = before.filter(({ type }) => own.every((condition) => condition.type !== type));
-  const scheduled: readonly Condition[] = others.some(({ type }) => type === 'PodScheduled')
-    ? []
-    : [{ type: 'PodScheduled', status: 'True', lastTransitionTime: facts.startTime }];
-  return [...own.map((condition) => sinceWhen(before, condition, facts.now)), ...scheduled, ...others];
+  return [...own.map((condition) => ({ ...sinceWhen(before, condition, now) })), ...others];
+}
+
+/** Of a pod that may have run before the node did: then its process is gone, and nobody saw how. */
+export function firstRecord(pod: Pod, now: string): ContainerRecord {
+  const { name = '', image = '' } = pod.spec?.containers[0] ?? {};
+  const known = pod.status?.containerStatuses?.find((status) => status.name === name);
+  const { containerID, state = {}, lastState = {}, restartCount = 0 } = known ?? {};
+  const waiting = { waiting: { reason: 'ContainerCreating' } };
+  const fresh = { name, image, ready: false, started: false, state: waiting, lastState, restartCount };
+  if (containerID === undefined) return fresh;
+  const lost = { exitCode: 255, reason: 'Unknown', finishedAt: now, containerID };
+  const { startedAt } = state.running ?? {};
+  const last: ContainerState = state.running
+    ? { terminated: { ...lost, ...(startedAt !== undefined && { startedAt }) } }
+    : state;
+  const policy = pod.spec?.restartPolicy;
+  const isDone = policy === 'Never' || (policy === 'OnFailure' && last.terminated?.exitCode === 0);
+  if (isDone || isOver(pod.status?.phase)) return { ...fresh, state: last, containerID };
+  return { ...fresh, lastState: last.terminated ? last : lastState, restartCount: restartCount + 1 };
 }

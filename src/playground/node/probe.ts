@@ -3,7 +3,7 @@ import { request as requestHttps } from 'node:https';
 import type { Clock } from '../../process/clock.ts';
 import type { Container } from './environment.ts';
 
-export type Probe = NonNullable<Container['livenessProbe']>;
+type Probe = NonNullable<Container['livenessProbe']>;
 
 /** Undefined: it succeeded; otherwise why not, as the kubelet words it. */
 export type ProbeFailure = string | undefined;

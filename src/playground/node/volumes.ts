@@ -4,7 +4,7 @@ import type { ConfigMap, PersistentVolumeClaim, Pod, Secret } from '../../kube/r
 import type { NamespaceObjects } from './environment.ts';
 import { projectFiles, type ProjectedFile } from './projected-folder.ts';
 
-type Volume = NonNullable<NonNullable<Pod['spec']>['volumes']>[number];
+export type Volume = NonNullable<NonNullable<Pod['spec']>['volumes']>[number];
 
 export interface VolumeObjects extends NamespaceObjects {
   claim(name: string): PersistentVolumeClaim | undefined;

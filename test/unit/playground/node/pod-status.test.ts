@@ -37,35 +37,30 @@ const waiting: ContainerState = { waiting: { reason: 'ContainerCreating' } };
 const running: ContainerState = { running: { startedAt: facts.now } };
 const ended = (exitCode: number): ContainerState => ({ terminated: { exitCode } });
 
-const phases: readonly (readonly [string, string, readonly ContainerRecord[], Partial<PodFacts>, string])[] =
-  [
-    ['a container waits for its first start', 'Always', [record(running), record(waiting)], {}, 'Pending'],
-    ['all run', 'Always', [record(running)], {}, 'Running'],
-    ['one waits for a restart', 'Always', [record(waiting, { lastState: ended(1) })], {}, 'Running'],
-    ['one has ended and will be started again', 'Always', [record(ended(0))], {}, 'Running'],
-    ['all have ended well', 'Never', [record(ended(0)), record(ended(0))], {}, 'Succeeded'],
-    ['one has failed', 'Never', [record(ended(0)), record(ended(1))], {}, 'Failed'],
-    ['one has failed and will be started again', 'OnFailure', [record(ended(1))], {}, 'Running'],
-    ['it is deleted and its process ended well', 'Always', [record(ended(0))], { ending: true }, 'Succeeded'],
-    ['it is deleted and its process was killed', 'Always', [record(ended(137))], { ending: true }, 'Failed'],
-  ];
-for (const [what, policy, containers, more, phase] of phases) {
+const phases: readonly (readonly [string, string, ContainerRecord, Partial<PodFacts>, string])[] = [
+  ['its container waits for its first start', 'Always', record(waiting), {}, 'Pending'],
+  ['it runs', 'Always', record(running), {}, 'Running'],
+  ['it waits for a restart', 'Always', record(waiting, { lastState: ended(1) }), {}, 'Running'],
+  ['it has ended and will be started again', 'Always', record(ended(0)), {}, 'Running'],
+  ['it has ended well', 'Never', record(ended(0)), {}, 'Succeeded'],
+  ['it has failed', 'Never', record(ended(1)), {}, 'Failed'],
+  ['it has failed and will be started again', 'OnFailure', record(ended(1)), {}, 'Running'],
+  ['it is deleted and its process ended well', 'Always', record(ended(0)), { ending: true }, 'Succeeded'],
+  ['it is deleted and its process was killed', 'Always', record(ended(137)), { ending: true }, 'Failed'],
+];
+for (const [what, policy, container, more, phase] of phases) {
   test(`a pod of policy ${policy} is ${phase} when ${what}`, () => {
-    assert.equal(podStatus(pod(policy), containers, { ...facts, ...more }).phase, phase);
+    assert.equal(podStatus(pod(policy), container, { ...facts, ...more }).phase, phase);
   });
 }
 
-test('a pod is Ready when all its containers are, and tells which are not', () => {
-  const ready = podStatus(pod('Always'), [record(running, { ready: true })], facts);
+test('a pod is Ready when its container is, and tells if not', () => {
+  const ready = podStatus(pod('Always'), record(running, { ready: true }), facts);
   assert.equal(ready.conditions?.find(({ type }) => type === 'Ready')?.status, 'True');
-  const not = podStatus(
-    pod('Always'),
-    [record(running, { ready: true }), record(running, { name: 'b' })],
-    facts,
-  );
+  const not = podStatus(pod('Always'), record(running), facts);
   const condition = not.conditions?.find(({ type }) => type === 'Ready');
   assert.equal(condition?.status, 'False');
-  assert.equal(condition?.message, 'containers with unready status: [b]');
+  assert.equal(condition?.message, 'containers with unready status: [web]');
 });
 
 test('a condition keeps the time since when it has been so, and those of others stay', () => {
@@ -75,7 +70,7 @@ test('a condition keeps the time since when it has been so, and those of others 
       { type: 'example.com/Gate', status: 'True', lastTransitionTime: '2026-01-01T00:00:10Z' },
     ],
   };
-  const { conditions = [] } = podStatus(pod('Always', before), [record(running, { ready: true })], facts);
+  const { conditions = [] } = podStatus(pod('Always', before), record(running, { ready: true }), facts);
   const time = (wanted: string) => conditions.find(({ type }) => type === wanted)?.lastTransitionTime;
   assert.equal(time('Ready'), '2026-01-01T00:00:30Z');
   assert.equal(time('ContainersReady'), facts.now);
