@@ -5,6 +5,7 @@ import { parseChallenges, type Challenge } from './challenge.ts';
 import type { Credentials } from './credentials.ts';
 import { readBody } from './read-body.ts';
 import { PASSING_STATUSES, RegistryRefusal } from './refusal.ts';
+import { RefusedLogins } from './refused-logins.ts';
 import { TransientError } from './retry.ts';
 
 /** The part of a token's life after which another is fetched. */
@@ -23,6 +24,9 @@ const WITHOUT_FORM: ReadonlySet<number> = new Set([400, 401, 404, 405]);
 
 /** Repositories whose tokens are kept. */
 const MOST_GRANTS = 1000;
+
+/** Where a token server refuses a password: it is that for all repositories. */
+const TOKEN_SERVER = '';
 
 interface Token {
   readonly header: string;
@@ -62,9 +66,12 @@ export class Authorization {
   readonly #grants = new LRUCache<string, Grant>({ max: MOST_GRANTS });
   /** Of a registry that asks for the same whatever the repository, as Amazon's public one does. */
   #scopesOfAll: readonly string[] | undefined;
+  /** By what requests need: a registry that takes passwords may answer 401 for a repository that is not the user's. */
+  readonly #refused: RefusedLogins;
 
   constructor(deps: AuthorizationDependencies) {
     this.#deps = deps;
+    this.#refused = new RefusedLogins(deps.clock);
   }
 
   /**
@@ -72,12 +79,16 @@ export class Authorization {
    * @throws RegistryRefusal, TransientError when no token can be had.
    */
   async header(scopes: readonly string[]): Promise<string | undefined> {
-    if (this.#challenge?.scheme === 'basic') return this.#basic();
+    if (this.#challenge?.scheme === 'basic') {
+      this.#refused.assertNone(this.#keyOf(scopes));
+      return this.#basic();
+    }
     if (this.#challenge === undefined) return undefined;
     const grant = this.#grantOf(scopes);
     if (grant.token !== undefined && this.#deps.clock.monotonic() < grant.token.renewAt) {
       return grant.token.header;
     }
+    this.#refused.assertNone(TOKEN_SERVER);
     grant.next ??= this.#renew(this.#challenge, grant);
     return (await grant.next).header;
   }
@@ -94,7 +105,11 @@ export class Authorization {
     if (basic === undefined) return false;
     this.#challenge = basic;
     const login = this.#basic();
-    return login !== undefined && login !== sent;
+    if (login === undefined) return false;
+    if (login !== sent) return true;
+    const error = new RegistryRefusal('401, the credentials are wrong, or do not open this', 401);
+    this.#refused.add(this.#keyOf(scopes), error);
+    return false;
   }
 
   #learnScopes(challenge: Challenge, scopes: readonly string[], sent: string | undefined): boolean {
@@ -199,7 +214,10 @@ export class Authorization {
       const keepsMethod = [307, 308].includes(status) || (secret.form === undefined && status < 400);
       const next = location === undefined ? null : URL.parse(location, url);
       if (!keepsMethod || next === null || redirects >= MOST_REDIRECTS) {
-        throw new RegistryRefusal(message, status);
+        const error = new RegistryRefusal(message, status);
+        // With another status it refuses what was asked for.
+        if (status === 401 && secret.login !== undefined) this.#refused.add(TOKEN_SERVER, error);
+        throw error;
       }
       url = next;
     }

@@ -212,3 +212,49 @@ test('a password that was refused is not sent again', async (t) => {
   assert.ok(!nobody.authorization.learn('Basic realm="x"', scopes, undefined));
   assert.ok(!nobody.authorization.learn('Negotiate', scopes, undefined));
 });
+
+test('a password that the token server does not take is kept back for a while, longer each time', async (t) => {
+  const credentials = { username: 'alice', password: 'wrong' };
+  const { authorization, challenge, asked, clock, fail } = await start(t, { credentials });
+  const others = ['repository:b:pull'];
+  authorization.learn(challenge, scopes, undefined);
+  fail(401);
+  const refused = (needed = scopes) =>
+    assert.rejects(authorization.header(needed), { name: 'RegistryRefusal', status: 401 });
+  await Promise.all([refused(), refused(others)]);
+  const first = asked.length;
+  for (const pause of [10_000, 20_000, 40_000]) {
+    const before = asked.length;
+    await clock.advance(pause - 1);
+    await Promise.all([refused(), refused(others)]);
+    assert.equal(asked.length, before, String(pause));
+    await clock.advance(1);
+    await refused();
+  }
+  assert.equal(asked.length, first + 3);
+  await clock.advance(300_000);
+  fail(200);
+  assert.match((await authorization.header(others)) ?? '', /^Bearer /);
+  assert.match((await authorization.header(scopes)) ?? '', /^Bearer /);
+});
+
+test('a token server that refuses what was asked for says nothing of the password', async (t) => {
+  const credentials = { username: 'alice', password: 'secret' };
+  const { authorization, challenge, fail } = await start(t, { credentials });
+  authorization.learn(challenge, scopes, undefined);
+  fail(403);
+  await assert.rejects(authorization.header(scopes), { status: 403 });
+  fail(200);
+  assert.match((await authorization.header(['repository:b:pull'])) ?? '', /^Bearer /);
+});
+
+test('a password that a registry does not take is kept back from that repository alone', async (t) => {
+  const { authorization, clock } = await start(t, { credentials: { username: 'alice', password: 'secret' } });
+  authorization.learn('Basic realm="x"', scopes, undefined);
+  const header = await authorization.header(scopes);
+  authorization.learn('Basic realm="x"', scopes, header);
+  await assert.rejects(authorization.header(scopes), { name: 'RegistryRefusal', status: 401 });
+  assert.equal(await authorization.header(['repository:b:pull']), header);
+  await clock.advance(10_000);
+  assert.equal(await authorization.header(scopes), header);
+});
