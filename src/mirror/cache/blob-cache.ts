@@ -15,6 +15,7 @@ import type { CacheDisk } from './cache-disk.ts';
 import type { LayerEntry } from './cache-index.ts';
 import { Fill, type FillStore, type Follower } from './fill.ts';
 import { openResumed, type BlobSource } from './resumed-body.ts';
+import { WrongBlobs } from './wrong-blobs.ts';
 
 /** Buffers of the bytes that came last, for those who read along. */
 const WINDOW_BUFFERS = 4;
@@ -63,11 +64,13 @@ export class BlobCache {
   /** Those that run, also when another has taken the place in `fills`. */
   readonly #running = new Set<Fill>();
   readonly #proofs = new Map<string, Promise<void>>();
+  readonly #wrong: WrongBlobs;
 
   constructor(disk: CacheDisk, deps: { readonly clock: Clock; readonly log: Logger }) {
     this.#disk = disk;
     this.#clock = deps.clock;
     this.#log = deps.log;
+    this.#wrong = new WrongBlobs(deps.clock);
     this.#buffers = new BufferPool(() => this.#bufferSize(), KEPT_BUFFERS);
   }
 
@@ -100,6 +103,7 @@ export class BlobCache {
         continue;
       }
       const outcome = entry ? 'join' : 'miss';
+      if (!entry) this.#wrong.assertNot(repository, digest);
       const { fill } = entry ?? this.#begin(repository, digest, source);
       return this.#follow(fill, { source, signal, outcome });
     }
@@ -169,6 +173,7 @@ export class BlobCache {
     this.#fills.set(digest, entry);
     this.#running.add(fill);
     void fill.done.then(() => {
+      this.#wrong.note(repository, digest, fill.failure);
       index.unpin(digest);
       store.release();
       this.#running.delete(fill);

@@ -103,6 +103,11 @@ export class Fill {
     return this.#size;
   }
 
+  /** Why it has ended before all bytes were there and right. */
+  get failure(): unknown {
+    return this.#failure?.error;
+  }
+
   /** Whether it is sent through without being kept. */
   get isBypass(): boolean {
     return this.#isKept === false;

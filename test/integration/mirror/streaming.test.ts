@@ -114,6 +114,25 @@ test('wrong bytes reach nobody as a whole, are not kept, and harm no later pull'
   assert.equal(await pull(url), layers[0]);
 });
 
+test('a blob that came wrong twice is refused at once for a while, so that clients take it from elsewhere', async (t) => {
+  const { mirror, upstream, registry } = await openMirrorStage(t);
+  const { layers } = await pushImage(registry, 'team/app', 'v1', [randomBytes(MIB), 'another']);
+  const [url = '', other = ''] = layers.map((layer) => `${mirror.url}/v2/team/app/blobs/${layer}`);
+  upstream.rule({ path: /blobs/ }, { flip: 0 });
+  for (let times = 1; times <= 2; times++) {
+    await assert.rejects(pull(url));
+    assert.equal(upstream.count('GET', /blobs/), times);
+  }
+  const refused = await request(url);
+  assert.deepEqual([refused.statusCode, refused.headers['retry-after']], [503, '30']);
+  assert.match(await refused.body.text(), /came wrong/);
+  assert.equal(upstream.count('GET', /blobs/), 2);
+  upstream.clear();
+  assert.equal(await pull(other), layers[1]);
+  mirror.clock.advance(30_000);
+  assert.equal(await pull(url), layers[0]);
+});
+
 test('a failure before the first byte is an answer, and no broken connection', async (t) => {
   const { mirror, upstream, registry } = await openMirrorStage(t);
   const { layers } = await pushImage(registry, 'team/app', 'v1', ['layer']);
