@@ -20,7 +20,9 @@ import {
 import type { Store } from './store.ts';
 import { isMarked, keyIn, keyOf, metaOf, resourceOf, served, withMeta } from './stored-object.ts';
 import {
+  checkApplied,
   checkIdentity,
+  checkOwners,
   checkPreconditions,
   checkSpace,
   checkVersion,
@@ -256,12 +258,9 @@ export class Objects {
       const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
       throw conflict(kind, name, why);
     }
+    checkApplied(kind, body);
     const time = this.#time();
     const result = applyPatch({ kind, live, applied: body, force, manager, subresource, time });
-    if ('refused' in result) {
-      const { code, message } = result.refused;
-      throw code === 400 ? badRequest(message) : internal(message);
-    }
     if ('conflict' in result) {
       const { message, causes } = result.conflict;
       throw new StatusError({ code: 409, reason: 'Conflict', message, details: { causes } });
@@ -269,6 +268,7 @@ export class Objects {
     const placed = withMeta(result.object, { name, namespace });
     const after = this.#decode(kind, placed, options, badRequest, true);
     if (live !== undefined) {
+      checkVersion(kind, live, after);
       const object = await this.#replace(kind, { before: live, after, subresource }, options);
       return { object, created: false };
     }
@@ -302,6 +302,8 @@ export class Objects {
     const { before, subresource } = replacement;
     const { manager } = options;
     const after = withMeta(replacement.after, { namespace: options.namespace });
+    checkVersion(kind, before, after);
+    checkOwners(kind, before, after);
     const tracked = trackUpdate({ kind, before, after, manager, subresource, time: this.#time() });
     return this.#replace(kind, { before, after: tracked, subresource }, options);
   }
@@ -312,7 +314,6 @@ export class Objects {
     options: WriteOptions,
   ): Promise<JsonObject> {
     const { generation = 0 } = metaOf(before);
-    checkVersion(kind, before, after);
     let object = kept(kind, before, after, subresource);
     if (kind.prepare) object = kind.prepare(object, before, this.#worldNow());
     if (kind.generation && specChanged(kind, before, object)) {

@@ -1,10 +1,10 @@
 import { jsonEqual, withFields } from './fields/json.ts';
 import type { FieldError, JsonObject, Kind } from './kind.ts';
-import { text } from './kinds/read.ts';
+import { forbiddenField, text } from './kinds/read.ts';
 import { decodeObject } from './schema/decode.ts';
 import { validateCustom } from './schema/validate.ts';
 import { scaleErrors } from './scale.ts';
-import { badRequest, conflict, invalid, modified } from './status-error.ts';
+import { badRequest, conflict, internal, invalid, modified } from './status-error.ts';
 import { metaOf, withMeta } from './stored-object.ts';
 import type { Deletion, Subresource } from './objects.ts';
 
@@ -26,6 +26,31 @@ export function checkSpace(object: JsonObject, namespace: string | undefined): v
   const given = text(object, 'metadata', 'namespace');
   if (given !== '' && given !== namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+}
+
+/** Who owns what the server alone says, so a write has it as it was or not at all. @throws {StatusError} 422 */
+export function checkOwners(kind: Kind, before: JsonObject, after: JsonObject): void {
+  const { managedFields } = metaOf(after);
+  if (managedFields === undefined || jsonEqual(managedFields, metaOf(before)['managedFields'])) return;
+  refuse(kind, after, [forbiddenField('metadata.managedFields', 'this server takes none from a request')]);
+}
+
+/**
+ * What an apply would otherwise lose or mix up, in the words of Kubernetes where it finds it at the same time.
+ * @throws {StatusError} 400, 422, 500
+ */
+export function checkApplied(kind: Kind, applied: JsonObject): void {
+  if (metaOf(applied)['managedFields'] !== undefined) throw badRequest('metadata.managedFields must be nil');
+  const { name, namespace = '' } = metaOf(applied);
+  const { unknown } = decodeObject(kind, applied);
+  if (unknown.length > 0) {
+    const which = `${text(namespace)}/${text(name)}; ${kind.group}/${kind.version}, Kind=${kind.kind}`;
+    const why = `.${unknown[0]}: field not declared in schema`;
+    throw internal(`failed to create typed patch object (${which}): ${why}`);
+  }
+  const errors = validateCustom(kind.schema, applied, undefined, false);
+  const wrong = errors.filter(({ type }) => type === 'TypeInvalid' || type === 'Duplicate');
+  refuse(kind, applied, wrong);
 }
 
 /** @throws {StatusError} 409 where the object is another or has changed */

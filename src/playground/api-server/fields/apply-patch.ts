@@ -1,7 +1,5 @@
 import { isJsonObject, type Json, type JsonObject, type StructuralSchema } from '../kind.ts';
-import { checkType } from './check-type.ts';
 import { formatPath, sortedPaths, type FieldSet } from './field-set.ts';
-import { text } from '../kinds/read.ts';
 import { parseJson } from './go-format.ts';
 import { fieldOf, jsonEqual } from './json.ts';
 import {
@@ -14,23 +12,14 @@ import {
   type Entry,
   type Managed,
 } from './managed-fields.ts';
-import {
-  beforeCreation,
-  reassign,
-  servedEntries,
-  withoutReset,
-  withoutUnowned,
-  writer,
-  type OwnedKind,
-  type Write,
-} from './ownership.ts';
+import { beforeCreation, reassign, withoutReset, withoutUnowned, writer, type Write } from './ownership.ts';
 import { owners } from './track-update.ts';
 import { compare, fieldSetOf, merge, removeFields, withNamedFields } from './typed-value.ts';
 
 export interface Apply extends Write {
   /** The object as it is stored; absent where the apply creates it. */
   readonly live: JsonObject | undefined;
-  /** What is applied. Its apiVersion and kind are those of the kind. */
+  /** What is applied: of this kind and of the types in its schema, without managedFields and items that are there twice. */
   readonly applied: JsonObject;
   readonly force: boolean;
 }
@@ -39,9 +28,7 @@ export type ApplyResult =
   /** With metadata.managedFields; not yet defaulted. */
   | { readonly object: JsonObject }
   /** Status 409, reason Conflict; the causes are its details, which name no object. */
-  | { readonly conflict: Conflict }
-  /** Status 400 (reason BadRequest) or 500 (no reason). */
-  | { readonly refused: { readonly code: 400 | 500; readonly message: string } };
+  | { readonly conflict: Conflict };
 
 export interface Conflict {
   readonly message: string;
@@ -57,15 +44,7 @@ export interface Conflict {
  * more and nobody else owns, and refuses, unless by force, to change what others own.
  */
 export function applyPatch(apply: Apply): ApplyResult {
-  const { kind, applied, force } = apply;
-  if ((managedFieldsOf(applied) ?? null) !== null) {
-    return { refused: { code: 400, message: 'metadata.managedFields must be nil' } };
-  }
-  const problem = checkType(kind.schema, applied);
-  if (problem !== undefined) {
-    const message = `failed to create typed patch object (${describe(kind, applied)}): ${problem}`;
-    return { refused: { code: 500, message } };
-  }
+  const { kind, force } = apply;
   const live = withoutManagedFields(apply.live ?? beforeCreation(kind));
   const result = merged(apply, live, entriesBefore(apply, live));
   const conflicts = force ? new Map<never, never>() : withoutOwn(apply, live, result.conflicts);
@@ -73,16 +52,10 @@ export function applyPatch(apply: Apply): ApplyResult {
   return { object: withManagedFields(result.object, result.managed) };
 }
 
-/** `namespace/name; group/version, Kind=kind`, as Kubernetes names an object in errors. */
-function describe(kind: OwnedKind, applied: JsonObject): string {
-  const [namespace, name] = ['namespace', 'name'].map((key) => text(applied, 'metadata', key));
-  return `${namespace}/${name}; ${kind.group}/${kind.version}, Kind=${kind.kind}`;
-}
-
 /** What an object has that nobody is known to own belongs to before-first-apply. */
 function entriesBefore(apply: Apply, live: JsonObject): Managed {
-  const managed = decodeManaged(managedFieldsOf(apply.live)) ?? new Map<never, never>();
-  if (managed.size > 0) return servedEntries(apply.kind, managed);
+  const managed = decodeManaged(managedFieldsOf(apply.live));
+  if (managed.size > 0) return managed;
   const change = { before: beforeCreation(apply.kind), after: live };
   return owners({ ...apply, manager: 'before-first-apply' }, managed, change);
 }
@@ -142,9 +115,7 @@ function withoutOwn(apply: Apply, live: JsonObject, conflicts: Managed): Managed
   const text = fieldOf(fieldOf(live.metadata, 'annotations'), lastAppliedAnnotation);
   const last = apply.manager === 'kubectl' && typeof text === 'string' ? parseJson(text) : undefined;
   const type = apply.kind.schema;
-  if (!isJsonObject(last) || last.apiVersion !== live.apiVersion || checkType(type, last) !== undefined) {
-    return conflicts;
-  }
+  if (!isJsonObject(last) || last.apiVersion !== live.apiVersion) return conflicts;
   const { added, modified, removed } = compare(type, last, live);
   const own = fieldSetOf(type, last).difference(added.union(modified).union(removed));
   const left = [...conflicts].map(

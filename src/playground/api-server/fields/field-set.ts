@@ -91,32 +91,18 @@ export function encodeSet(set: FieldSet): JsonObject {
   return root;
 }
 
-/** The inverse of encodeSet. Undefined for what is not FieldsV1; kinds of steps that are not known are left out. */
-export function decodeSet(fields: Json): FieldSet | undefined {
-  const set = new Set<FieldPath>();
-  return decodeNode(fields, '', set) ? set : undefined;
+/** The inverse of encodeSet. */
+export function decodeSet(fields: JsonObject): FieldSet {
+  return new Set(membersOf(fields, ''));
 }
 
-function decodeNode(fields: Json, path: FieldPath, set: Set<FieldPath>): boolean {
-  if (!isJsonObject(fields)) return false;
+function* membersOf(fields: JsonObject, path: FieldPath): Generator<FieldPath> {
   const isMember = Object.hasOwn(fields, '.') || Object.keys(fields).length === 0;
-  if (isMember && path !== '') set.add(path);
-  return Object.entries(fields).every(([key, value]) => {
-    if (key === '.' || (key[1] === ':' && !/^[fkvi]/.test(key))) return true;
-    const element = parseElement(key);
-    return element !== undefined && decodeNode(value, pathTo(path, element), set);
-  });
-}
-
-/** In the one spelling of its value, so that equal steps are equal texts. */
-function parseElement(text: string): PathElement | undefined {
-  const content = text.slice(2);
-  if (text.startsWith('f:')) return fieldElement(content);
-  const value = parseJson(content);
-  if (value === undefined || text[1] !== ':') return undefined;
-  if (text.startsWith('v:')) return valueElement(value);
-  if (text.startsWith('i:')) return Number.isInteger(value) ? `i:${content}` : undefined;
-  return isJsonObject(value) ? keyElement(value) : undefined;
+  if (isMember && path !== '') yield path;
+  for (const [element, below] of Object.entries(fields)) {
+    // What is no `.` was an element.
+    if (element !== '.') yield* membersOf(below as JsonObject, pathTo(path, element as PathElement));
+  }
 }
 
 /** Names, then keys, values and indexes. */

@@ -4,7 +4,6 @@ import { isJsonArray } from './json.ts';
 
 /** What a schema says of who owns what. Of what it says nothing of, maps are owned field by field, lists as one value. */
 export type Shape = 'map' | 'scalar' | 'list';
-type Scalar = 'number' | 'string' | 'boolean' | 'untyped';
 
 /** Whether a value is owned as one: else maps are by their fields, and lists by their items. */
 export function isAtomic(schema: StructuralSchema, shape: Shape): boolean {
@@ -15,18 +14,6 @@ export function isAtomic(schema: StructuralSchema, shape: Shape): boolean {
 /** By which the items of a list are told apart; by their value where there are none. */
 export function keysOf(schema: StructuralSchema): readonly string[] {
   return (schema['x-kubernetes-list-type'] === 'map' && schema['x-kubernetes-list-map-keys']) || [];
-}
-
-/** Whether an object may have fields that the schema does not name. */
-export function isOpen({ properties, additionalProperties }: StructuralSchema): boolean {
-  return additionalProperties === undefined ? properties === undefined : additionalProperties !== false;
-}
-
-/** What a scalar may be. Times and the like have forms of their own; Kubernetes takes them for anything. */
-export function scalarOf({ type, format }: StructuralSchema): Scalar {
-  if (type === 'boolean') return type;
-  if (type === 'integer' || type === 'number') return 'number';
-  return type === 'string' && (format === undefined || format === 'byte') ? type : 'untyped';
 }
 
 /** Fields that should not be there are taken for free ones. */

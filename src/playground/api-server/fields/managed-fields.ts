@@ -1,6 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
 import { decodeSet, encodeSet, type FieldSet } from './field-set.ts';
-import { fieldOf, isJsonArray, objectOf, withFields } from './json.ts';
+import { items, object, text } from '../kinds/read.ts';
+import { fieldOf, objectOf, withFields } from './json.ts';
 
 /** Who is an entry of `metadata.managedFields`. Appliers are the same in all versions of a kind. */
 export interface Manager {
@@ -56,36 +57,17 @@ export function withManagedFields(object: JsonObject, managed: Managed): JsonObj
   return withFields(object, { metadata: withFields(metadata, { managedFields }) });
 }
 
-/** Reads `metadata.managedFields`. Undefined for what is not valid. */
-export function decodeManaged(managedFields: Json | undefined): Managed | undefined {
-  const entries = (isJsonArray(managedFields) ? managedFields : []).map(decodeEntry);
-  const valid = entries.filter((entry) => entry !== undefined);
-  return valid.length < entries.length ? undefined : new Map(valid.map((entry) => [managerId(entry), entry]));
-}
-
-function decodeEntry(entry: Json): Entry | undefined {
-  const {
-    manager = '',
-    operation,
-    apiVersion,
-    subresource = '',
-    time,
-    fieldsType,
-    fieldsV1,
-  } = isJsonObject(entry) ? entry : {};
-  if (operation !== 'Apply' && operation !== 'Update') return undefined;
-  if (typeof apiVersion !== 'string' || apiVersion === '' || fieldsType !== 'FieldsV1') return undefined;
-  if (typeof manager !== 'string' || typeof subresource !== 'string') return undefined;
-  const fields = fieldsV1 === undefined || fieldsV1 === null ? new Set<string>() : decodeSet(fieldsV1);
-  if (fields === undefined) return undefined;
-  return {
-    manager,
-    operation,
-    apiVersion,
-    subresource,
-    time: typeof time === 'string' ? time : undefined,
-    fields,
-  };
+/** Reads `metadata.managedFields` as encodeManaged wrote it: nobody else does. */
+export function decodeManaged(managedFields: Json | undefined): Managed {
+  const entries = items(managedFields).map(({ operation, apiVersion, time, fieldsV1, ...who }): Entry => ({
+    manager: text(who, 'manager'),
+    operation: operation === 'Apply' ? 'Apply' : 'Update',
+    apiVersion: text(apiVersion),
+    subresource: text(who, 'subresource'),
+    time: time === undefined ? undefined : text(time),
+    fields: decodeSet(object(fieldsV1)),
+  }));
+  return new Map(entries.map((entry) => [managerId(entry), entry]));
 }
 
 function encodeManaged(managed: Managed): Json {

@@ -100,8 +100,3 @@ export function reassign(
   }
   return { changes, conflicts, managed: left };
 }
-
-/** Entries of versions in which the kind is not served are dropped at the next write. */
-export function servedEntries(kind: OwnedKind, managed: Managed): Managed {
-  return new Map([...managed].filter(([, entry]) => entry.apiVersion === apiVersionOf(kind)));
-}

@@ -1,4 +1,4 @@
-import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
+import { isJsonObject, type JsonObject } from '../kind.ts';
 import { isJsonArray, jsonEqual, withFields } from './json.ts';
 import {
   decodeManaged,
@@ -9,7 +9,7 @@ import {
   withoutManagedFields,
   type Managed,
 } from './managed-fields.ts';
-import { beforeCreation, reassign, servedEntries, withoutUnowned, writer, type Write } from './ownership.ts';
+import { beforeCreation, reassign, withoutUnowned, writer, type Write } from './ownership.ts';
 
 export interface Update extends Write {
   /** The object as it is stored; absent for a create. */
@@ -20,37 +20,16 @@ export interface Update extends Write {
 
 /**
  * Who owns what after a create, an update or a patch that is no apply: returns `after` with its
- * `metadata.managedFields`. The writer comes to own what it changed, and all others lose it.
- *
- * What the request itself says of managedFields counts: an empty list ends the tracking of the object until the next
- * apply. Absent or not valid, it leaves them as they were, so that clients who do not know of them do no harm.
+ * `metadata.managedFields`, whatever it says of them. The writer comes to own what it changed, and all others lose it.
  */
 export function trackUpdate(update: Update): JsonObject {
-  const { before, after, kind } = update;
-  const given = managedFieldsOf(after);
-  const managed = isReset(update, given) ? new Map() : entriesOf(update, given);
-  const object = withoutManagedFields(after);
-  // Kubernetes gives up on custom objects with an entry of a version in which it cannot read them.
-  const isLost = kind.custom && servedEntries(kind, managed).size < managed.size;
-  if (isLost || (managed.size === 0 && before !== undefined)) return object;
-  const change = {
-    before: before === undefined ? beforeCreation(kind) : withoutManagedFields(before),
-    after: object,
-  };
-  return withManagedFields(object, owners(update, managed, change));
-}
-
-function isReset(update: Update, given: Json | undefined): boolean {
-  const { subresource = '' } = update;
-  if (subresource !== '' || !isJsonArray(given)) return false;
-  // Of custom kinds an empty list is as good as none: reading metadata drops it.
-  return given.length === 0 ? !update.kind.custom : given.length === 1 && jsonEqual(given[0], {});
-}
-
-function entriesOf(update: Update, given: Json | undefined): Managed {
-  const { subresource = '', before } = update;
-  const own = subresource === '' ? decodeManaged(given) : undefined;
-  return own !== undefined && own.size > 0 ? own : (decodeManaged(managedFieldsOf(before)) ?? new Map());
+  const { before, kind } = update;
+  const after = withoutManagedFields(update.after);
+  const old = before === undefined ? beforeCreation(kind) : withoutManagedFields(before);
+  const managed = decodeManaged(managedFieldsOf(before));
+  // What nobody was known to own is followed from its first apply on.
+  if (managed.size === 0 && before !== undefined) return after;
+  return withManagedFields(after, owners(update, managed, { before: old, after }));
 }
 
 /** The owners after an update. */
@@ -59,7 +38,7 @@ export function owners(
   before: Managed,
   change: { readonly before: JsonObject; readonly after: JsonObject },
 ): Managed {
-  const { changes, managed } = reassign(write, servedEntries(write.kind, before), change);
+  const { changes, managed } = reassign(write, before, change);
   const taken = withoutUnowned(changes.modified.union(changes.added));
   if (taken.size === 0) return managed;
   const self = writer(write, 'Update');

