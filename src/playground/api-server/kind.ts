@@ -91,7 +91,7 @@ export interface Kind {
   validate?(object: JsonObject, old: JsonObject | undefined): readonly FieldError[];
 }
 
-export type NameRule = 'subdomain' | 'label' | 'label1035' | 'pathSegment';
+export type NameRule = 'subdomain' | 'label' | 'label1035';
 
 /** What `prepare` may know of the rest. */
 export interface World {

@@ -2,77 +2,24 @@ import { isJsonArray, jsonEqual } from './fields/json.ts';
 import { type FieldError, type Json, type JsonObject, type NameRule } from './kind.ts';
 import { at, forbiddenField, invalidValue, object as fieldsOf, required, text } from './kinds/read.ts';
 
-/** What Kubernetes says where a text does not match, with its examples and its expression. */
-function mismatch(what: string, expression: string, ...examples: readonly string[]): string {
-  const all = examples.map((example) => `'${example}', `).join(' or ');
-  return `${what} (e.g. ${all}regex used for validation is '${expression}')`;
-}
-
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
-const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`;
-const LABEL_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const QUALIFIED = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
-const LABEL_VALUE = `(${QUALIFIED})?`;
-
+/** Of each sort of name what it must match, and its most characters. */
 const NAMES: Readonly<
-  Record<Exclude<NameRule, 'pathSegment'>, readonly [expression: string, most: number, message: string]>
+  Record<NameRule | 'qualified' | 'labelValue', readonly [expression: string, most: number]>
 > = {
-  subdomain: [
-    SUBDOMAIN,
-    253,
-    mismatch(
-      "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
-      SUBDOMAIN,
-      'example.com',
-    ),
-  ],
-  label: [
-    LABEL,
-    63,
-    mismatch(
-      "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character",
-      LABEL,
-      'my-name',
-      '123-abc',
-    ),
-  ],
-  label1035: [
-    LABEL_1035,
-    63,
-    mismatch(
-      "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
-      LABEL_1035,
-      'my-name',
-      'abc-123',
-    ),
-  ],
+  subdomain: [`${LABEL}(\\.${LABEL})*`, 253],
+  label: [LABEL, 63],
+  label1035: ['[a-z]([-a-z0-9]*[a-z0-9])?', 63],
+  qualified: [QUALIFIED, 63],
+  labelValue: [`(${QUALIFIED})?`, 63],
 };
 
-const QUALIFIED_MESSAGE = mismatch(
-  "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-  QUALIFIED,
-  'MyName',
-  'my.name',
-  '123-abc',
-);
-const LABEL_VALUE_MESSAGE = mismatch(
-  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-  LABEL_VALUE,
-  'MyValue',
-  'my_value',
-  '12345',
-);
-
-/** What is wrong with a name. */
-function nameProblems(rule: NameRule, name: string): readonly string[] {
-  if (rule === 'pathSegment') {
-    return ['/', '%'].filter((part) => name.includes(part)).map((part) => `may not contain '${part}'`);
-  }
-  const [expression, most, message] = NAMES[rule];
-  const isDotted = rule === 'label' && new RegExp(`^${SUBDOMAIN}$`).test(name);
+function nameProblems(rule: keyof typeof NAMES, name: string): readonly string[] {
+  const [expression, most] = NAMES[rule];
   return [
     ...(name.length > most ? [`must be no more than ${most} characters`] : []),
-    ...(new RegExp(`^(${expression})$`).test(name) ? [] : [isDotted ? 'must not contain dots' : message]),
+    ...(new RegExp(`^(${expression})$`).test(name) ? [] : [`must match '${expression}'`]),
   ];
 }
 
@@ -81,24 +28,15 @@ export function qualifiedNameProblems(key: string): readonly string[] {
   const [name = '', ...prefix] = key.split('/').toReversed();
   return [
     ...prefix.flatMap((part) => nameProblems('subdomain', part)).map((why) => `prefix part ${why}`),
-    ...(name.length > 63 ? ['name part must be no more than 63 characters'] : []),
-    ...(new RegExp(`^${QUALIFIED}$`).test(name) ? [] : [`name part ${QUALIFIED_MESSAGE}`]),
+    ...nameProblems('qualified', name).map((why) => `name part ${why}`),
   ];
 }
 
-function labelValueProblems(value: string): readonly string[] {
-  return [
-    ...(value.length > 63 ? ['must be no more than 63 characters'] : []),
-    ...(new RegExp(`^${LABEL_VALUE}$`).test(value) ? [] : [LABEL_VALUE_MESSAGE]),
-  ];
-}
-
-/** Mistakes in labels, wherever they are. */
 function labelErrors(labels: Json | undefined, path: string): readonly FieldError[] {
   return [
     ...qualifiedNameErrors(Object.keys(fieldsOf(labels)), path),
     ...Object.values(fieldsOf(labels)).flatMap((value) =>
-      labelValueProblems(text(value)).map((detail) => invalidValue(path, value, detail)),
+      nameProblems('labelValue', text(value)).map((detail) => invalidValue(path, value, detail)),
     ),
   ];
 }
@@ -109,11 +47,12 @@ function qualifiedNameErrors(names: readonly string[], path: string): readonly F
   );
 }
 
-/** What is wrong with the metadata of an object that is new, or is changed to this. */
-export function metadataErrors(object: JsonObject, rule: NameRule): readonly FieldError[] {
+/** What is wrong with the metadata of an object. `rule`: of its name, while it is new. */
+export function metadataErrors(object: JsonObject, rule?: NameRule): readonly FieldError[] {
   const meta = object['metadata'];
   const name = text(meta, 'name');
-  const nameErrors = nameProblems(rule, name).map((detail) => invalidValue('metadata.name', name, detail));
+  const problems = rule === undefined ? [] : nameProblems(rule, name);
+  const nameErrors = problems.map((detail) => invalidValue('metadata.name', name, detail));
   return [
     ...(name === '' ? [required('metadata.name', 'name or generateName is required')] : nameErrors),
     ...(text(meta, 'generateName') === ''

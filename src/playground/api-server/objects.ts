@@ -321,7 +321,7 @@ export class Objects {
     }
     const updateErrors = metadataUpdateErrors(object, before);
     refuse(kind, object, [
-      ...metadataErrors(object, 'pathSegment'),
+      ...metadataErrors(object),
       ...updateErrors,
       // Twice: by what is common to all kinds, and by the kind's own check.
       ...updateErrors,

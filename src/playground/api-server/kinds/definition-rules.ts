@@ -7,20 +7,18 @@ type Defaults = Readonly<Record<string, Json | undefined>>;
 export interface DefinitionRules {
   /** What is filled in where it is absent. */
   readonly defaults?: Defaults | ((given: JsonObject) => Defaults);
+  /** Beside what the schema requires. */
   readonly required?: readonly string[];
-  readonly supported?: Readonly<Record<string, readonly string[]>>;
   /** What the controllers and the node do not know: refused, since it would do nothing. */
   readonly unknown?: readonly string[];
 }
 
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
 const projected = { defaults: { defaultMode: 0o644 } };
 
 /** By the name of the definition behind `io.k8s.api.`. */
 const RULES: Readonly<Record<string, DefinitionRules>> = {
   'apps.v1.DeploymentSpec': {
     defaults: { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600 },
-    required: ['selector'],
     unknown: ['minReadySeconds', 'paused'],
   },
   'apps.v1.DeploymentStrategy': {
@@ -28,7 +26,6 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
       type,
       rollingUpdate: type === 'RollingUpdate' ? {} : undefined,
     }),
-    supported: { type: ['Recreate', 'RollingUpdate'] },
   },
   'apps.v1.RollingUpdateDeployment': { defaults: { maxUnavailable: '25%', maxSurge: '25%' } },
   'batch.v1.JobSpec': {
@@ -45,7 +42,6 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
   },
   'core.v1.ConfigMapVolumeSource': projected,
   'core.v1.SecretVolumeSource': { ...projected, required: ['secretName'] },
-  'core.v1.PersistentVolumeClaimVolumeSource': { required: ['claimName'] },
   'core.v1.HostPathVolumeSource': { defaults: { type: '' } },
   'core.v1.Container': {
     defaults: ({ image }) => ({
@@ -54,15 +50,9 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
       terminationMessagePolicy: 'File',
       imagePullPolicy: isLatest(text(image)) ? 'Always' : 'IfNotPresent',
     }),
-    required: ['name', 'image'],
+    required: ['image'],
     unknown: ['envFrom'],
-    supported: {
-      terminationMessagePolicy: ['FallbackToLogsOnError', 'File'],
-      imagePullPolicy: ['Always', 'IfNotPresent', 'Never'],
-    },
   },
-  'core.v1.ContainerPort': { required: ['containerPort'], supported: { protocol: PROTOCOLS } },
-  'core.v1.EnvVar': { required: ['name'] },
   'core.v1.HTTPGetAction': { defaults: { path: '/', scheme: 'HTTP' } },
   'core.v1.NodeStatus': { defaults: ({ capacity }) => ({ allocatable: capacity }) },
   'core.v1.ObjectFieldSelector': { defaults: { apiVersion: 'v1' } },
@@ -79,7 +69,6 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
     }),
     required: ['containers'],
     unknown: ['activeDeadlineSeconds', 'ephemeralContainers', 'initContainers'],
-    supported: { restartPolicy: ['Always', 'Never', 'OnFailure'] },
   },
   'core.v1.Probe': {
     defaults: { timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 },
@@ -87,8 +76,6 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
   'core.v1.Secret': { defaults: { type: 'Opaque' } },
   'core.v1.ServicePort': {
     defaults: (given) => ({ protocol: 'TCP', targetPort: count(given, 'port') }),
-    required: ['port'],
-    supported: { protocol: PROTOCOLS },
   },
   'core.v1.ServiceSpec': {
     defaults: ({ type = 'ClusterIP' }) => ({
@@ -98,15 +85,8 @@ const RULES: Readonly<Record<string, DefinitionRules>> = {
       externalTrafficPolicy: type === 'NodePort' || type === 'LoadBalancer' ? 'Cluster' : undefined,
       allocateLoadBalancerNodePorts: type === 'LoadBalancer' ? true : undefined,
     }),
-    supported: {
-      sessionAffinity: ['ClientIP', 'None'],
-      type: ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'],
-    },
   },
-  'core.v1.Volume': { required: ['name'] },
-  'core.v1.VolumeMount': { required: ['mountPath'] },
   'discovery.v1.EndpointPort': { defaults: { name: '', protocol: 'TCP' } },
-  'discovery.v1.EndpointSlice': { required: ['addressType'] },
   'networking.v1.NetworkPolicyPort': { defaults: { protocol: 'TCP' } },
   'networking.v1.NetworkPolicySpec': {
     defaults: ({ egress }) => ({ policyTypes: ['Ingress', ...(egress === undefined ? [] : ['Egress'])] }),
