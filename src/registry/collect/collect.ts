@@ -101,6 +101,11 @@ const NO_GATE: Pick<WriteGate, 'tryBegin'> = {
   }),
 };
 
+interface Plan {
+  readonly planned: Counts;
+  readonly emptied: readonly RepositoryName[];
+}
+
 class Collection {
   readonly #options: CollectOptions;
   readonly #deps: CollectDependencies;
@@ -144,18 +149,18 @@ class Collection {
   }
 
   /** What a run would do, without the lease. */
-  async #look(
-    now: number,
-  ): Promise<{ readonly planned: Counts; readonly emptied: readonly RepositoryName[] }> {
+  async #look(now: number): Promise<Plan> {
     const marked = await this.#markNow(now);
     if (this.#options.verify) {
       this.#progress.begin('verify');
       await verifyNeeded(marked, this.#options.verify, { ...this.#deps, progress: this.#progress });
     }
-    return {
-      planned: await plannedCounts(this.#deps.driver, marked, { ...this.#options, now }),
-      emptied: marked.emptied,
-    };
+    return this.#plan(marked, now);
+  }
+
+  async #plan(marked: Mark, now: number): Promise<Plan> {
+    const planned = await plannedCounts(this.#deps.driver, marked, { ...this.#options, now });
+    return { planned, emptied: marked.emptied };
   }
 
   /** What needs no lease. The folders of repositories in which nothing is left would keep them in the catalog. */
@@ -188,12 +193,28 @@ class Collection {
   async #underLease(): Promise<readonly RepositoryName[]> {
     const { clock, log, signal } = this.#deps;
     const lease = new CollectorLease({ ...this.#deps, parameters: this.#parameters });
-    await lease.acquire(signal);
-    const heldSince = clock.monotonic();
-    log.info({ run: this.#deps.run }, 'the lease is taken; servers hold new writes');
+    const met = await lease.acquire(signal);
+    log.info({ run: this.#deps.run }, 'the run is declared; servers are called');
+    let heldSince: number | undefined;
     let found: Found | undefined;
-    const perform: Readonly<Partial<Record<RunStep, () => Promise<void>>>> = {
+    let emptied: readonly RepositoryName[] = [];
+    const perform: Readonly<Partial<Record<RunStep, () => Promise<RunOutcome | void>>>> = {
+      call: async () => {
+        await lease.call({ ...this.#options, signal });
+        if (!met) return 'done';
+        // The other run may have done all there was to do.
+        const now = await lease.storeNow();
+        const again = await this.#plan(await this.#markNow(now), now);
+        if (!isNothing(again.planned)) return 'done';
+        emptied = again.emptied;
+        return 'nothing';
+      },
+      'declare-draining': () => {
+        heldSince = clock.monotonic();
+        return lease.declareDraining();
+      },
       drain: async () => {
+        log.info({ run: this.#deps.run }, 'the lease is taken; servers hold new writes');
         this.#progress.begin('drain');
         await lease.drain({ ...this.#options, signal });
       },
@@ -204,6 +225,7 @@ class Collection {
         const trash = await listedTrash(this.#deps.driver);
         const now = await lease.storeNow();
         found = { marked: await this.#markNow(now), trash, now };
+        emptied = found.marked.emptied;
       },
       sweep: async () => {
         if (found) await this.#sweep(lease, found);
@@ -211,21 +233,21 @@ class Collection {
       release: () => lease.release(),
     };
     let failure: { readonly error: unknown } | undefined;
-    let step: RunStep = 'drain';
+    let step: RunStep = 'call';
     for (let action = perform[step]; action !== undefined; action = perform[step]) {
       let outcome: RunOutcome = 'done';
       try {
-        await action();
+        outcome = (await action()) ?? 'done';
       } catch (error) {
         failure ??= { error };
         outcome = error instanceof UnansweredError ? 'unanswered' : 'failed';
       }
       step = afterRunStep(step, outcome);
     }
-    this.#held = clock.monotonic() - heldSince;
+    if (heldSince !== undefined) this.#held = clock.monotonic() - heldSince;
     log.info({ heldMilliseconds: Math.round(this.#held) }, 'the lease is released');
     if (failure) throw failure.error;
-    return found?.marked.emptied ?? [];
+    return emptied;
   }
 
   async #sweep(lease: CollectorLease, found: Found): Promise<void> {

@@ -5,8 +5,10 @@
 export interface Announcement {
   readonly server: string;
   readonly state: 'idle' | 'writing';
-  /** The live runs that the server has seen: its acknowledgement of them. */
+  /** The live runs that the server has seen: its answer to their call. */
   readonly runs: readonly string[];
+  /** Those of them for which it holds new writes. */
+  readonly holds: readonly string[];
   /** Requests that hold a permission: manifests, mounts, deletes, new uploads. */
   readonly writes: number;
   /** Upload sessions with a request in progress, or one that ended a short while ago. */
@@ -26,8 +28,19 @@ export function decodeAnnouncement(server: string, bytes: Uint8Array): Announcem
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { state, runs, writes, uploads } = value as Readonly<Record<string, unknown>>;
+  // One that knows of no call holds writes for every run that it sees.
+  const { state, runs, holds = runs, writes, uploads } = value as Readonly<Record<string, unknown>>;
   if (state !== 'idle' && state !== 'writing') return undefined;
-  if (!Array.isArray(runs) || typeof writes !== 'number' || typeof uploads !== 'number') return undefined;
-  return { server, state, runs: runs.filter((run) => typeof run === 'string'), writes, uploads };
+  if (
+    !Array.isArray(runs) ||
+    !Array.isArray(holds) ||
+    typeof writes !== 'number' ||
+    typeof uploads !== 'number'
+  )
+    return undefined;
+  return { server, state, runs: runs.filter(isName), holds: holds.filter(isName), writes, uploads };
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string';
 }

@@ -3,11 +3,12 @@ import type { Logger } from '../../process/logger.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { deleteIfThere, readIfThere } from '../storage/if-there.ts';
 import { RUNS_ROOT, SERVERS_ROOT } from '../storage/paths.ts';
+import { forEachAtOnce } from '../../process/at-once.ts';
 import { decodeAnnouncement, type Announcement } from './announcement.ts';
 import { elapsedForHolder, momentOf, type Moment } from './elapsed.ts';
 import { LeaseWatch, type Look } from './lease-watch.ts';
 import type { LeaseParameters } from './parameters.ts';
-import { listNames, modifiedAtIfThere, runPath, writeRun } from './run-files.ts';
+import { READS_AT_ONCE, listNames, modifiedAtIfThere, runPath, writeRun } from './run-files.ts';
 import type { RunRecord } from './run-record.ts';
 import { afterRunStep, type RunOutcome, type RunStep } from './run-steps.ts';
 import { Silence } from './silence.ts';
@@ -53,6 +54,12 @@ type SeenServer = Announcement & {
   readonly silence: number;
 };
 
+/** Announcements that follow each other faster may have the same stamp, milliseconds: stores count seconds. */
+const STAMPS_DIFFER = 2_000;
+
+/** A collector that waits for servers reads what they say this often, milliseconds. */
+const POLL_EVERY = 250;
+
 /** A collector's finished and dead runs stay on record this long, so that every server can learn of them. */
 const RECORDS_STAY = 24 * 3600_000;
 
@@ -64,6 +71,8 @@ export class CollectorLease {
   readonly #deps: CollectorLeaseDependencies;
   readonly #watch: LeaseWatch;
   readonly #silence = new Silence();
+  /** What servers said some time ago, with the stamp of it. */
+  readonly #said = new Map<string, { readonly stamp: number; readonly announcement: Announcement }>();
   readonly #ended = new AbortController();
   #record: RunRecord;
   /** Start of the last renewal that completed while the one before was valid. */
@@ -71,25 +80,27 @@ export class CollectorLease {
   #lastWrite: Promise<unknown> = Promise.resolve();
   #renewing: Promise<void> | undefined;
   /** A write that failed may land when the run is marking, and let servers write. */
-  #mayStillSayDraining = false;
+  #mayStillLetWrite = false;
   /** Set when the lease may not be released: an operation that had no answer could still land. */
   #abandoned = false;
 
   constructor(deps: CollectorLeaseDependencies) {
     this.#deps = deps;
     this.#watch = new LeaseWatch(deps);
-    this.#record = { run: deps.run, phase: 'draining', counter: 0, duration: deps.parameters.duration };
+    this.#record = { run: deps.run, phase: 'calling', counter: 0, duration: deps.parameters.duration };
   }
 
   /**
    * Declares the run, unless another is live. If two declare at once both withdraw and try again after a random while.
+   * @returns whether another one was met: it may have done what this one is for.
    * @throws LeaseConflictError when another collector stays live.
    */
-  async acquire(signal: AbortSignal): Promise<void> {
+  async acquire(signal: AbortSignal): Promise<boolean> {
     const { clock, parameters } = this.#deps;
     // Long enough to outlive a collector that died.
     const giveUpAt = clock.monotonic() + parameters.duration + parameters.margin;
     let declared = 0;
+    let met = false;
     const perform: Readonly<Partial<Record<RunStep, () => Promise<RunOutcome>>>> = {
       look: async () => {
         if ((await this.#lookForOthers()).live.length === 0) return 'done';
@@ -99,7 +110,7 @@ export class CollectorLease {
       declare: async () => {
         // Under a name of its own: a run that said `done` is over for everybody who saw it.
         const run = ++declared === 1 ? this.#deps.run : `${this.#deps.run}-${declared}`;
-        await this.#write({ run, phase: 'draining' });
+        await this.#write({ run, phase: 'calling' });
         return 'done';
       },
       'look-again': async () => {
@@ -114,9 +125,12 @@ export class CollectorLease {
     };
     let step: RunStep = 'look';
     for (let action = perform[step]; action !== undefined; action = perform[step]) {
-      step = afterRunStep(step, await action());
+      const outcome = await action();
+      met ||= outcome === 'others';
+      step = afterRunStep(step, outcome);
     }
     this.#renewing = this.#renewUntilEnded();
+    return met;
   }
 
   /** Until the next try. @throws LeaseConflictError when it is time to give up. */
@@ -137,50 +151,64 @@ export class CollectorLease {
   }
 
   /**
-   * Waits until every server that is writing has acknowledged the run and has nothing in progress. Those that have died are
-   * passed over: they say nothing new for longer than a permission lasts.
-   * @param drainTimeout milliseconds that servers with uploads or writes in progress are waited for.
-   * @throws DrainTimeoutError, NoServerError (unless `offline`), LeaseLostError
+   * Waits until every server that is writing has seen the run, while all go on writing. Those that have died are passed
+   * over: they say nothing new for longer than a permission lasts.
+   * @throws NoServerError (unless `offline`), LeaseLostError
    */
-  async drain(options: { drainTimeout: number; offline: boolean; signal: AbortSignal }): Promise<void> {
-    const { clock, parameters } = this.#deps;
-    const began = clock.monotonic();
+  async call(options: { offline: boolean; signal: AbortSignal }): Promise<void> {
     for (;;) {
       this.assertHeld();
       const servers = await this.#servers();
-      const waited = clock.monotonic() - began;
-      const writing = servers.filter(({ state }) => state === 'writing');
-      const patience = parameters.permission + 1_000;
-      const silent = writing.filter((server) => !this.#acknowledged(server));
-      const busy = writing.filter(
-        (server) =>
-          this.#acknowledged(server) &&
-          (server.writes > 0 || server.uploads > 0) &&
-          // One that is alive says so at each of its looks.
-          server.silence < patience,
-      );
-      const waitForSilent = silent.length > 0 && waited < patience;
-      if (!waitForSilent && busy.length === 0) {
+      if (!servers.some((server) => this.#mayAnswer(server) && !this.#hasSeen(server))) {
         if (!options.offline) this.#assertServed(servers);
         return;
       }
-      if (busy.length > 0 && waited >= options.drainTimeout) {
+      await this.#deps.clock.sleep(POLL_EVERY, options.signal);
+    }
+  }
+
+  /** From here on servers hold new writes. */
+  declareDraining(): Promise<void> {
+    return this.#declare('draining');
+  }
+
+  /**
+   * Waits until every server that is writing holds new writes and has nothing in progress. Those that have died are passed
+   * over, and who was by `call` is not waited for again.
+   * @param drainTimeout milliseconds that servers with uploads or writes in progress are waited for.
+   * @throws DrainTimeoutError, LeaseLostError
+   */
+  async drain(options: { drainTimeout: number; signal: AbortSignal }): Promise<void> {
+    const { clock } = this.#deps;
+    const began = clock.monotonic();
+    for (;;) {
+      this.assertHeld();
+      const servers = (await this.#servers()).filter((server) => this.#mayAnswer(server));
+      const busy = servers.filter(
+        (server) => this.#isHeld(server) && (server.writes > 0 || server.uploads > 0),
+      );
+      if (busy.length === 0 && servers.every((server) => this.#isHeld(server))) return;
+      if (busy.length > 0 && clock.monotonic() - began >= options.drainTimeout) {
         const uploads = busy.reduce((sum, server) => sum + server.uploads, 0);
         throw new DrainTimeoutError(
           `${uploads} uploads were still in progress after ${options.drainTimeout / 1000} s; nothing was deleted`,
         );
       }
-      await clock.sleep(500, options.signal);
+      await clock.sleep(POLL_EVERY, options.signal);
     }
   }
 
   /** From here on no server accepts a write. Completed before the trash is listed and roots are read. */
-  async declareMarking(): Promise<void> {
+  declareMarking(): Promise<void> {
+    return this.#declare('marking');
+  }
+
+  async #declare(phase: 'draining' | 'marking'): Promise<void> {
     this.assertHeld();
-    if (this.#mayStillSayDraining) {
+    if (this.#mayStillLetWrite) {
       throw new LeaseLostError('a record of the run had no answer and may still land; nothing was deleted');
     }
-    await this.#write({ phase: 'marking' });
+    await this.#write({ phase });
     this.assertHeld();
   }
 
@@ -274,12 +302,13 @@ export class CollectorLease {
   #write(change: Partial<Pick<RunRecord, 'run' | 'phase'>>): Promise<void> {
     const write = async (): Promise<void> => {
       const began = momentOf(this.#deps.clock);
-      const first = this.#renewed === undefined || change.phase === 'draining';
+      const first = this.#renewed === undefined || change.phase === 'calling';
       this.#record = { ...this.#record, ...change, counter: this.#record.counter + 1 };
       try {
         await writeRun(this.#deps.driver, this.#record);
       } catch (error) {
-        if (this.#record.phase === 'draining') this.#mayStillSayDraining = true;
+        if (this.#record.phase === 'calling' || this.#record.phase === 'draining')
+          this.#mayStillLetWrite = true;
         throw error;
       }
       if (first || this.#valid()) this.#renewed = began;
@@ -290,30 +319,50 @@ export class CollectorLease {
   }
 
   async #servers(): Promise<SeenServer[]> {
-    const { driver } = this.#deps;
+    const { driver, clock } = this.#deps;
     const now = await this.storeNow();
     const servers: SeenServer[] = [];
-    for (const server of await listNames(driver, SERVERS_ROOT)) {
-      const path = `${SERVERS_ROOT}/${server}`;
-      const bytes = await readIfThere(driver, path);
-      const modifiedAt = await modifiedAtIfThere(driver, path);
-      if (bytes === undefined || modifiedAt === undefined) continue;
-      const said = decodeAnnouncement(server, bytes) ?? unreadable(server);
-      const silence = this.#silence.of(server, modifiedAt, this.#deps.clock.monotonic());
-      servers.push({ ...said, age: now - modifiedAt, silence });
-    }
+    await forEachAtOnce(await listNames(driver, SERVERS_ROOT), READS_AT_ONCE, async (server) => {
+      const stamp = await modifiedAtIfThere(driver, `${SERVERS_ROOT}/${server}`);
+      if (stamp === undefined) return;
+      const age = now - stamp;
+      const said = await this.#saidBy(server, stamp, age);
+      if (said === undefined) return;
+      const silence = this.#silence.of(server, stamp, clock.monotonic());
+      servers.push({ ...said, age, silence });
+    });
     return servers;
   }
 
-  #acknowledged(server: Announcement): boolean {
-    return server.runs.includes(this.#record.run);
+  /** Servers that have died stay on record for days: what they said last is read once. */
+  async #saidBy(server: string, stamp: number, age: number): Promise<Announcement | undefined> {
+    const before = this.#said.get(server);
+    if (before?.stamp === stamp) return before.announcement;
+    const bytes = await readIfThere(this.#deps.driver, `${SERVERS_ROOT}/${server}`);
+    if (bytes === undefined) return undefined;
+    const announcement = decodeAnnouncement(server, bytes) ?? unreadable(server);
+    if (age > STAMPS_DIFFER) this.#said.set(server, { stamp, announcement });
+    return announcement;
+  }
+
+  /** One that is alive says so at each of its looks, as long as it is waited for. */
+  #mayAnswer({ state, silence }: SeenServer): boolean {
+    return state === 'writing' && silence < this.#deps.parameters.permission + 1_000;
+  }
+
+  #hasSeen({ runs }: Announcement): boolean {
+    return runs.includes(this.#record.run);
+  }
+
+  #isHeld({ holds }: Announcement): boolean {
+    return holds.includes(this.#record.run);
   }
 
   /** Docker distribution knows no lease, so a run needs a sign that the servers here are ours. */
   #assertServed(servers: readonly SeenServer[]): void {
     const { announcementCounts } = this.#deps.parameters;
     const served = servers.some(
-      (server) => this.#acknowledged(server) || (server.state === 'idle' && server.age < announcementCounts),
+      (server) => this.#hasSeen(server) || (server.state === 'idle' && server.age < announcementCounts),
     );
     if (served) return;
     throw new NoServerError(
@@ -341,5 +390,5 @@ export class CollectorLease {
 
 /** A file that cannot be understood is a server that writes and does not answer. */
 function unreadable(server: string): Announcement {
-  return { server, state: 'writing', runs: [], writes: 0, uploads: 0 };
+  return { server, state: 'writing', runs: [], holds: [], writes: 0, uploads: 0 };
 }

@@ -6,22 +6,27 @@ export interface RunsSeen {
   readonly runs: ReadonlySet<string>;
 }
 
+/** Runs that were over at a look: what the next one is compared with. One that is live has to be met again when it is over. */
+export function overAt({ live, runs }: RunsSeen): ReadonlySet<string> {
+  return new Set([...runs].filter((run) => !live.some((other) => other.run === run)));
+}
+
 export interface Judgement {
   /**
    * `refuse`: a live run is marking and may have missed the write. `verify`: a run came and went since the last look, and
-   * may have taken what was there before. A run that is draining has read nothing yet.
+   * may have taken what was there before. A run that calls or drains has read nothing yet.
    */
   readonly verdict: 'unchanged' | 'verify' | 'refuse';
-  /** What the next look is compared with: a run that is still live has to be met again when it is over. */
+  /** What the next look is compared with. */
   readonly known: ReadonlySet<string>;
 }
 
 /**
  * Judges a look that was made behind a visible write, before it is acknowledged.
- * @param known runs that the look knew of which gave the permission to write, or the last one behind a write.
+ * @param known runs that were over at the look which gave the permission to write, or the last one behind a write.
  */
-export function judgeLook(known: ReadonlySet<string>, { live, runs }: RunsSeen): Judgement {
-  const over = [...runs].filter((run) => !live.some((other) => other.run === run));
-  if (live.some(({ phase }) => phase === 'marking')) return { verdict: 'refuse', known };
-  return { verdict: over.some((run) => !known.has(run)) ? 'verify' : 'unchanged', known: new Set(over) };
+export function judgeLook(known: ReadonlySet<string>, seen: RunsSeen): Judgement {
+  if (seen.live.some(({ phase }) => phase === 'marking')) return { verdict: 'refuse', known };
+  const over = overAt(seen);
+  return { verdict: [...over].some((run) => !known.has(run)) ? 'verify' : 'unchanged', known: over };
 }

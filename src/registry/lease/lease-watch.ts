@@ -4,7 +4,7 @@ import { elapsedForHolder, momentOf, type Moment } from './elapsed.ts';
 import type { LeaseParameters } from './parameters.ts';
 import { readRuns, runAges } from './run-files.ts';
 import { RunObserver } from './run-observer.ts';
-import type { RunRecord } from './run-record.ts';
+import { holdsWrites, type RunRecord } from './run-record.ts';
 
 /** What one look at the runs saw. */
 export interface Look {
@@ -15,7 +15,10 @@ export interface Look {
   readonly runs: ReadonlySet<string>;
 }
 
-/** Looks at the collectors' runs and knows which are live, and until when a look that saw none lets this server write. */
+/**
+ * Looks at the collectors' runs and knows which are live, and until when a look that saw none for which writes are held
+ * lets this server write.
+ */
 export class LeaseWatch {
   readonly #driver: StorageDriver;
   readonly #clock: Clock;
@@ -55,10 +58,14 @@ export class LeaseWatch {
       runs: new Set(records.map(({ run }) => run)),
     };
     this.#last = look;
-    if (look.live.length === 0 && (this.#free === undefined || isLater(began, this.#free.began))) {
+    if (!look.live.some(holdsWrites) && (this.#free === undefined || isLater(began, this.#free.began))) {
       this.#free = look;
     }
     return look;
+  }
+
+  get last(): Look | undefined {
+    return this.#last;
   }
 
   /** Live runs as of the last look; runs lapse without another look. */

@@ -20,6 +20,8 @@ export interface LeaseParameters {
   readonly permission: number;
   /** A server that is writing looks this often. */
   readonly lookEvery: number;
+  /** It looks this often while a run is live: the run, and writes that are held, wait for what it sees. */
+  readonly lookEveryInRun: number;
   /** A server holds a write that meets a lease for this long before it answers 503. */
   readonly holdFor: number;
   /** An upload session counts as open this long after its last request ended. */
@@ -40,6 +42,7 @@ export const leaseParameters: LeaseParameters = {
   deleteTimeout: 5_000,
   permission: 10_000,
   lookEvery: 2_000,
+  lookEveryInRun: 500,
   holdFor: 15_000,
   uploadLinger: 30_000,
   idleAfter: 10_000,

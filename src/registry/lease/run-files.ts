@@ -1,3 +1,4 @@
+import { forEachAtOnce } from '../../process/at-once.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { listIfThere, readIfThere, statIfThere } from '../storage/if-there.ts';
 import { RUNS_ROOT } from '../storage/paths.ts';
@@ -10,6 +11,9 @@ export function runPath(run: string): string {
   return `${RUNS_ROOT}/${run}`;
 }
 
+/** Records and announcements of a day may be hundreds, and a write waits for who reads them first. */
+export const READS_AT_ONCE = 8;
+
 export async function writeRun(driver: StorageDriver, record: RunRecord): Promise<void> {
   await putControlFile(driver, runPath(record.run), encodeRunRecord(record));
 }
@@ -20,15 +24,12 @@ export async function writeRun(driver: StorageDriver, record: RunRecord): Promis
  */
 export async function readRuns(driver: StorageDriver, observer: RunObserver): Promise<readonly RunRecord[]> {
   const records: RunRecord[] = [];
-  for (const run of await listNames(driver, RUNS_ROOT)) {
+  await forEachAtOnce(await listNames(driver, RUNS_ROOT), READS_AT_ONCE, async (run) => {
     const finished = observer.finished(run);
-    if (finished) {
-      records.push(finished);
-      continue;
-    }
-    const bytes = await readIfThere(driver, runPath(run));
-    if (bytes) records.push(decodeRunRecord(run, bytes, leaseParameters.duration));
-  }
+    const bytes = finished ? undefined : await readIfThere(driver, runPath(run));
+    if (finished) records.push(finished);
+    else if (bytes) records.push(decodeRunRecord(run, bytes, leaseParameters.duration));
+  });
   return records;
 }
 

@@ -4,8 +4,9 @@
  */
 
 /**
- * `look`: is another run live? `declare`: its own file says `draining`. `look-again`: was somebody as fast? `withdraw`: it
- * says `done`, under a name that is not used again. `drain`: servers acknowledge the run and end what is in progress.
+ * `look`: is another run live? `declare`: its own file says `calling`. `look-again`: was somebody as fast? `withdraw`: it
+ * says `done`, under a name that is not used again. `call`: servers say that they have seen the run, while they write.
+ * `declare-draining`: its file says that writes are held. `drain`: servers hold them and end what is in progress.
  * `declare-marking`: has landed before anything is read. `mark`: the trash is listed, then roots are read. `sweep`: what is
  * needed comes back, what is not goes, each step under the fence. `release`: its file says `done`. `over`: nothing more is
  * written; a run that was not released lapses.
@@ -15,6 +16,8 @@ export type RunStep =
   | 'declare'
   | 'look-again'
   | 'withdraw'
+  | 'call'
+  | 'declare-draining'
   | 'drain'
   | 'declare-marking'
   | 'mark'
@@ -23,10 +26,10 @@ export type RunStep =
   | 'over';
 
 /**
- * `others`: another run is live. `failed`: the step ended without its result, or the lease may have ended by now.
+ * `others`: another run is live. `nothing`: there is nothing left to do. `failed`: the step ended without its result, or the lease may have ended by now.
  * `unanswered`: an operation that takes something away had no answer, and may still land.
  */
-export type RunOutcome = 'done' | 'others' | 'failed' | 'unanswered';
+export type RunOutcome = 'done' | 'others' | 'nothing' | 'failed' | 'unanswered';
 
 export function afterRunStep(step: RunStep, outcome: RunOutcome): RunStep {
   // Not released: whoever sees a run say `done` believes that nothing of it can still happen.
@@ -39,9 +42,13 @@ export function afterRunStep(step: RunStep, outcome: RunOutcome): RunStep {
       return outcome === 'failed' ? 'release' : 'look-again';
     case 'look-again':
       if (outcome === 'failed') return 'release';
-      return outcome === 'others' ? 'withdraw' : 'drain';
+      return outcome === 'others' ? 'withdraw' : 'call';
     case 'withdraw':
       return outcome === 'failed' ? 'over' : 'look';
+    case 'call':
+      return outcome === 'done' ? 'declare-draining' : 'release';
+    case 'declare-draining':
+      return outcome === 'failed' ? 'release' : 'drain';
     case 'drain':
       return outcome === 'failed' ? 'release' : 'declare-marking';
     case 'declare-marking':

@@ -5,10 +5,11 @@ import { RegistryError } from '../errors.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { Announcer } from './announcer.ts';
 import { elapsedForHolder } from './elapsed.ts';
-import { judgeLook } from './judge-look.ts';
+import { judgeLook, overAt } from './judge-look.ts';
 import { LeaseWatch, type Look } from './lease-watch.ts';
 import { OpenUploads } from './open-uploads.ts';
 import { leaseParameters, type LeaseParameters } from './parameters.ts';
+import { holdsWrites, type RunRecord } from './run-record.ts';
 import type { UploadActivity, WriteGate, WriteKind, WritePermit } from './write-gate.ts';
 
 export interface ServerLeaseDependencies {
@@ -27,8 +28,8 @@ const STATE_WITHIN = 1000;
 
 /**
  * The server's side of the read-only lease (docs/decisions/0003-read-only-lease.md). While the server has something to
- * write it is announced as `writing` and looks at the collectors' runs every 2 s; otherwise it holds no permission and
- * reads nothing.
+ * write it is announced as `writing` and looks at the collectors' runs every 2 s, more often while there is one; otherwise
+ * it holds no permission and reads nothing.
  */
 export class ServerLease implements WriteGate, UploadActivity {
   readonly #clock: Clock;
@@ -46,6 +47,8 @@ export class ServerLease implements WriteGate, UploadActivity {
   /** Monotonic milliseconds of the last write that began or ended. */
   #lastWrite = 0;
   #looking: Promise<Look> | undefined;
+  /** Resolves at the end of the next look. */
+  #looked = Promise.withResolvers<void>();
   #state: 'idle' | 'writing' = 'idle';
   /** The announcement of the other state is on its way: nobody may begin to write before it has landed. */
   #turning: Promise<void> | undefined;
@@ -63,7 +66,7 @@ export class ServerLease implements WriteGate, UploadActivity {
     this.#uploads = new OpenUploads({
       clock: deps.clock,
       linger: this.#parameters.uploadLinger,
-      changed: () => this.#acknowledgeSoon(),
+      changed: () => this.#answerSoon(),
     });
     this.#announcer = new Announcer({ driver: deps.driver, serverId: deps.serverId });
     if (deps.readOnly) this.#readOnlySince = deps.clock.now();
@@ -113,13 +116,14 @@ export class ServerLease implements WriteGate, UploadActivity {
   async begin(kind: WriteKind, signal?: AbortSignal): Promise<WritePermit> {
     if (this.#readOnly) throw readOnlyConfigured();
     const asked = this.#clock.monotonic();
-    for (;;) {
-      const permit = await this.#try(kind);
-      if (permit) return permit;
+    let permit = await this.#try(kind);
+    while (permit === undefined) {
       const left = this.#parameters.holdFor - (this.#clock.monotonic() - asked);
-      if (left <= 0) throw heldTooLong(this.#watch.live().map(({ phase }) => phase));
-      await this.#wait(Math.min(left, this.#parameters.lookEvery / 2), signal);
+      if (left <= 0) throw heldTooLong(this.#holding());
+      await this.#waitForLook(left, signal);
+      permit = this.#permitNow(kind);
     }
+    return permit;
   }
 
   async tryBegin(): Promise<WritePermit | undefined> {
@@ -131,18 +135,27 @@ export class ServerLease implements WriteGate, UploadActivity {
     // The announcement has landed before the first look that may give permission, so a collector finds this server.
     while (this.#state === 'idle' || this.#turning)
       await (this.#turning ?? this.#turn(this.#becomeWriting()));
-    const look = this.#watch.permission() ?? (await this.#look());
-    const live = this.#watch.live();
-    if (live.length === 0 && this.#watch.permission()) return this.#permit(kind, look);
-    if (kind === 'upload' && live.length > 0 && live.every(({ phase }) => phase === 'draining')) {
-      return this.#permit(kind, look);
-    }
-    return undefined;
+    if (!this.#watch.permission()) await this.#look();
+    return this.#permitNow(kind);
+  }
+
+  /** By the last look. */
+  #permitNow(kind: WriteKind): WritePermit | undefined {
+    const free = this.#watch.permission();
+    const holding = this.#holding();
+    if (holding.length === 0) return free && this.#permit(kind, free);
+    const { last } = this.#watch;
+    return last && isForOpenUpload(kind, holding) ? this.#permit(kind, last) : undefined;
+  }
+
+  /** Live runs for which writes are held. */
+  #holding(): readonly RunRecord[] {
+    return this.#watch.live().filter(holdsWrites);
   }
 
   #permit(kind: WriteKind, look: Look): WritePermit {
-    // Runs that the look which gave the permission knew of; validate() compares with these for the whole request.
-    let known = look.runs;
+    // validate() compares with these for the whole request.
+    let known = overAt(look);
     if (kind !== 'upload') this.#writes++;
     let ended = false;
     return {
@@ -151,17 +164,17 @@ export class ServerLease implements WriteGate, UploadActivity {
         for (const fresh of [false, true]) {
           if (this.#watch.permission()) return;
           const { live, began } = await this.#look({ fresh });
-          if (live.length === 0) continue;
-          if (kind !== 'upload' || live.some(({ phase }) => phase !== 'draining')) {
-            throw heldTooLong(live.map(({ phase }) => phase));
-          }
+          const holding = live.filter(holdsWrites);
+          if (holding.length === 0) continue;
+          if (!isForOpenUpload(kind, holding)) throw heldTooLong(holding);
           if (elapsedForHolder(this.#clock, began) < this.#parameters.permission) return;
         }
-        if (!this.#watch.permission()) throw heldTooLong(this.#watch.live().map(({ phase }) => phase));
+        if (!this.#watch.permission()) throw heldTooLong(this.#holding());
       },
       validate: async () => {
-        const judged = judgeLook(known, await this.#look({ fresh: true }));
-        if (judged.verdict === 'refuse') throw heldTooLong(['marking']);
+        const seen = await this.#look({ fresh: true });
+        const judged = judgeLook(known, seen);
+        if (judged.verdict === 'refuse') throw heldTooLong(seen.live);
         known = judged.known;
         return judged.verdict;
       },
@@ -171,7 +184,7 @@ export class ServerLease implements WriteGate, UploadActivity {
         this.#lastWrite = this.#clock.monotonic();
         if (kind === 'upload') return;
         this.#writes--;
-        if (this.#writes === 0) this.#acknowledgeSoon();
+        if (this.#writes === 0) this.#answerSoon();
       },
     };
   }
@@ -188,6 +201,9 @@ export class ServerLease implements WriteGate, UploadActivity {
   }
 
   #noteChange(look: Look): Look {
+    this.#looked.resolve();
+    this.#looked = Promise.withResolvers();
+    this.#answerSoon();
     const active = this.#readOnlyReason() !== undefined;
     if (active && this.#readOnlySince === undefined) {
       this.#readOnlySince = this.#clock.now();
@@ -209,9 +225,8 @@ export class ServerLease implements WriteGate, UploadActivity {
 
   #readOnlyReason(): StatusDocument['readOnly']['reason'] {
     if (this.#readOnly) return 'Configured';
-    const live = this.#watch.live();
-    if (live.length === 0) return undefined;
-    return live.some(({ phase }) => phase === 'marking') ? 'Marking' : 'Draining';
+    const holding = this.#holding();
+    return holding.length === 0 ? undefined : reasonOf(holding);
   }
 
   async #turn(transition: Promise<void>): Promise<void> {
@@ -222,10 +237,15 @@ export class ServerLease implements WriteGate, UploadActivity {
   }
 
   async #becomeWriting(): Promise<void> {
-    this.#loop = this.#lookWhileWriting(++this.#period);
-    const storeNow = await this.#announcer.announce(this.#facts('writing'));
-    await this.#look(storeNow === undefined ? {} : { storeNow });
-    this.#state = 'writing';
+    const period = ++this.#period;
+    try {
+      const storeNow = await this.#announcer.announce(this.#facts('writing'));
+      await this.#look(storeNow === undefined ? {} : { storeNow });
+      this.#state = 'writing';
+      this.#answerSoon();
+    } finally {
+      this.#loop = this.#lookWhileWriting(period);
+    }
   }
 
   async #becomeIdle(): Promise<void> {
@@ -235,11 +255,13 @@ export class ServerLease implements WriteGate, UploadActivity {
     await this.#announcer.announce(this.#facts('idle'));
   }
 
-  /** Looks every 2 s until there was nothing to write for a while, then says so. */
+  /** Looks every 2 s, or every half while a run is live, until there was nothing to write for a while, then says so. */
   async #lookWhileWriting(period: number): Promise<void> {
     while (this.#period === period) {
       try {
-        await this.#clock.sleep(this.#parameters.lookEvery, this.#stop.signal);
+        const { lookEvery, lookEveryInRun } = this.#parameters;
+        const pause = this.#watch.live().length > 0 ? lookEveryInRun : lookEvery;
+        await this.#clock.sleep(pause, this.#stop.signal);
         if (this.#turning || this.#period !== period) continue;
         if (this.#state === 'writing') await this.#look();
         // Idle already: the store failed in the middle of a turn, and what is announced may be wrong.
@@ -247,7 +269,9 @@ export class ServerLease implements WriteGate, UploadActivity {
           await this.#turn(this.#becomeIdle());
           return;
         }
-        await this.#acknowledge();
+        const written = await this.#answer();
+        // As long as something is in progress, so that a collector does not wait for a server that has died.
+        if (written === undefined && this.#isDraining()) await this.#announcer.refresh();
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         this.#log.warn({ error }, 'the read-only lease cannot be read; writes wait until it can');
@@ -260,30 +284,27 @@ export class ServerLease implements WriteGate, UploadActivity {
     return this.#clock.monotonic() - this.#lastWrite >= this.#parameters.idleAfter;
   }
 
-  /**
-   * While a run is live, the announcement says that it was seen and what is still in progress; as long as something is, it
-   * is written anew at each look, so that a collector does not wait for a server that has died.
-   */
-  async #acknowledge(): Promise<void> {
-    if (this.#state !== 'writing') return;
-    const facts = this.#facts('writing');
-    const written = await this.#announcer.announce(facts);
-    if (written === undefined && facts.writes + facts.uploads > 0) await this.#announcer.refresh();
+  /** While a run is live, the announcement says that it was seen, and what is still in progress when it holds writes. */
+  async #answer(): Promise<number | undefined> {
+    return this.#state === 'writing' ? this.#announcer.announce(this.#facts('writing')) : undefined;
   }
 
-  #acknowledgeSoon(): void {
-    if (this.#watch.live().length === 0) return;
-    this.#acknowledge().catch((error: unknown) =>
-      this.#log.warn({ error }, 'the announcement cannot be written'),
-    );
+  #answerSoon(): void {
+    if (this.#watch.live().length === 0 || this.#stop.signal.aborted) return;
+    this.#answer().catch((error: unknown) => this.#log.warn({ error }, 'the announcement cannot be written'));
+  }
+
+  #isDraining(): boolean {
+    return this.#holding().length > 0 && this.#writes + this.#uploads.count() > 0;
   }
 
   #facts(state: 'idle' | 'writing'): Parameters<Announcer['announce']>[0] {
     const runs = this.#watch.live().map(({ run }) => run);
-    // Counts matter to a collector alone; without one they would make the announcement change with each request.
+    const holds = this.#holding().map(({ run }) => run);
+    // Counts matter to who drains alone; without one they would make the announcement change with each request.
     const counts =
-      runs.length > 0 ? { writes: this.#writes, uploads: this.#uploads.count() } : { writes: 0, uploads: 0 };
-    return { state, runs, ...counts };
+      holds.length > 0 ? { writes: this.#writes, uploads: this.#uploads.count() } : { writes: 0, uploads: 0 };
+    return { state, runs, holds, ...counts };
   }
 
   async #keepAnnounced(): Promise<void> {
@@ -298,12 +319,16 @@ export class ServerLease implements WriteGate, UploadActivity {
     }
   }
 
-  async #wait(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  /** Until the loop has looked, so that one look is enough for all that wait. @param milliseconds at most. */
+  async #waitForLook(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+    const looked = new AbortController();
+    const signals = signal ? [signal, looked.signal] : [looked.signal];
     this.#waiting++;
     try {
-      await this.#clock.sleep(milliseconds, signal);
+      await Promise.race([this.#looked.promise, this.#clock.sleep(milliseconds, AbortSignal.any(signals))]);
     } finally {
       this.#waiting--;
+      looked.abort();
     }
   }
 }
@@ -315,13 +340,21 @@ function readOnlyConfigured(): RegistryError {
   });
 }
 
-function heldTooLong(phases: readonly string[]): RegistryError {
-  const reason = phases.includes('marking') ? 'Marking' : 'Draining';
+/** Bytes for an upload that is open, and its commit, go on while runs drain. */
+function isForOpenUpload(kind: WriteKind, holding: readonly RunRecord[]): boolean {
+  return kind === 'upload' && holding.every(({ phase }) => phase === 'draining');
+}
+
+function reasonOf(holding: readonly RunRecord[]): 'Draining' | 'Marking' {
+  return holding.some(({ phase }) => phase === 'marking') ? 'Marking' : 'Draining';
+}
+
+function heldTooLong(holding: readonly RunRecord[]): RegistryError {
   return new RegistryError(
     {
       code: 'UNAVAILABLE',
       message: 'a garbage collection holds writes for a short time; try again',
-      detail: { reason: `GarbageCollection${reason}` },
+      detail: { reason: `GarbageCollection${reasonOf(holding)}` },
     },
     { headers: { 'Retry-After': '10' } },
   );

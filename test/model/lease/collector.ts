@@ -10,6 +10,8 @@ const STEPS: readonly RunStep[] = [
   'declare',
   'look-again',
   'withdraw',
+  'call',
+  'declare-draining',
   'drain',
   'declare-marking',
   'mark',
@@ -17,6 +19,9 @@ const STEPS: readonly RunStep[] = [
   'release',
   'over',
 ];
+
+/** Those beside which the lease is renewed. */
+const RENEWS: readonly RunStep[] = ['call', 'declare-draining', 'drain', 'declare-marking', 'mark', 'sweep'];
 
 /** The phases of a sweep, in `part`. */
 const RESTORE = 0;
@@ -43,7 +48,7 @@ export function collectorSteps(world: World, collector: number, rules: Rules, em
   if (step === 'over') return;
   const actor = new Collector(world, collector, fields, rules, emit);
   actor.act(step);
-  if (['drain', 'declare-marking', 'mark', 'sweep'].includes(step)) actor.renew();
+  if (RENEWS.includes(step)) actor.renew();
 }
 
 class Collector {
@@ -68,16 +73,20 @@ class Collector {
       case 'look-again':
         return this.#look('done', 'looks again');
       case 'declare':
-        return this.#write('draining', 'declare');
+        return this.#write('calling', 'declare');
       case 'withdraw':
         return this.#change('withdraws', (next) => {
           this.#land(next, this.#nextRecord('done'));
           this.#end(next);
         });
+      case 'call':
       case 'drain':
         return this.#change('does not wait any longer for servers', (next) => this.#goOn(next, 'done'));
+      case 'declare-draining':
+        return this.#declarePhase('draining');
       case 'declare-marking':
-        return this.#declareMarking();
+        if (this.#rules.declaresMarking) return this.#declarePhase('marking');
+        return this.#change('marks without a word', (next) => this.#goOn(next, 'done'));
       case 'mark':
         return this.#mark();
       case 'sweep':
@@ -92,16 +101,22 @@ class Collector {
   renew(): void {
     const { writing, renewals, valid } = this.#fields;
     if (get(this.#world, writing) !== 0) {
-      if (stepOf(this.#world, this.#id) !== 'declare-marking' || this.#part === 0) this.#land2('renewal');
+      if (!this.#isDeclaring()) this.#land2('renewal');
       return;
     }
     if (get(this.#world, renewals) >= this.#rules.renewals) return;
     if (this.#rules.renewsOnlyValid && get(this.#world, valid) === 0) return;
-    if (stepOf(this.#world, this.#id) === 'declare-marking' && this.#part !== 0) return;
+    if (this.#isDeclaring()) return;
     this.#change('begins to renew', (next) => {
       next[renewals] = get(next, renewals) + 1;
       this.#beginWriting(next);
     });
+  }
+
+  /** Its next phase is being written. */
+  #isDeclaring(): boolean {
+    const step = stepOf(this.#world, this.#id);
+    return (step === 'declare-draining' || step === 'declare-marking') && this.#part !== 0;
   }
 
   get #part(): number {
@@ -144,29 +159,27 @@ class Collector {
     });
   }
 
-  #declareMarking(): void {
+  #declarePhase(phase: 'draining' | 'marking'): void {
     const { valid, writing, lost } = this.#fields;
     const held = get(this.#world, valid) > 0 || !this.#rules.fence;
-    if (!this.#rules.declaresMarking) {
-      this.#change('marks without a word', (next) => this.#goOn(next, 'done'));
-    } else if (this.#part === 0) {
+    if (this.#part === 0) {
       if (get(this.#world, writing) !== 0) return;
       if (!held || get(this.#world, lost) !== 0) {
         this.#change('does not hold its lease any more', (next) => this.#goOn(next, 'failed'));
       } else {
-        this.#change('begins to declare that it marks', (next) => {
+        this.#change(`begins to declare: ${phase}`, (next) => {
           next[this.#fields.part] = 1;
           this.#beginWriting(next);
         });
       }
     } else {
-      this.#change('has landed: marking', (next) => {
-        this.#land(next, this.#nextRecord('marking'));
+      this.#change(`has landed: ${phase}`, (next) => {
+        this.#land(next, this.#nextRecord(phase));
         this.#validFromBegin(next, false);
         this.#goOn(next, get(next, valid) > 0 || !this.#rules.fence ? 'done' : 'failed');
       });
       this.#unanswered('record', 'gets no answer to its declaration', (next) => {
-        next[late.record] = this.#nextRecord('marking');
+        next[late.record] = this.#nextRecord(phase);
         next[writing] = 0;
         this.#goOn(next, 'failed');
       });
@@ -321,6 +334,7 @@ class Collector {
 
   #phase(): Phase {
     const step = stepOf(this.#world, this.#id);
+    if (step === 'call' || step === 'declare-draining') return 'calling';
     return step === 'drain' || step === 'declare-marking' ? 'draining' : 'marking';
   }
 

@@ -5,7 +5,7 @@ import type { RunRecord } from '../../../src/registry/lease/run-record.ts';
 import type { Rules } from './rules.ts';
 import { get, runs, type Sight, type World } from './world.ts';
 
-const PHASES = ['draining', 'marking', 'done'] as const;
+const PHASES = ['calling', 'draining', 'marking', 'done'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /** Any moment will do: only differences count. */

@@ -50,6 +50,7 @@ export interface Rules {
   readonly verifyTagAgain: boolean;
   readonly restoresNewerTags: boolean;
   readonly notesRunsAtFirstLook: boolean;
+  readonly meetsCallingRunsAgain: boolean;
   readonly keepsRecords: boolean;
   readonly ownFiles: boolean;
   readonly declaresMarking: boolean;
@@ -83,6 +84,7 @@ export const PROTOCOL: Rules = {
   verifyTagAgain: true,
   restoresNewerTags: true,
   notesRunsAtFirstLook: true,
+  meetsCallingRunsAgain: true,
   keepsRecords: true,
   ownFiles: true,
   declaresMarking: true,

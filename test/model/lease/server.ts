@@ -1,4 +1,5 @@
-import { judgeLook } from '../../../src/registry/lease/judge-look.ts';
+import { judgeLook, overAt } from '../../../src/registry/lease/judge-look.ts';
+import { holdsWrites } from '../../../src/registry/lease/run-record.ts';
 import {
   afterWriteStep,
   beginWrite,
@@ -78,12 +79,12 @@ export function serverSteps(world: World, server: number, rules: Rules, emit: Em
     }
     for (const { next, seen } of looks(world, sightsOf(server, rules), rules)) {
       emit(next, `${name} looks`);
-      if (seen.live.length > 0) continue;
+      if (seen.live.some(holdsWrites)) continue;
       const begun = next.slice();
-      begun[fields.known] = bits(seen.runs);
+      begun[fields.known] = bits(rules.meetsCallingRunsAgain ? overAt(seen) : seen.runs);
       begun[fields.step] = 1;
       begun[fields.uploaded] = 0;
-      emit(begun, `${name} looks, sees no live run and begins to write`);
+      emit(begun, `${name} looks, sees no run that holds writes and begins to write`);
     }
     return;
   }

@@ -6,7 +6,7 @@ import { mediaTypes } from '../../../../src/oci/media-type.ts';
 import { collect, type CollectOptions } from '../../../../src/registry/collect/collect.ts';
 import { encodeAnnouncement } from '../../../../src/registry/lease/announcement.ts';
 import { decodeRunRecord } from '../../../../src/registry/lease/run-record.ts';
-import { runPath } from '../../../../src/registry/lease/run-files.ts';
+import { runPath, writeRun } from '../../../../src/registry/lease/run-files.ts';
 import {
   blobDataPath,
   layerLinkPath,
@@ -43,7 +43,7 @@ let runs = 0;
 async function registry(): Promise<Fixture> {
   const clock = new TestClock();
   const driver = new MemoryDriver(() => clock.now());
-  const idle = { server: 'server', state: 'idle', runs: [], writes: 0, uploads: 0 } as const;
+  const idle = { server: 'server', state: 'idle', runs: [], holds: [], writes: 0, uploads: 0 } as const;
   return {
     clock,
     driver,
@@ -377,6 +377,27 @@ test('a run with nothing to delete takes no lease', async () => {
     [...driver.files.keys()].filter((path) => path.startsWith(runPath(''))),
     [],
   );
+});
+
+test('a run that waited for another one which left it nothing to delete holds no writes', async () => {
+  const { content, clock, collect, driver } = await registry();
+  const garbage = await content.blob('garbage');
+  await clock.advance(3 * HOUR);
+  const other = { run: 'other', counter: 1, duration: 45_000 } as const;
+  await writeRun(driver, { ...other, phase: 'marking' });
+  const said = new Set<string>();
+  driver.before = () => {
+    for (const [path, { content: bytes }] of driver.files)
+      if (path.startsWith(runPath('run'))) said.add(decodeRunRecord(path, bytes, 0).phase);
+  };
+  const report = collect();
+  await clock.advance(2_000);
+  for (const path of [blobDataPath(garbage), layerLinkPath(app, garbage)]) await driver.delete(path);
+  await writeRun(driver, { ...other, phase: 'done' });
+  await clock.advance(5_000);
+  const { result, message, readOnlySeconds } = await report;
+  assert.deepEqual([result, message, readOnlySeconds], ['Succeeded', 'nothing to delete', 0]);
+  assert.deepEqual([...said].toSorted(), ['calling', 'done']);
 });
 
 for (const [title, reach] of [

@@ -44,6 +44,7 @@ async function announce(driver: MemoryDriver, change: Partial<Announcement>): Pr
     server: 'server',
     state: 'writing',
     runs: [],
+    holds: [],
     writes: 0,
     uploads: 0,
     ...change,
@@ -75,10 +76,12 @@ test('a run does not mark when one of its records may still land and say that it
   assert.equal(phaseOf(store.driver), 'done');
 });
 
-test('a run is draining, then marking, then done', async () => {
+test('a run calls, drains, marks and is done', async () => {
   const store = storage();
   const lease = collector(store);
   await lease.acquire(never);
+  assert.equal(phaseOf(store.driver), 'calling');
+  await lease.declareDraining();
   assert.equal(phaseOf(store.driver), 'draining');
   await lease.declareMarking();
   assert.equal(phaseOf(store.driver), 'marking');
@@ -179,7 +182,7 @@ test('a collector that withdrew comes back as a run that everybody takes for a n
   const { live } = await server.look();
   assert.deepEqual(
     live.map(({ phase }) => phase),
-    ['draining'],
+    ['calling'],
   );
   assert.equal(known.has(live[0]?.run ?? ''), false, 'a write that began before has to notice it');
   await store.clock.advance(30_000);
@@ -231,8 +234,9 @@ test('a collector that died before another began keeps that one waiting no longe
   await later.release();
 });
 
-const drains: readonly {
+const waits: readonly {
   readonly title: string;
+  readonly step: 'call' | 'drain';
   readonly servers: readonly Partial<Announcement>[];
   /** The servers are alive: with something in progress they say so again every 2 s. */
   readonly renewed?: boolean;
@@ -240,23 +244,92 @@ const drains: readonly {
   readonly after: number;
   readonly ended: 'well' | 'waits' | (new (message: string) => Error);
 }[] = [
-  { title: 'an idle server is not waited for', servers: [{ state: 'idle' }], after: 0, ended: 'well' },
   {
-    title: 'a server that acknowledged and has nothing in progress is not waited for',
-    servers: [{ runs: ['run'] }],
+    title: 'an idle server is not called',
+    step: 'call',
+    servers: [{ state: 'idle' }],
     after: 0,
     ended: 'well',
   },
   {
-    title: 'a server that acknowledged with an upload in progress is waited for',
+    title: 'a server that has seen the run has answered, whatever is in progress',
+    step: 'call',
     servers: [{ runs: ['run'], uploads: 1 }],
+    after: 0,
+    ended: 'well',
+  },
+  {
+    title: 'a call waits for a server that does not answer as long as its permission may last',
+    step: 'call',
+    servers: [{}, { server: 'other', state: 'idle' }],
+    after: 10_000,
+    ended: 'waits',
+  },
+  {
+    title: 'a server that does not answer is passed over after that',
+    step: 'call',
+    servers: [{}, { server: 'other', state: 'idle' }],
+    after: 11_500,
+    ended: 'well',
+  },
+  {
+    title: 'a run without any sign of a server is refused',
+    step: 'call',
+    servers: [],
+    after: 0,
+    ended: NoServerError,
+  },
+  {
+    title: 'a run whose only server does not answer is refused',
+    step: 'call',
+    servers: [{}],
+    after: 12_000,
+    ended: NoServerError,
+  },
+  {
+    title: 'an offline run needs no server',
+    step: 'call',
+    servers: [],
+    offline: true,
+    after: 0,
+    ended: 'well',
+  },
+  {
+    title: 'a server that holds writes and has nothing in progress is not waited for',
+    step: 'drain',
+    servers: [
+      { runs: ['run'], holds: ['run'] },
+      { server: 'other', state: 'idle' },
+    ],
+    after: 0,
+    ended: 'well',
+  },
+  {
+    title: 'a server that has seen the run and does not hold writes yet is waited for',
+    step: 'drain',
+    servers: [{ runs: ['run'] }],
+    after: 10_000,
+    ended: 'waits',
+  },
+  {
+    title: 'it is passed over after that',
+    step: 'drain',
+    servers: [{ runs: ['run'] }],
+    after: 11_500,
+    ended: 'well',
+  },
+  {
+    title: 'a server that holds writes with an upload in progress is waited for',
+    step: 'drain',
+    servers: [{ runs: ['run'], holds: ['run'], uploads: 1 }],
     renewed: true,
     after: 59_000,
     ended: 'waits',
   },
   {
     title: 'a server whose upload does not end makes the run give up',
-    servers: [{ runs: ['run'], uploads: 1 }],
+    step: 'drain',
+    servers: [{ runs: ['run'], holds: ['run'], uploads: 1 }],
     renewed: true,
     after: 61_000,
     ended: DrainTimeoutError,
@@ -264,50 +337,27 @@ const drains: readonly {
   {
     title:
       'a server with an upload in progress that says no more is waited for as long as its permission may last',
-    servers: [{ runs: ['run'], uploads: 1 }],
+    step: 'drain',
+    servers: [{ runs: ['run'], holds: ['run'], uploads: 1 }],
     after: 10_000,
     ended: 'waits',
   },
   {
     title: 'a server that died with an upload in progress is passed over after that',
-    servers: [{ runs: ['run'], uploads: 1 }],
+    step: 'drain',
+    servers: [{ runs: ['run'], holds: ['run'], uploads: 1 }],
     after: 11_500,
     ended: 'well',
   },
-  {
-    title: 'a server that does not answer is waited for as long as its permission may last',
-    servers: [{}, { server: 'other', state: 'idle' }],
-    after: 10_000,
-    ended: 'waits',
-  },
-  {
-    title: 'a server that does not answer is passed over after that',
-    servers: [{}, { server: 'other', state: 'idle' }],
-    after: 11_500,
-    ended: 'well',
-  },
-  {
-    title: 'a run without any sign of a server is refused',
-    servers: [],
-    after: 0,
-    ended: NoServerError,
-  },
-  {
-    title: 'a run whose only server does not answer is refused',
-    servers: [{}],
-    after: 12_000,
-    ended: NoServerError,
-  },
-  { title: 'an offline run needs no server', servers: [], offline: true, after: 0, ended: 'well' },
 ];
 
-for (const { title, servers, renewed = false, offline = false, after, ended } of drains) {
+for (const { title, step, servers, renewed = false, offline = false, after, ended } of waits) {
   test(title, async () => {
     const store = storage();
     for (const server of servers) await announce(store.driver, server);
     const lease = collector(store);
     await lease.acquire(never);
-    const outcome = watch(lease.drain({ drainTimeout: 60_000, offline, signal: never }));
+    const outcome = watch(lease[step]({ drainTimeout: 60_000, offline, signal: never }));
     for (let passed = 0; passed <= after; passed += 2_000) {
       await store.clock.advance(Math.min(after - passed, 2_000));
       if (renewed) for (const server of servers) await announce(store.driver, server);
@@ -319,13 +369,46 @@ for (const { title, servers, renewed = false, offline = false, after, ended } of
   });
 }
 
+test('writes are not held for a server that did not answer the call', async () => {
+  const store = storage();
+  await announce(store.driver, {});
+  await announce(store.driver, { server: 'other', runs: ['run'] });
+  const lease = collector(store);
+  await lease.acquire(never);
+  const called = watch(lease.call({ offline: false, signal: never }));
+  await store.clock.advance(11_500);
+  assert.equal(called.ended, 'well');
+  await lease.declareDraining();
+  const drained = watch(lease.drain({ drainTimeout: 60_000, signal: never }));
+  await announce(store.driver, { server: 'other', runs: ['run'], holds: ['run'] });
+  await store.clock.advance(500);
+  assert.equal(drained.ended, 'well');
+  await lease.release();
+});
+
+test('what a server says twice within the resolution of the stamps is heard', async () => {
+  const store = storage();
+  await announce(store.driver, {});
+  const lease = collector(store);
+  await lease.acquire(never);
+  const called = watch(lease.call({ offline: false, signal: never }));
+  await store.clock.advance(0);
+  assert.equal(called.ended, undefined);
+  const stamp = store.driver.files.get(`${SERVERS_ROOT}/server`)?.modifiedAt ?? 0;
+  await announce(store.driver, { runs: ['run'] });
+  Object.assign(store.driver.files.get(`${SERVERS_ROOT}/server`) ?? {}, { modifiedAt: stamp });
+  await store.clock.advance(500);
+  assert.equal(called.ended, 'well');
+  await lease.release();
+});
+
 test('an idle announcement of more than a day ago is no sign of a server', async () => {
   const store = storage();
   await announce(store.driver, { state: 'idle' });
   await store.clock.advance(25 * 3600_000);
   const lease = collector(store);
   await lease.acquire(never);
-  await assert.rejects(lease.drain({ drainTimeout: 60_000, offline: false, signal: never }), NoServerError);
+  await assert.rejects(lease.call({ offline: false, signal: never }), NoServerError);
   await lease.release();
 });
 

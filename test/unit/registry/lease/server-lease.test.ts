@@ -145,6 +145,45 @@ test('a held write goes through when the lease is released', async () => {
   assert.ok(outcome.value);
 });
 
+test('held writes share the looks, and all go through at the end of one', async () => {
+  const { lease, clock, run, operations } = await serverLease();
+  await run({ phase: 'marking' });
+  const outcomes = [0, 1, 2, 3, 4].map(() => outcomeOf(lease.begin('open')));
+  await clock.advance(100);
+  operations.length = 0;
+  await clock.advance(5_000);
+  const looks = operations.filter((operation) => operation === `list ${RUNS_ROOT}`);
+  assert.ok(looks.length >= 9 && looks.length <= 11, `${looks.length} looks`);
+  await run({ phase: 'done' });
+  await clock.advance(500);
+  for (const { value } of outcomes) assert.ok(value);
+});
+
+test('writes go on while a run calls, and their server answers it', async () => {
+  const { lease, clock, run, announcement } = await serverLease();
+  (await lease.begin('manifest'))[Symbol.dispose]();
+  await run({ phase: 'calling' });
+  await clock.advance(2_000);
+  assert.deepEqual([announcement().runs, announcement().holds], [['run'], []]);
+  await clock.advance(20_000);
+  using permit = await lease.begin('manifest');
+  await permit.check();
+  assert.equal(await permit.validate(), 'unchanged');
+  assert.deepEqual(await lease.state(), { active: false });
+  await run({ phase: 'draining' });
+  await clock.advance(500);
+  assert.deepEqual([announcement().runs, announcement().holds], [['run'], ['run']]);
+  assert.equal(announcement().writes, 1);
+});
+
+test('a run that called when a write began and is over may have taken what the write refers to', async () => {
+  const { lease, run } = await serverLease();
+  await run({ phase: 'calling' });
+  using permit = await lease.begin('manifest');
+  await run({ phase: 'done' });
+  assert.equal(await permit.validate(), 'verify');
+});
+
 test('bytes for an open upload go on while the lease drains, not while it marks', async () => {
   const { lease, clock, run } = await serverLease();
   await run({ phase: 'draining' });
@@ -312,6 +351,7 @@ test('the announcement acknowledges a run with what is still in progress', async
     server: 'server',
     state: 'writing',
     runs: ['run'],
+    holds: ['run'],
     writes: 1,
     uploads: 1,
   });
@@ -323,6 +363,7 @@ test('the announcement acknowledges a run with what is still in progress', async
     server: 'server',
     state: 'writing',
     runs: ['run'],
+    holds: ['run'],
     writes: 0,
     uploads: 0,
   });
