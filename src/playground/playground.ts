@@ -19,7 +19,6 @@ import type { GrantedRule } from './api-server/http/authorize.ts';
 import { startApiServer, type ApiServer, type ApiServerOptions } from './api-server/http/server.ts';
 import { kubeconfig } from './api-server/identity.ts';
 import { runControllers } from './controllers/controllers.ts';
-import { ContainerLog } from './node/container-log.ts';
 import { ContainerProcess, type Program } from './node/container-process.ts';
 import { startNode, type PlaygroundNode } from './node/node.ts';
 import { claimsFolder } from './node/pod-worker.ts';
@@ -185,8 +184,7 @@ function keepRunning(
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       const place = { address: '127.0.0.1', mounts: [], untouched: [] };
-      const output = await ContainerLog.create(join(folder, 'operator.log'), () => clock.now());
-      if (stopping.signal.aborted) return output.end();
+      const output = join(folder, 'operator.log');
       current = new ContainerProcess({ program, place, folder, args, environment: {}, log: output, clock });
       const { exitCode } = await current.exited;
       if (stopping.signal.aborted) return;

@@ -20,11 +20,12 @@ export function podLogsOf(node: () => PlaygroundNode | undefined): PodLogs {
     if (previous && object(status, 'lastState')['terminated'] === undefined) {
       throw new Error(`previous terminated container "${container}" in pod "${name}" not found`);
     }
-    const unknown = ['sinceSeconds', 'sinceTime', 'limitBytes'].find((option) => query.has(option));
+    const unknown = ['sinceSeconds', 'sinceTime', 'limitBytes', 'timestamps'].find((option) =>
+      query.has(option),
+    );
     if (unknown !== undefined) throw new Error(`this node does not know ${unknown}`);
     const options = {
       follow: query.get('follow') === 'true',
-      timestamps: query.get('timestamps') === 'true',
       tailLines: numberOf(query, 'tailLines'),
     };
     const uid = text(pod, 'metadata', 'uid');

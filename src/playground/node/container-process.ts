@@ -1,9 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { Readable } from 'node:stream';
+import { closeSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import type { Clock } from '../../process/clock.ts';
-import type { ContainerLog } from './container-log.ts';
 import type { PodPlace } from './path-map.ts';
 
 /** What runs in place of the operator's image. */
@@ -23,21 +23,11 @@ export interface ProcessExit {
   readonly signal?: number;
 }
 
-const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGABRT: 6,
-  SIGKILL: 9,
-  SIGSEGV: 11,
-  SIGTERM: 15,
-};
-
 /** One run of a container as a process of this machine, which ends with the node at the latest. */
 export class ContainerProcess {
   readonly #child: ChildProcess;
   readonly #clock: Clock;
-  /** Resolves when it has ended and its log is whole. */
+  /** Resolves when it has ended. */
   readonly exited: Promise<ProcessExit>;
 
   constructor(options: {
@@ -46,22 +36,25 @@ export class ContainerProcess {
     readonly folder: string;
     readonly args: readonly string[];
     readonly environment: Readonly<Record<string, string>>;
-    readonly log: ContainerLog;
+    /** Where its output goes; emptied first. */
+    readonly log: string;
     readonly clock: Clock;
   }) {
     const { program, place, folder, args, environment, log, clock } = options;
     const preload = pathToFileURL(program.preload);
     preload.searchParams.set('place', JSON.stringify(place));
     this.#clock = clock;
+    const output = openSync(log, 'w', 0o600);
     // The last descriptor is a pipe that nobody writes to: it closes when this process ends, even by SIGKILL.
     this.#child = spawn(program.node, ['--import', preload.href, program.main, ...args], {
       cwd: folder,
       env: environment,
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      stdio: ['ignore', output, output, 'pipe'],
       // In a group of its own, so that Ctrl-C in a terminal ends the node alone, which then ends it in order.
       detached: true,
     });
-    this.exited = this.#follow(log);
+    closeSync(output);
+    this.exited = this.#exit();
   }
 
   get id(): number | undefined {
@@ -79,18 +72,11 @@ export class ContainerProcess {
     await this.exited;
   }
 
-  async #follow(log: ContainerLog): Promise<ProcessExit> {
-    const outputs = Promise.all([this.#take(log, 'stdout'), this.#take(log, 'stderr')]);
+  async #exit(): Promise<ProcessExit> {
     // 'error' in place of 'exit' when it cannot be started, as on a machine without a free process.
-    const [code, signal] = await once(this.#child, 'exit').catch((): [number, null] => [128, null]);
-    await outputs;
-    await log.end();
-    const number = typeof signal === 'string' ? (SIGNAL_NUMBERS[signal] ?? 0) : undefined;
-    return number === undefined ? { exitCode: Number(code) } : { exitCode: 128 + number, signal: number };
-  }
-
-  async #take(log: ContainerLog, stream: 'stdout' | 'stderr'): Promise<void> {
-    const output: Readable | null = this.#child[stream];
-    if (output !== null) await log.take(stream, output).catch(() => undefined);
+    const [code, name] = await once(this.#child, 'exit').catch((): [number, null] => [128, null]);
+    // A name of a signal, which Node knows.
+    const signal = name === null ? undefined : constants.signals[name as NodeJS.Signals];
+    return signal === undefined ? { exitCode: Number(code) } : { exitCode: 128 + signal, signal };
   }
 }

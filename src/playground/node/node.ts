@@ -161,7 +161,7 @@ export function startNode(options: NodeOptions): PlaygroundNode {
     ready,
     log({ uid, previous }, logOptions, signal) {
       const found = workers.get(uid)?.log(previous);
-      return found && readLog(found.path, logOptions, { running: found.running, signal });
+      return found && readLog(found, logOptions, clock, signal);
     },
     async stop() {
       stopping.abort();

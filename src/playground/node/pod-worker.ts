@@ -10,7 +10,7 @@ import { pods, type Pod } from '../../kube/resources.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
 import { timeText } from '../controllers/write-status.ts';
-import { ContainerLog, lastLines } from './container-log.ts';
+import { endOfLog, type RunLog } from './container-log.ts';
 import { ContainerProcess, type ProcessExit, type Program } from './container-process.ts';
 import { containerEnvironment, expand, NotStartableError, type Container } from './environment.ts';
 import { firstRecord, isOver, podStatus, type ContainerRecord, type PodStatus } from './pod-status.ts';
@@ -68,8 +68,6 @@ export class PodWorker {
   #pod: Stored<Pod>;
   #volumes: ReadonlyMap<string, string> | undefined;
   #updating: Promise<void> = Promise.resolve();
-  /** Of the present run. */
-  #log: ContainerLog | undefined;
   #isGone = false;
   #graceMs = 0;
   #told: PodStatus | undefined;
@@ -120,9 +118,11 @@ export class PodWorker {
     await this.finished;
   }
 
-  /** The file of its log, and the log itself while the run goes on. */
-  log(previous: boolean): { readonly path: string; readonly running: ContainerLog | undefined } {
-    return { path: this.#logPath(Number(previous)), running: previous ? undefined : this.#log };
+  log(previous: boolean): RunLog {
+    const { restartCount } = this.#record;
+    const isRunning = (): boolean =>
+      this.#record.restartCount === restartCount && this.#record.state.running !== undefined;
+    return { path: this.#logPath(Number(previous)), isRunning: () => !previous && isRunning() };
   }
 
   #end(graceMs: number): void {
@@ -235,20 +235,17 @@ export class PodWorker {
   /** One run, from its start to its end, with its probes; gives the exit code. */
   async #runOnce(container: Container, environment: Environment): Promise<number> {
     const record = this.#record;
-    const { clock } = this.#tools;
     const startedAt = this.#time();
     const containerID = `stevedore://${randomUUID()}`;
     const messageFile = join(this.#folder, 'message');
     await writeFile(messageFile, '');
     await rm(this.#logPath(2), { force: true });
-    this.#log = await ContainerLog.create(this.#logPath(), () => clock.now());
-    const process = this.#start(container, environment, messageFile, this.#log);
+    const process = this.#start(container, environment, messageFile);
     record.containerID = containerID;
     record.state = { running: { startedAt } };
     this.#event('Normal', 'Started', 'Starting', `Started container ${record.name}`);
 
     const exit = await this.#watch(container, process);
-    this.#log = undefined;
     record.ready = record.started = false;
     const { exitCode } = exit;
     const reason = exitCode === 0 ? 'Completed' : 'Error';
@@ -259,12 +256,7 @@ export class PodWorker {
     return exitCode;
   }
 
-  #start(
-    container: Container,
-    environment: Environment,
-    messageFile: string,
-    log: ContainerLog,
-  ): ContainerProcess {
+  #start(container: Container, environment: Environment, messageFile: string): ContainerProcess {
     const { clock, program, folder } = this.#tools;
     const mounts = (container.volumeMounts ?? []).flatMap(({ name, mountPath, subPath = '' }) => {
       const target = this.#volumes?.get(name);
@@ -282,7 +274,7 @@ export class PodWorker {
       folder: this.#folder,
       args: args.map((argument) => expand(argument, environment)),
       environment: { PATH, HOSTNAME: this.#pod.metadata.name, ...environment },
-      log,
+      log: this.#logPath(),
       clock,
     });
   }
@@ -374,7 +366,7 @@ export class PodWorker {
     const usesLog = terminationMessagePolicy === 'FallbackToLogsOnError' && exitCode !== 0;
     const message =
       bytes.length === 0 && usesLog
-        ? await lastLines(this.#logPath(), MESSAGE_FROM_LOG.lines, MESSAGE_FROM_LOG.bytes)
+        ? await endOfLog(this.#logPath(), MESSAGE_FROM_LOG.lines, MESSAGE_FROM_LOG.bytes)
         : bytes.subarray(0, LONGEST_MESSAGE).toString();
     return message === '' ? {} : { message };
   }

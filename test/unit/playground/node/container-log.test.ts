@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { ContainerLog, lastLines, readLog } from '../../../../src/playground/node/container-log.ts';
+import { endOfLog, readLog } from '../../../../src/playground/node/container-log.ts';
 import { withTemporaryFolder } from '../../../support/temporary-folder.ts';
+import { settle, TestClock } from '../../../support/test-clock.ts';
 
 const never = new AbortController().signal;
-const plain = { follow: false, timestamps: false };
+const clock = new TestClock();
 
 async function text(chunks: AsyncIterable<Buffer>): Promise<string> {
   const all: Buffer[] = [];
@@ -14,58 +15,48 @@ async function text(chunks: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(all).toString();
 }
 
-/** A log with lines a second apart, from midnight on. */
-async function written(folder: string, lines: readonly string[]): Promise<ContainerLog> {
-  let now = Date.UTC(2026, 0, 1);
-  const log = await ContainerLog.create(join(folder, 'web.0.log'), () => now);
-  for (const line of lines) {
-    const output = new PassThrough();
-    output.end(`${line}\n`);
-    await log.take('stdout', output);
-    now += 1000;
-  }
-  return log;
-}
-
-test('a log is shown as a whole, its end, or with times', async () => {
+test('a log is shown as a whole, or its end', async () => {
   await withTemporaryFolder(async (folder) => {
-    const log = await written(folder, ['one', 'two', 'three']);
-    await log.end();
+    const path = join(folder, '0.log');
     const show = (options: object) =>
-      text(readLog(log.path, { ...plain, ...options }, { running: undefined, signal: never }));
+      text(readLog({ path, isRunning: () => true }, { follow: false, ...options }, clock, never));
+    await writeFile(path, '');
+    assert.equal(await show({ tailLines: 2 }), '');
+    await writeFile(path, 'one\ntwo\nthree\n');
     assert.equal(await show({}), 'one\ntwo\nthree\n');
     assert.equal(await show({ tailLines: 2 }), 'two\nthree\n');
     assert.equal(await show({ tailLines: 0 }), '');
-    assert.equal(await show({ timestamps: true, tailLines: 1 }), '2026-01-01T00:00:02.000Z three\n');
-    assert.equal(await lastLines(log.path, 2, 6), 'three\n');
+    assert.equal(await show({ tailLines: 9 }), 'one\ntwo\nthree\n');
+    assert.equal(await endOfLog(path, 2, 6), 'three\n');
   });
 });
 
-test('following shows what is there and what comes, each line once, to the end of the run', async () => {
+test('following shows what is there and what comes, to the end of the run', async () => {
   await withTemporaryFolder(async (folder) => {
-    const log = await written(folder, ['before']);
-    const follow = { ...plain, follow: true };
-    const shown = readLog(log.path, follow, { running: log, signal: never });
-    const first = await shown.next();
-    assert.equal(String(first.value), 'before\n');
-    const output = new PassThrough();
-    const taken = log.take('stderr', output);
-    output.end('after\nlast\n');
-    await taken;
-    await log.end();
-    assert.equal(await text(shown), 'after\nlast\n');
+    const path = join(folder, '0.log');
+    let isRunning = true;
+    await writeFile(path, 'before\n');
+    const shown = readLog({ path, isRunning: () => isRunning }, { follow: true }, clock, never);
+    assert.equal(String((await shown.next()).value), 'before\n');
+    const rest = text(shown);
+    while (clock.sleeping === 0) await settle();
+    await appendFile(path, 'after\nlast\n');
+    isRunning = false;
+    await clock.advance(1000);
+    assert.equal(await rest, 'after\nlast\n');
   });
 });
 
 test('following ends when the reader goes', async () => {
   await withTemporaryFolder(async (folder) => {
-    const log = await written(folder, ['one']);
+    const path = join(folder, '0.log');
+    await writeFile(path, 'one\n');
     const gone = new AbortController();
-    const follow = { ...plain, follow: true };
-    const shown = readLog(log.path, follow, { running: log, signal: gone.signal });
+    const shown = readLog({ path, isRunning: () => true }, { follow: true }, clock, gone.signal);
     await shown.next();
+    const next = shown.next();
+    while (clock.sleeping === 0) await settle();
     gone.abort();
-    assert.equal((await shown.next()).done, true);
-    await log.end();
+    assert.equal((await next).done, true);
   });
 });
