@@ -6,7 +6,7 @@ import { UpstreamError, type UpstreamBlob } from '../upstream.ts';
 export type BlobSource = (start: number, signal: AbortSignal) => Promise<UpstreamBlob>;
 
 /** An upstream that sends nothing for this long has broken off; milliseconds. How long the whole takes does not matter. */
-const IDLE = 30_000;
+const IDLE = 20_000;
 
 /** It is asked to go on so many times in a row before it is given up; what brings this many bytes begins anew. */
 const TRIES = 5;

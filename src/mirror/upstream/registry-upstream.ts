@@ -57,7 +57,8 @@ export interface UpstreamStatus {
   readonly rateLimitRemaining: number | undefined;
 }
 
-const TIMEOUTS = { connect: 5000, headers: 30_000, body: 30_000 };
+/** containerd waits 30 seconds for an answer of a mirror, and then asks it for the next thing: it must have one before. */
+const TIMEOUTS = { connect: 5000, headers: 20_000, body: 20_000 };
 
 /** Clients go elsewhere after some seconds, so no new attempt is made then. */
 const RETRIES = 2;
