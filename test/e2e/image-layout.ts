@@ -80,7 +80,7 @@ export async function compareLayouts(expected: string, actual: string): Promise<
 }
 
 /** A tar in the ustar format. */
-function tarWithOneFile(name: string, content: Buffer, mode: number): Buffer {
+export function tarWithOneFile(name: string, content: Buffer, mode: number): Buffer {
   const header = Buffer.alloc(512);
   const octal = (value: number, width: number) => value.toString(8).padStart(width - 1, '0') + '\0';
   header.write(name, 0);

@@ -83,8 +83,11 @@ interface Rule {
   times: number;
 }
 
-/** @param target scheme, host and port of a registry that speaks HTTP. Ends with the test. */
-export async function faultyProxy(t: TestContext, target: string): Promise<FaultyProxy> {
+/** Scheme, host and port of a registry that speaks HTTP, which may be another one for each path. */
+type Target = string | ((path: string) => string);
+
+/** Ends with the test. */
+export async function faultyProxy(t: TestContext, target: Target): Promise<FaultyProxy> {
   let rules: Rule[] = [];
   let cleared = Promise.withResolvers<void>();
   const requests: ProxiedRequest[] = [];
@@ -115,7 +118,8 @@ export async function faultyProxy(t: TestContext, target: string): Promise<Fault
     if (fault.status !== undefined) {
       return void outgoing.writeHead(fault.status, defined(fault.headers)).end(fault.body);
     }
-    const given = await ask(target, incoming, fault, outgoing);
+    const registry = typeof target === 'string' ? target : target(path);
+    const given = await ask(registry, incoming, fault, outgoing);
     await relay(given, outgoing, fault, cleared.promise);
   };
   const server = createServer((incoming, outgoing) => {
@@ -133,6 +137,7 @@ export async function faultyProxy(t: TestContext, target: string): Promise<Fault
     await closed;
   };
   const up = async (): Promise<void> => {
+    if (server.listening) return;
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
     ({ port } = server.address() as AddressInfo); // it listens on TCP

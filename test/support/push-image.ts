@@ -19,8 +19,12 @@ export async function pushImage(
   layers: readonly (Buffer | string)[],
   options: { readonly subject?: TestImage; readonly artifactType?: string } = {},
 ): Promise<TestImage> {
-  const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', repository, tag }));
   const contents = layers.map((layer) => Buffer.from(layer));
+  // Layers that are tars make an image that a runtime can unpack.
+  const rootfs = { type: 'layers', diff_ids: contents.map((content) => digestOf(content)) };
+  const config = Buffer.from(
+    JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs, repository, tag }),
+  );
   for (const content of [config, ...contents]) await pushBlob(url, repository, content);
   const { subject, artifactType } = options;
   const manifest = Buffer.from(

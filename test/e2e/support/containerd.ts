@@ -15,8 +15,11 @@ export interface Containerd {
   /** Where it looks registries up. */
   readonly certs: string;
   readonly config: string;
-  /** Pulls an image, and removes it again so that the next pull fetches it. */
-  pull(image: string): Promise<Outcome>;
+  /**
+   * Pulls an image, and removes it again so that the next pull fetches it.
+   * @param login `user:password` for its registry, as of a pod's secret
+   */
+  pull(image: string, login?: string): Promise<Outcome>;
 }
 
 /** Debian's, and the newest, each with a configuration of its time. */
@@ -90,8 +93,8 @@ path = "${folder}/opt"
     version,
     certs,
     config: file,
-    async pull(image) {
-      const outcome = await ask('pull', image);
+    async pull(image, login) {
+      const outcome = await ask('pull', ...(login === undefined ? [] : [`--creds=${login}`]), image);
       if (outcome.code === 0) await ask('rmi', image);
       return outcome;
     },

@@ -22,10 +22,14 @@ export interface Docker {
 /**
  * Starts dockerd with no network and with its own `/etc/docker`, which a mount namespace shows to it alone.
  * @param options.authorities the `ca.crt` of registries, by `host:port`.
+ * @param options.environment of the daemon, beside our own
  */
 export async function startDocker(
   t: TestContext,
-  options: { readonly authorities?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly authorities?: Readonly<Record<string, string>>;
+    readonly environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<Docker> {
   const folder = mkdtempSync(join(tmpdir(), 'docker-'));
   const etc = join(folder, 'etc');
@@ -50,7 +54,7 @@ export async function startDocker(
   const child = spawn(
     'unshare',
     ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', etc, ...daemon],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...options.environment } },
   );
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
