@@ -1,4 +1,3 @@
-import type { Registry } from '../api/registry.ts';
 import { CONFIG_FILE, HEALTH_PATH, READY_PATH, REGISTRY_PORT, STATUS_PORT } from '../contract/places.ts';
 import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
@@ -68,13 +67,10 @@ export function desiredDeployment(registry: Stored<Served>, inputs: PodInputs): 
 
 function podSpec(registry: Served, { image, reach, credentials }: PodInputs): PodSpec {
   const extras = [...securityMounts(registry), ...upstreamMounts(registry)];
-  const { affinity } = registry.spec.podTemplate ?? {};
   const environment = containerEnvironment(registry, credentials);
   return {
     ...podIdentity(registry),
-    ...(affinity !== undefined && { affinity }),
-    ...(registry.kind === 'Registry' &&
-      reach === 'everywhere' && { topologySpreadConstraints: spread(registry) }),
+    ...placement(registry, reach),
     terminationGracePeriodSeconds: GRACE_SECONDS,
     containers: [
       {
@@ -118,19 +114,30 @@ function podSpec(registry: Served, { image, reach, credentials }: PodInputs): Po
   };
 }
 
-/** Replicas of one revision lie on as many nodes and in as many zones as may be, where nobody says otherwise. */
-function spread(registry: Registry): NonNullable<PodSpec['topologySpreadConstraints']> {
-  const anyway = { maxSkew: 1, whenUnsatisfiable: 'ScheduleAnyway' } as const;
-  const constraints = registry.spec.podTemplate?.topologySpreadConstraints ?? [
-    { topologyKey: 'kubernetes.io/hostname', ...anyway },
-    { topologyKey: 'topology.kubernetes.io/zone', ...anyway },
-  ];
-  return constraints.map((constraint) => ({
-    ...constraint,
+/**
+ * Replicas of one revision lie on as many nodes and in as many zones as may be, where nobody says otherwise. Not by spread
+ * constraints: the scheduler heeds none of them on a node that lacks the label of one, and not every cluster has zones.
+ */
+function placement(registry: Served, reach: StorageReach): Partial<PodSpec> {
+  const { affinity } = registry.spec.podTemplate ?? {};
+  const asSaid = affinity === undefined ? {} : { affinity };
+  if (registry.kind !== 'Registry' || reach !== 'everywhere') return asSaid;
+  const others = {
     labelSelector: { matchLabels: serverSelector(registry) },
     // Old pods do not count in a rollout, or the new ones would be spread around them.
     matchLabelKeys: ['pod-template-hash'],
+  };
+  const constraints = registry.spec.podTemplate?.topologySpreadConstraints;
+  if (constraints !== undefined) {
+    const topologySpreadConstraints = constraints.map((constraint) => ({ ...constraint, ...others }));
+    return { ...asSaid, topologySpreadConstraints };
+  }
+  const apart = ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map((topologyKey) => ({
+    weight: 100,
+    podAffinityTerm: { topologyKey, ...others },
   }));
+  const podAntiAffinity = { preferredDuringSchedulingIgnoredDuringExecution: apart };
+  return { affinity: { podAntiAffinity, ...affinity } };
 }
 
 /** Where limits are given and requests are not, Kubernetes sets aside the limits. */

@@ -235,8 +235,9 @@ test('pods follow the storage: rolled and spread on what all nodes reach, one af
   };
   const bucket = pods({ gcs: { bucket: 'images' } });
   assert.equal(bucket.strategy, 'RollingUpdate');
+  const apart = bucket.pod?.affinity?.podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution;
   assert.deepEqual(
-    bucket.pod?.topologySpreadConstraints?.map(({ topologyKey }) => topologyKey),
+    apart?.map(({ podAffinityTerm }) => podAffinityTerm.topologyKey),
     ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'],
   );
   assert.deepEqual(
@@ -246,7 +247,7 @@ test('pods follow the storage: rolled and spread on what all nodes reach, one af
   );
   const single = pods({ filesystem: { size: '1Gi' } });
   assert.equal(single.strategy, 'Recreate');
-  assert.equal(single.pod?.topologySpreadConstraints, undefined);
+  assert.equal(single.pod?.affinity, undefined);
   const ephemeral = pods({ ephemeral: { sizeLimit: '5Gi' } });
   assert.equal(ephemeral.strategy, 'Recreate');
   assert.deepEqual(ephemeral.pod?.volumes?.[0], { name: 'data', emptyDir: { sizeLimit: '5Gi' } });
