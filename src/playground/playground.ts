@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Registry } from 'prom-client';
 import { createKubeClient, type KubeClient } from '../kube/client.ts';
@@ -17,13 +18,13 @@ import type { Clock } from '../process/clock.ts';
 import type { Logger } from '../process/logger.ts';
 import type { GrantedRule } from './api-server/http/authorize.ts';
 import { startApiServer, type ApiServer, type ApiServerOptions } from './api-server/http/server.ts';
-import { kubeconfig } from './api-server/identity.ts';
+import { createIdentity, kubeconfig, portIn } from './api-server/identity.ts';
 import { runControllers } from './controllers/controllers.ts';
 import { ContainerProcess, type Program } from './node/container-process.ts';
 import { startNode, type PlaygroundNode } from './node/node.ts';
 import { claimsFolder } from './node/pod-worker.ts';
 import { podLogsOf } from './pod-logs.ts';
-import { openStateFolder, replaceFile, type StateFolder } from './state-folder.ts';
+import { openStateFolder, replaceFile } from './state-folder.ts';
 
 export interface PlaygroundOptions {
   /** Everything that it keeps. */
@@ -73,24 +74,26 @@ const OPERATOR_RESTART_MS = 1_000;
 /** Starts a playground. @throws {FolderInUseError} when another has the folder */
 export async function startPlayground(options: PlaygroundOptions): Promise<Playground> {
   const { clock, random, log, program, image, version } = options;
-  const state = await openStateFolder(options.folder, clock.now());
+  const state = await openStateFolder(options.folder);
   await using started = new AsyncDisposableStack();
   started.defer(() => state.release());
 
   let node: PlaygroundNode | undefined;
-  const server = await listen(state, options.port, {
+  // Made anew each time: who has the kubeconfig needs nothing of an earlier one.
+  const { authority, token, tls } = await createIdentity(clock.now());
+  const config = join(state.path, 'kubeconfig');
+  const lastPort = portIn(await readFile(config, 'utf8').catch(() => ''));
+  const server = await listen(options.port, lastPort, {
     path: join(state.path, 'objects.log'),
-    tls: state.identity.tls,
-    users: [{ name: 'admin', token: state.identity.token, rules: 'all' }],
+    tls,
+    users: [{ name: 'admin', token, rules: 'all' }],
     clock,
     random,
     log,
     podLogs: podLogsOf(() => node),
   });
   started.defer(() => server.close());
-  const { authority, token } = state.identity;
   const { url } = server;
-  const config = join(state.path, 'kubeconfig');
   await replaceFile(config, kubeconfig({ url, authority, token }));
 
   const metrics = createKubeMetrics(options.metrics);
@@ -154,22 +157,17 @@ export async function startPlayground(options: PlaygroundOptions): Promise<Playg
 
 /** On the port that is asked for, the one of the last time, or any that is free. */
 async function listen(
-  state: StateFolder,
   port: number | undefined,
+  lastPort: number,
   options: Omit<ApiServerOptions, 'port'>,
 ): Promise<ApiServer> {
-  const wanted = port ?? state.port ?? 0;
-  let server: ApiServer;
   try {
-    server = await startApiServer({ ...options, port: wanted });
+    return await startApiServer({ ...options, port: port ?? lastPort });
   } catch (error) {
     const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-    if (!isTaken || port !== undefined || wanted === 0) throw error;
-    server = await startApiServer({ ...options, port: 0 });
+    if (!isTaken || port !== undefined) throw error;
+    return startApiServer({ ...options, port: 0 });
   }
-  const bound = Number(new URL(server.url).port);
-  if (bound !== state.port) await state.keepPort(bound);
-  return server;
 }
 
 /** Runs the operator, and again when it ends, until it is disposed of. */

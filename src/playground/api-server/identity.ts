@@ -64,3 +64,8 @@ export function kubeconfig(options: {
   };
   return `${JSON.stringify(config, null, 2)}\n`;
 }
+
+/** The port in what `kubeconfig` gave; 0 where there is none. */
+export function portIn(config: string): number {
+  return Number(/"server": "https:\/\/[^"]*:(\d+)"/.exec(config)?.[1] ?? 0);
+}

@@ -4,7 +4,8 @@ import { deployments, pods, type Deployment, type Pod } from '../../kube/resourc
 import type { ControllerTools } from './controllers.ts';
 import { podFromTemplate, podsOf, randomName, templateHash } from './pods-of.ts';
 import { planRollout, type RolloutPod } from './plan-rollout.ts';
-import { sinceWhen, timeText, writeStatus, type Condition } from './write-status.ts';
+import { rfc3339 } from '../api-server/kinds/read.ts';
+import { sinceWhen, writeStatus, type Condition } from './write-status.ts';
 
 const HASH_LABEL = 'pod-template-hash';
 
@@ -55,7 +56,7 @@ function deploymentStatus(
   all: readonly RolloutPod[],
   time: number,
 ) {
-  const now = timeText(time);
+  const now = rfc3339(time);
   const wanted = spec?.replicas ?? 1;
   const rollout = all.filter(({ isTerminating }) => !isTerminating);
   const updated = rollout.filter(({ isNew }) => isNew).length;

@@ -3,7 +3,8 @@ import { done, waiting, type Outcome } from '../../kube/outcome.ts';
 import { jobs, pods, type Job, type Pod } from '../../kube/resources.ts';
 import type { ControllerTools } from './controllers.ts';
 import { podFromTemplate, podsOf, randomName } from './pods-of.ts';
-import { timeText, writeStatus } from './write-status.ts';
+import { rfc3339 } from '../api-server/kinds/read.ts';
+import { writeStatus } from './write-status.ts';
 
 /** A pod that failed has its successor after this long, twice as long each time. */
 const RETRY = { firstMs: 10_000, longestMs: 600_000 };
@@ -53,7 +54,7 @@ export function createJobReconciler({ client, caches, clock, random, events }: C
     const { activeDeadlineSeconds: deadline = Infinity, template } = job.spec;
     const now = clock.now();
     const tally = tallyPods(job.status, await podsOf(client, job, job.spec.selector));
-    const startTime = job.status?.startTime ?? timeText(now);
+    const startTime = job.status?.startTime ?? rfc3339(now);
     const verdict = verdictOf(job, tally, startTime, now);
     const record = (type: 'Normal' | 'Warning', reason: string, note: string) =>
       events.record(job, { type, reason, action: 'Running', note });
@@ -74,7 +75,7 @@ export function createJobReconciler({ client, caches, clock, random, events }: C
     if (isOver && verdict.type === 'Failed') record('Warning', verdict.reason, verdict.message);
     const activeCount = tally.active.length + Number(isMissing && pause === 0);
     const counted = { ...tally, activeCount };
-    const status = jobStatus(job, counted, startTime, verdict, isOver, timeText(now));
+    const status = jobStatus(job, counted, startTime, verdict, isOver, rfc3339(now));
     await writeStatus(client, jobs, job, status);
 
     const left = Math.max(1, Date.parse(startTime) + deadline * 1000 - now);

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { KubeClient } from '../../kube/client.ts';
 import type { KubeObject, Stored } from '../../kube/object.ts';
+import { goJson } from '../api-server/fields/go-format.ts';
+import type { Json } from '../api-server/kind.ts';
 import { pods, type Deployment, type Pod } from '../../kube/resources.ts';
 
 export type PodTemplate = NonNullable<Deployment['spec']>['template'];
@@ -64,16 +66,9 @@ export function randomName(prefix: string, random: () => number): string {
 
 /** The same for templates that say the same, in whatever order. */
 export function templateHash(template: PodTemplate): string {
-  const digest = createHash('sha256').update(canonical(template)).digest();
+  // It came as JSON.
+  const digest = createHash('sha256')
+    .update(goJson(template as unknown as Json))
+    .digest();
   return Array.from(digest.subarray(0, 10), (byte) => LETTERS[byte % LETTERS.length]).join('');
-}
-
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? '';
-  const entries = Object.entries(value).filter(([, field]) => field !== undefined);
-  return `{${entries
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, field]) => `${JSON.stringify(key)}:${canonical(field)}`)
-    .join(',')}}`;
 }

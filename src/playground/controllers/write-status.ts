@@ -44,8 +44,3 @@ export function sinceWhen<T extends Condition>(
   const since = old?.status === condition.status ? old.lastTransitionTime : undefined;
   return { ...condition, lastTransitionTime: since ?? now };
 }
-
-/** RFC 3339 in whole seconds. */
-export function timeText(milliseconds: number): string {
-  return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
-}

@@ -24,7 +24,7 @@ import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
 import { readLog, type LogOptions } from './container-log.ts';
 import type { Program } from './container-process.ts';
-import { timeText } from '../controllers/write-status.ts';
+import { rfc3339 } from '../api-server/kinds/read.ts';
 import { PodWorker, type PodTools } from './pod-worker.ts';
 import { ServiceRelay } from './service-relay.ts';
 
@@ -230,7 +230,7 @@ async function register({ client, clock, name, version }: NodeOptions): Promise<
     (await client.find(nodes, { name })) ?? (await client.create(nodes, { metadata: { name, labels } }));
   const taints = (node.spec?.taints ?? []).filter(({ key }) => key !== NOT_READY_TAINT);
   await client.patch(nodes, { name }, { spec: { taints } });
-  const now = timeText(clock.now());
+  const now = rfc3339(clock.now());
   const resources = {
     cpu: String(availableParallelism()),
     memory: `${Math.floor(totalmem() / 1024)}Ki`,

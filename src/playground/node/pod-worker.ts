@@ -9,7 +9,7 @@ import type { Stored } from '../../kube/object.ts';
 import { pods, type Pod } from '../../kube/resources.ts';
 import type { Clock } from '../../process/clock.ts';
 import type { Logger } from '../../process/logger.ts';
-import { timeText } from '../controllers/write-status.ts';
+import { rfc3339 } from '../api-server/kinds/read.ts';
 import { endOfLog, type RunLog } from './container-log.ts';
 import { ContainerProcess, type ProcessExit, type Program } from './container-process.ts';
 import { containerEnvironment, expand, NotStartableError, type Container } from './environment.ts';
@@ -440,7 +440,7 @@ export class PodWorker {
   }
 
   #time(): string {
-    return timeText(this.#tools.clock.now());
+    return rfc3339(this.#tools.clock.now());
   }
 }
 

@@ -67,13 +67,7 @@ export function table(
   now: number,
   withColumns = true,
 ): JsonObject {
-  const columns = kind.columns.map(({ name, type, format = '', description, priority }) => ({
-    name,
-    type,
-    format,
-    description,
-    priority,
-  }));
+  const columns = kind.columns.map(({ value: _, ...column }) => ({ format: '', ...column }));
   const rows = objects.map((object) => row(kind.columns, object, form, now));
   return {
     kind: 'Table',

@@ -86,20 +86,11 @@ function resolved(reference: Reference, isNull = false): StructuralSchema {
 }
 
 /** Times that Go writes as null where they are not set; other times are left out. The schema does not tell. */
-const NULL_TIMES = new Set([
-  'deprecatedFirstTimestamp',
-  'deprecatedLastTimestamp',
-  'eventTime',
-  'finishedAt',
-  'firstTimestamp',
-  'lastHeartbeatTime',
-  'lastObservedTime',
-  'lastProbeTime',
-  'lastTimestamp',
-  'lastTransitionTime',
-  'lastUpdateTime',
-  'startedAt',
-]);
+const NULL_TIMES = new Set(
+  'deprecatedFirstTimestamp deprecatedLastTimestamp eventTime finishedAt firstTimestamp lastHeartbeatTime lastObservedTime lastProbeTime lastTimestamp lastTransitionTime lastUpdateTime startedAt'.split(
+    ' ',
+  ),
+);
 
 /** For OpenAPI: every definition, with references as it writes them. */
 export function openApiDefinitions(): JsonObject {
