@@ -24,7 +24,10 @@ export interface LeaseParameters {
   readonly lookEveryInRun: number;
   /** A server holds a write that meets a lease for this long before it answers 503. */
   readonly holdFor: number;
-  /** An upload session counts as open this long after its last request ended. */
+  /**
+   * An upload session counts as open this long after its last request ended. Shorter than writes are held: a client that
+   * gave up in the middle of an upload makes nobody else's write fail.
+   */
   readonly uploadLinger: number;
   /** A server that had nothing to write for this long says it is idle. */
   readonly idleAfter: number;
@@ -44,7 +47,7 @@ export const leaseParameters: LeaseParameters = {
   lookEvery: 2_000,
   lookEveryInRun: 500,
   holdFor: 15_000,
-  uploadLinger: 30_000,
+  uploadLinger: 10_000,
   idleAfter: 10_000,
   announceEvery: 12 * 3600_000,
   announcementCounts: 24 * 3600_000,

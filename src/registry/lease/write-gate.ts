@@ -35,7 +35,7 @@ export interface WritePermit extends Disposable {
   [Symbol.dispose](): void;
 }
 
-/** Counts upload sessions for announcements: a session is open while a request is in progress and 30 s after. */
+/** Counts upload sessions for announcements: a session is open while a request is in progress and 10 s after. */
 export interface UploadActivity {
   /** An upload request begins; dispose when it ends. */
   enter(uploadId: string): Disposable;
