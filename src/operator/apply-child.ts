@@ -35,7 +35,15 @@ export async function findChild<T extends KubeObject>(
   name: string,
 ): Promise<Child<T> | undefined> {
   const key = { namespace: registry.metadata.namespace, name };
-  const object = seen.get(key) ?? (await kube.find(seen.type, key));
+  return asChild(seen.type, registry, seen.get(key) ?? (await kube.find(seen.type, key)));
+}
+
+/** An object that has the name of a child, as far as it is one. */
+export function asChild<T extends KubeObject>(
+  type: ResourceType<T>,
+  registry: Stored<Served>,
+  object: Stored<T> | undefined,
+): Child<T> | undefined {
   if (object === undefined) return undefined;
   const holder = holderOf(object, registry);
   if (holder === 'registry') return { object };
@@ -43,7 +51,7 @@ export async function findChild<T extends KubeObject>(
     outcome:
       holder === 'predecessor'
         ? waiting(PREDECESSOR_MS, 'PredecessorTerminating')
-        : nameConflict(seen.type, name, registry),
+        : nameConflict(type, object.metadata.name, registry),
   };
 }
 
@@ -58,17 +66,27 @@ export async function applyChild<T extends KubeObject>(
   desired: ApplyFields<T>,
 ): Promise<Child<T>> {
   const existing = await findChild(kube, seen, registry, desired.metadata.name);
+  return applyOver(kube, seen.type, existing, desired);
+}
+
+/** As `applyChild`, where it is known what there is: `existing`, or nothing by the word of the API server. */
+export async function applyOver<T extends KubeObject>(
+  kube: Pick<Kube, 'apply'>,
+  type: ResourceType<T>,
+  existing: Child<T> | undefined,
+  desired: ApplyFields<T>,
+): Promise<Child<T>> {
   if (existing?.outcome !== undefined) return existing;
   const marked = withFingerprint(desired);
   if (existing === undefined) {
     // Without force: should somebody make an object of that name at this very moment, it is not taken over.
-    return unlessRefused(seen.type, marked, () => kube.apply(seen.type, marked, { force: false }));
+    return unlessRefused(type, marked, () => kube.apply(type, marked, { force: false }));
   }
   if (!hasDrifted(marked, existing.object)) return existing;
   // The uid: should it be deleted and made again by somebody else, that one is not taken over.
   const { uid } = existing.object.metadata;
-  return unlessRefused(seen.type, marked, () =>
-    kube.apply(seen.type, { ...marked, metadata: { ...marked.metadata, uid } }),
+  return unlessRefused(type, marked, () =>
+    kube.apply(type, { ...marked, metadata: { ...marked.metadata, uid } }),
   );
 }
 

@@ -14,7 +14,7 @@ import {
   subjectAlternativeNames,
   type SubjectAlternativeNames,
 } from '../pki/subject-alternative-names.ts';
-import { applyChild } from './apply-child.ts';
+import { applyChild, applyOver, asChild } from './apply-child.ts';
 import { publishTrustBundle, signingAuthority } from './authority-steps.ts';
 import { childNames } from './child-names.ts';
 import { timestamp } from './conditions.ts';
@@ -67,21 +67,19 @@ async function issueCertificate(tools: RegistryTools, look: RegistryLook): Promi
     return stalled('SANNotPermitted', message);
   }
 
-  let server = storedPair(world.secrets.get(key));
-  let renewal = renewalOf(tools, look, signing.pair, names, server);
+  const { type } = world.secrets;
+  let secret = world.secrets.get(key);
+  let renewal = renewalOf(tools, look, signing.pair, names, storedPair(secret));
   if (renewal !== undefined) {
     // The cache may lag behind our own last write, and a certificate that is issued twice is served twice.
-    server = storedPair(await kube.find(world.secrets.type, key));
-    renewal = renewalOf(tools, look, signing.pair, names, server);
+    secret = await kube.find(type, key);
+    renewal = renewalOf(tools, look, signing.pair, names, storedPair(secret));
   }
+  let server = storedPair(secret);
   if (renewal !== undefined || server === undefined) server = await issue(tools, look, signing.pair, names);
   const chained = { ...server, certificate: leafOf(server.certificate) + signing.chain };
-  const child = await applyChild(
-    kube,
-    world.secrets,
-    registry,
-    desiredCertificate(registry, chained, trusted),
-  );
+  const existing = asChild(type, registry, secret);
+  const child = await applyOver(kube, type, existing, desiredCertificate(registry, chained, trusted));
   if (child.outcome !== undefined) return child.outcome;
 
   const facts = certificateFacts(registry, server, signing.pair);

@@ -3,14 +3,14 @@ import type { ApplyFields } from '../kube/client.ts';
 import type { Stored } from '../kube/object.ts';
 import { waiting } from '../kube/outcome.ts';
 import type { Secret } from '../kube/resources.ts';
-import { findChild, type Child, type Kube } from './apply-child.ts';
+import { asChild, findChild, type Child, type Kube } from './apply-child.ts';
 import { childMeta, contentOwnership } from './child-names.ts';
 import type { RegistryTools } from './registry-look.ts';
 import type { Served } from './served.ts';
 import type { World } from './world.ts';
 
 /**
- * A Secret with something random in it: made once, when the API server says that there is none, and never written
+ * A Secret with something random in it: made once, by a create that fails where there is one already, and never written
  * again. It stays or goes with the content of the Registry, and one that was left behind is found again.
  */
 export async function keepSecret(
@@ -19,25 +19,26 @@ export async function keepSecret(
   name: string,
   make: () => Promise<ApplyFields<Secret>>,
 ): Promise<Child<Secret>> {
-  const found = await findChild(kube, world.secrets, registry, name);
-  if (found?.outcome !== undefined) return found;
-  const object = found?.object ?? (await create(kube, world, await make()));
-  if (object === undefined) return { outcome: waiting(1000, 'PredecessorTerminating') };
-  await followDeletionPolicy(kube, world, registry, object);
-  return { object };
+  const seen = world.secrets.get({ namespace: registry.metadata.namespace, name });
+  const child =
+    asChild(world.secrets.type, registry, seen) ?? (await create(kube, world, registry, await make()));
+  if (child.object !== undefined) await followDeletionPolicy(kube, world, registry, child.object);
+  return child;
 }
 
-/** Undefined: somebody made a Secret of that name at this very moment. */
+/** What the cache has not seen may be there all the same, of an earlier Registry or of somebody else. */
 async function create(
   kube: Kube,
   world: World,
+  registry: Stored<Served>,
   desired: ApplyFields<Secret>,
-): Promise<Stored<Secret> | undefined> {
+): Promise<Child<Secret>> {
   try {
-    return await kube.create(world.secrets.type, desired);
+    return { object: await kube.create(world.secrets.type, desired) };
   } catch (error) {
-    if (isConflict(error)) return undefined;
-    throw error;
+    if (!isConflict(error)) throw error;
+    const found = await findChild(kube, world.secrets, registry, desired.metadata.name);
+    return found ?? { outcome: waiting(1000, 'PredecessorTerminating') };
   }
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Registry } from '../api/registry.ts';
 import { done, stalled, waiting, type Outcome } from '../kube/outcome.ts';
 import { serviceAccounts } from '../kube/resources.ts';
-import { applyChild, findChild } from './apply-child.ts';
+import { applyChild, applyOver, findChild } from './apply-child.ts';
 import { childNames } from './child-names.ts';
 import { configFlaw } from './config-overrides.ts';
 import { credentialsOf, credentialUses, mayBeUsed, notPermitted, type Variables } from './credentials.ts';
@@ -54,12 +54,8 @@ export async function claimVolume({ kube, world }: RegistryTools, look: Registry
   if (existing?.outcome !== undefined) return existing.outcome;
   const mismatch = existing === undefined ? undefined : claimMismatch(filesystem, existing.object);
   if (mismatch !== undefined) return stalled('ClaimMismatch', mismatch);
-  const child = await applyChild(
-    kube,
-    world.claims,
-    registry,
-    desiredClaim(registry, filesystem, existing?.object),
-  );
+  const desired = desiredClaim(registry, filesystem, existing?.object);
+  const child = await applyOver(kube, world.claims.type, existing, desired);
   if (child.outcome !== undefined) return child.outcome;
   facts.claim = child.object;
   return done;
