@@ -18,13 +18,26 @@ export class UnreadablePemError extends Error {
   override readonly name = 'UnreadablePemError';
 }
 
+/** More than are looked at between two looks at one of them: each is, several times within one decision. */
+const REMEMBERED = 64;
+const remembered = new Map<string, InspectedCertificate>();
+
 /**
  * Reads the first certificate of a PEM text.
  *
  * @throws {UnreadablePemError}
  */
 export function inspectCertificate(pem: string): InspectedCertificate {
-  const x509 = readCertificate(pem);
+  const known = remembered.get(pem);
+  if (known !== undefined) return known;
+  const inspected = inspect(readCertificate(pem));
+  const [oldest] = remembered.keys();
+  if (remembered.size >= REMEMBERED && oldest !== undefined) remembered.delete(oldest);
+  remembered.set(pem, inspected);
+  return inspected;
+}
+
+function inspect(x509: X509Certificate): InspectedCertificate {
   return {
     serial: x509.serialNumber.toLowerCase(),
     notBefore: x509.validFromDate.getTime(),
