@@ -57,7 +57,8 @@ export interface ControllerOptions<T extends KubeObject, Index extends string> {
   readonly metrics: KubeMetrics;
 }
 
-const WORKERS = 4;
+/** A reconcile mostly waits for the API server, and so many keep a server of a few cores busy. */
+export const WORKERS = 12;
 const RESYNC_MS = 600_000;
 /** How long work in progress may take after a shutdown began; less than a pod's usual 30 s, to release the lease in. */
 const SHUTDOWN_GRACE_MS = 20_000;
