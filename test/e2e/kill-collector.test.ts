@@ -147,12 +147,27 @@ class Site {
     return readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
   }
 
-  /** @returns what finishes the upload. */
+  /** An upload with a request in progress. @returns what finishes it. */
   async openUpload(): Promise<() => Promise<void>> {
     const bytes = this.#random.bytes(200_000);
-    const start = await this.registry.startUpload('kept/app');
-    const location = await this.registry.patch(start, bytes, 0);
-    return () => this.registry.finish(location, digestOf(bytes));
+    const location = await this.registry.startUpload('kept/app');
+    const end = Promise.withResolvers<void>();
+    const body = new ReadableStream({
+      start: async (controller) => {
+        controller.enqueue(bytes);
+        await end.promise;
+        controller.close();
+      },
+    });
+    const url = new URL(location, this.registry.url);
+    const patched = fetch(url, { method: 'PATCH', body, duplex: 'half' });
+    // It breaks when the server is killed.
+    patched.catch(() => undefined);
+    return async () => {
+      end.resolve();
+      assert.equal((await patched).status, 202);
+      await this.registry.finish(location, digestOf(bytes));
+    };
   }
 
   /** A tag that whoever reads it waits for. @returns what takes it away. */
@@ -171,7 +186,9 @@ class Site {
 
   /** Whether a sweep has moved a blob. */
   hasTrash(): boolean {
-    return existsSync(join(this.#root, 'stevedore/trash/docker/registry/v2/blobs'));
+    const trash = join(this.#root, 'stevedore/trash');
+    if (!existsSync(trash)) return false;
+    return readdirSync(trash).some((run) => existsSync(join(trash, run, 'docker/registry/v2/blobs')));
   }
 
   /** Kills the server and starts another one in its place. */

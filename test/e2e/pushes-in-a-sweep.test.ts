@@ -19,6 +19,8 @@ import { waitFor } from './wait.ts';
 const MEMORY = '/dev/shm';
 /** What a collector does before and after it is slow makes it a sweep of about ten seconds. Servers hold a request for 15. */
 const SLOW_MS = 8_500;
+/** More than a collector takes in the moments for which it runs then. */
+const IMAGES = 3000;
 
 /** Lets a process run for moments alone, as if its disk were slow: no step of it is without an answer for long. */
 async function slowDown(process: ChildProcess, milliseconds: number): Promise<void> {
@@ -35,7 +37,7 @@ test('pushes of docker, buildah, crane and skopeo that begin in a sweep of about
   const storage = mkdtempSync(join(MEMORY, 'pushes-in-a-sweep-'));
   t.after(() => rmSync(storage, { recursive: true, force: true }));
   // All of it goes, so that there is time to meet the sweep.
-  writeRegistryTree(storage, { repositories: 1, images: 500, tagged: 0 });
+  writeRegistryTree(storage, { repositories: 1, images: IMAGES, tagged: 0 });
   const { address, url, statusUrl } = await startServe(t, {
     folder,
     storage: { filesystem: { rootdirectory: storage } },
@@ -85,7 +87,7 @@ test('pushes of docker, buildah, crane and skopeo that begin in a sweep of about
 
   const report = await collector.ended;
   assert.equal(report.result, 'Succeeded', report.message);
-  assert.equal(report.manifestsDeleted, 500);
+  assert.equal(report.manifestsDeleted, IMAGES);
   t.diagnostic(`writes were held for ${report.readOnlySeconds} s`);
   assert.ok(report.readOnlySeconds >= SLOW_MS / 1000);
   for (const client of Object.keys(pushes)) {

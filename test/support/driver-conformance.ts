@@ -293,6 +293,25 @@ export function testDriver(
       return undefined;
     });
 
+    check(
+      'a file with its folder to a place that may be there, and removes it with its folder',
+      async (driver) => {
+        if (driver.moveWithFolder === undefined) return assert.equal(driver.movesAtomically, false);
+        for (const content of ['one', 'two']) {
+          await driver.putContent('/a/hex/data', Buffer.from(content));
+          await driver.moveWithFolder('/a/hex/data', '/trash/b/hex/data');
+          await assert.rejects(driver.stat('/a/hex'), missing);
+          assert.equal((await driver.getContent('/trash/b/hex/data')).toString(), content);
+        }
+        await driver.settle?.(['/trash/b', '/nowhere']);
+        await assert.rejects(driver.moveWithFolder('/a/hex/data', '/trash/b/hex/data'), missing);
+        await driver.removeWithFolder?.('/trash/b/hex/data');
+        await assert.rejects(driver.stat('/trash/b/hex'), missing);
+        await assert.rejects(driver.removeWithFolder?.('/trash/b/hex/data') ?? assert.fail(), missing);
+        return undefined;
+      },
+    );
+
     check('a tree to a place that was not there', async (driver) => {
       await driver.putContent('/tree/a/1', Buffer.from('one'));
       await driver.putContent('/tree/2', Buffer.from('two'));

@@ -121,6 +121,16 @@ export class MemoryDriver implements StorageDriver {
     return true;
   }
 
+  async moveWithFolder(from: string, to: string): Promise<void> {
+    await this.move(parent(from), parent(to));
+  }
+
+  async removeWithFolder(path: string): Promise<void> {
+    await this.delete(path);
+  }
+
+  async settle(): Promise<void> {}
+
   async delete(path: string): Promise<void> {
     await this.#begin('delete', path);
     const gone = [...this.files.keys()].filter((name) => name === path || name.startsWith(`${path}/`));
@@ -134,7 +144,7 @@ export class MemoryDriver implements StorageDriver {
   }
 
   #changed(path: string): void {
-    this.#foldersChanged.set(path.slice(0, path.lastIndexOf('/')), this.#now());
+    this.#foldersChanged.set(parent(path), this.#now());
   }
 
   async #begin(operation: string, path: string): Promise<void> {
@@ -147,4 +157,8 @@ export class MemoryDriver implements StorageDriver {
     if (file === undefined) throw new PathNotFoundError(path);
     return file;
   }
+}
+
+function parent(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'));
 }

@@ -80,6 +80,14 @@ export class MemoryFileSystem implements FileSystem {
     this.#do({ kind: 'remove', path });
   }
 
+  async removeFileAside(path: string): Promise<void> {
+    this.removeFile(path);
+  }
+
+  async removeDirectoryAside(path: string): Promise<void> {
+    this.removeDirectory(path);
+  }
+
   stat(path: string): EntryStat | undefined {
     this.#before('stat', path);
     if (!this.#exists(path)) return undefined;

@@ -1,4 +1,4 @@
-import { dataBytes, trashOf } from './trash-sweep.ts';
+import { allTrash, dataBytes } from './trash-sweep.ts';
 import type { StorageDriver } from '../storage/driver.ts';
 import { isExpired, type Mark, type RepositoryGarbage } from './mark.ts';
 import type { Removed } from './sweep.ts';
@@ -23,7 +23,7 @@ export async function plannedCounts(
 ): Promise<Counts> {
   let inTrash = 0;
   let expired = 0;
-  for await (const entry of trashOf(driver)) {
+  for await (const entry of allTrash(driver)) {
     inTrash += dataBytes(entry);
     if (isExpired(entry, marked, options)) expired += dataBytes(entry);
   }

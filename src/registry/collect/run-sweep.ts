@@ -1,23 +1,13 @@
+import type { Clock } from '../../process/clock.ts';
 import type { CollectorLease } from '../lease/collector-lease.ts';
 import type { StorageDriver } from '../storage/driver.ts';
-import { trashPath } from '../storage/paths.ts';
-import { spendReserve } from '../storage/reserve.ts';
+import { bucketTake } from './bucket-sweep.ts';
 import { nothingRemoved, type Counts } from './counts.ts';
-import { DataList } from './data-list.ts';
 import type { Mark } from './mark.ts';
-import { PathSet } from './path-set.ts';
 import type { Progress } from './progress.ts';
-import { removerOf } from './remove.ts';
-import { RoomMaker } from './room-maker.ts';
-import { sweep, type Removed, type SweepDependencies } from './sweep.ts';
+import { sweep } from './sweep.ts';
+import type { Going } from './take.ts';
 import { TrashSweep, type ListedTrash } from './trash-sweep.ts';
-
-/** How links that readers bring back are taken once more. */
-const ROUNDS = 3;
-
-/** Operations under way at once while things are taken away: what a bucket is asked takes its time to travel. */
-const DISK_AT_ONCE = 16;
-const BUCKET_AT_ONCE = 32;
 
 /** What a mark under the lease found. */
 export interface Found {
@@ -31,6 +21,7 @@ export interface Found {
 export interface RunSweepDependencies {
   readonly driver: StorageDriver;
   readonly lease: CollectorLease;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly run: string;
   readonly signal: AbortSignal;
   readonly progress: Progress;
@@ -44,36 +35,27 @@ export class RunSweep {
   readonly #found: Found;
   readonly #trash: TrashSweep;
   readonly #removed = nothingRemoved();
-  readonly #moved = new PathSet();
-  readonly #purgesAtOnce: boolean;
-  readonly #sweeping: SweepDependencies;
 
   constructor(found: Found, deps: RunSweepDependencies) {
-    const { driver, lease, progress, trashGrace } = deps;
-    const remove = removerOf(driver, lease);
     this.#deps = deps;
     this.#found = found;
-    this.#trash = new TrashSweep({ ...deps, remove, marked: found.marked });
-    this.#purgesAtOnce = trashGrace === 0 && driver.movesAtomically;
-    this.#sweeping = {
-      ...deps,
-      remove,
-      room: new RoomMaker(() => this.#makeRoom()),
-      atOnce: driver.movesAtomically ? DISK_AT_ONCE : BUCKET_AT_ONCE,
-      taken: (path, trashName) => {
-        progress.advance();
-        if (this.#purgesAtOnce) this.#moved.add(trashPath(path, trashName));
-      },
-    };
+    this.#trash = new TrashSweep({ ...deps, marked: found.marked });
   }
 
   async execute(): Promise<void> {
+    const { driver, progress } = this.#deps;
     const { marked, trash, now } = this.#found;
-    this.#deps.progress.begin('sweep', objectsIn(marked));
+    progress.begin('sweep', objectsIn(marked));
+    const taken = (item: Going): void => {
+      progress.advance();
+      if (item.kind) this.#removed[item.kind]++;
+      this.#removed.bytes += item.size ?? 0;
+    };
+    if (!driver.movesAtomically) return sweep(marked, driver, bucketTake(this.#deps), taken);
     await this.#trash.restore();
-    await this.#trash.purgeExpired(trash, { trashGrace: this.#deps.trashGrace, now });
-    await sweep(marked, this.#sweeping, this.#removed);
-    if (this.#purgesAtOnce) await this.#purgeAtOnce();
+    await this.#trash.purgeExpired(trash, now);
+    await sweep(marked, driver, this.#trash.take, taken);
+    await this.#trash.tidy();
   }
 
   /** What was done so far. */
@@ -85,23 +67,6 @@ export class RunSweep {
       bytesReclaimed: isThereTrash ? bytesPurged : this.#removed.bytes,
       bytesInTrash: isThereTrash ? this.#found.trash.bytes + this.#removed.bytes - bytesPurged : 0,
     };
-  }
-
-  /** Readers may have brought a link back before its data was destroyed: it would lead to nothing. */
-  async #purgeAtOnce(): Promise<void> {
-    await this.#trash.purgeMoved(this.#moved);
-    for (let round = 1; round <= ROUNDS; round++) {
-      const again: Removed = nothingRemoved();
-      await sweep({ ...this.#found.marked, unreferenced: new DataList() }, this.#sweeping, again);
-      if (again.manifests + again.tags + again.links === 0) return;
-      await this.#trash.purgeMoved(this.#moved);
-    }
-  }
-
-  async #makeRoom(): Promise<boolean> {
-    const before = this.#trash.purged;
-    if (this.#purgesAtOnce) await this.#trash.purgeMoved(this.#moved);
-    return this.#trash.purged > before || spendReserve(this.#deps.driver);
   }
 }
 

@@ -19,9 +19,9 @@ import {
   revisionsFolder,
   tagCurrentLinkPath,
   tagsFolder,
-  TRASH_ROOT,
 } from '../storage/paths.ts';
 import type { ManifestRules } from '../storage/manifest-rules.ts';
+import { isInTrash } from '../storage/trash.ts';
 import type { Finding } from './finding.ts';
 import type { ScrubDependencies } from './scrub-blobs.ts';
 
@@ -177,7 +177,7 @@ class RepositoryScrub {
     const isThere =
       this.#seen.has(path) ||
       (await statIfThere(this.#driver, path)) !== undefined ||
-      (await listIfThere(this.#driver, `${TRASH_ROOT}${path}`)).length > 0;
+      (await isInTrash(this.#driver, path));
     if (isThere) this.#seen.add(path);
     return isThere;
   }

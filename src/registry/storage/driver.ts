@@ -57,6 +57,19 @@ export interface StorageDriver {
    */
   moveIfAbsent?(from: string, to: string): Promise<boolean>;
   /**
+   * Moves a file together with the folder that it is alone in, by one rename where the file system allows that. Durable
+   * after a `settle` of the folder above that one. Only where moves are atomic. @throws PathNotFoundError
+   */
+  moveWithFolder?(from: string, to: string): Promise<void>;
+  /**
+   * Removes a file and the folder that it is alone in, with what else a crash left there. A power cut may bring them back.
+   * Many at once take little longer than one. Only where moves are atomic.
+   * @throws PathNotFoundError when the file is not there; its folder goes all the same.
+   */
+  removeWithFolder?(path: string): Promise<void>;
+  /** Makes durable which names are in folders. Only where moves are atomic. */
+  settle?(folders: Iterable<string>): Promise<void>;
+  /**
    * Removes a file or a directory tree. `durable: false` is for scratch files: a power cut may bring them back.
    * @throws PathNotFoundError
    */

@@ -26,6 +26,22 @@ export function moveIfThere(driver: StorageDriver, from: string, to: string): Pr
   );
 }
 
+/** As `moveWithFolder`, where moves are atomic. @returns whether it was there. */
+export function moveWithFolderIfThere(driver: StorageDriver, from: string, to: string): Promise<boolean> {
+  return orElse(
+    (driver.moveWithFolder?.(from, to) ?? driver.move(from, to)).then(() => true),
+    false,
+  );
+}
+
+/** As `removeWithFolder`, where moves are atomic. @returns whether it was there. */
+export function removeWithFolderIfThere(driver: StorageDriver, path: string): Promise<boolean> {
+  return orElse(
+    (driver.removeWithFolder?.(path) ?? driver.delete(path)).then(() => true),
+    false,
+  );
+}
+
 /** @returns false when `from` is gone, or something is at `to`. */
 export function moveIfAbsent(driver: StorageDriver, from: string, to: string): Promise<boolean> {
   return orElse(driver.moveIfAbsent?.(from, to) ?? Promise.resolve(false), false);

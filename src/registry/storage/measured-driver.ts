@@ -66,6 +66,13 @@ export function measureDriver(
     moveIfAbsent: driver.moveIfAbsent
       ? (from, to) => time('Move', async () => (await driver.moveIfAbsent?.(from, to)) ?? false)
       : undefined,
+    moveWithFolder: driver.moveWithFolder
+      ? (from, to) => time('Move', async () => driver.moveWithFolder?.(from, to))
+      : undefined,
+    removeWithFolder: driver.removeWithFolder
+      ? (path) => time('Delete', async () => driver.removeWithFolder?.(path))
+      : undefined,
+    settle: driver.settle ? async (folders) => driver.settle?.(folders) : undefined,
     delete: (path, options) => time('Delete', () => driver.delete(path, options)),
     deleteWithin: driver.deleteWithin
       ? (path, milliseconds) => time('Delete', async () => driver.deleteWithin?.(path, milliseconds))

@@ -17,7 +17,7 @@ import type { Tag } from '../../oci/tag.ts';
  *     stevedore/                                      ours; distribution does not look here
  *       runs/<run>                                    one file per collector run
  *       servers/<server>                              one announcement per server
- *       trash/<original path>/<run>                   what a collector took away
+ *       trash/<run>/<original path>                   what a collector took away
  *       pulls/<server>.<number>                       when what was pulled last
  *       mirror/mark                                   of a mirror: this store is its own
  *       mirror/uses                                   of a mirror: when what was used last
@@ -96,5 +96,5 @@ export function uploadFolder(repository: RepositoryName, id: string): string {
 
 /** Where a collector's run keeps what lay at `path`. */
 export function trashPath(path: string, run: string): string {
-  return `${TRASH_ROOT}${path}/${run}`;
+  return `${TRASH_ROOT}/${run}${path}`;
 }

@@ -17,6 +17,12 @@ export interface FileSystem {
   removeFile(path: string): void;
   /** @throws ENOTEMPTY */
   removeDirectory(path: string): void;
+  /**
+   * As `removeFile` and `removeDirectory`, beside others: a file system that tells its disk what is free, as `discard` has
+   * it do, waits for the disk each time.
+   */
+  removeFileAside(path: string): Promise<void>;
+  removeDirectoryAside(path: string): Promise<void>;
   /** @returns undefined when there is nothing: that is asked for often, and errors are slow. */
   stat(path: string): EntryStat | undefined;
   /**
@@ -68,6 +74,8 @@ export const realFileSystem: FileSystem = {
   link: (from, to) => fs.linkSync(from, to),
   removeFile: (path) => fs.unlinkSync(path),
   removeDirectory: (path) => fs.rmdirSync(path),
+  removeFileAside: (path) => answered((done) => fs.unlink(path, done)),
+  removeDirectoryAside: (path) => answered((done) => fs.rmdir(path, done)),
   stat(path) {
     const stat = fs.statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return undefined;
@@ -93,6 +101,16 @@ export const realFileSystem: FileSystem = {
       });
     }),
 };
+
+/** A callback costs less than the promises of `fs.promises`. */
+function answered(begin: (done: (error: Error | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    begin((error) => {
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}
 
 /** Past the page cache the kernel writes whole blocks alone; no disk has larger ones. */
 const BLOCK = 4096;

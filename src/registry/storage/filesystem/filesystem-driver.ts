@@ -191,8 +191,8 @@ class FilesystemDriver implements StorageDriver {
     return names;
   }
 
+  /** Nobody has to know that `from` is durable: it is the other name that will be. */
   async move(from: string, to: string): Promise<void> {
-    await this.#settled(from);
     const target = this.#locate(to);
     this.#attempt(from, () => {
       this.#found(from);
@@ -219,6 +219,52 @@ class FilesystemDriver implements StorageDriver {
     return moved;
   }
 
+  async moveWithFolder(from: string, to: string): Promise<void> {
+    const source = this.#locate(from);
+    const target = this.#locate(to);
+    const rename = (old: string, place: string): void => {
+      try {
+        this.#files.rename(old, place);
+      } catch (error) {
+        // Either of them may be what is missing.
+        if (isNotFound(error)) this.#found(from);
+        throw error;
+      }
+    };
+    const isWhole = this.#attempt(from, () => {
+      try {
+        this.#inDirectory(parent(target), (place) => rename(parent(source), place));
+        return true;
+      } catch (error) {
+        // Layers of a container's image keep their folders where they are.
+        if (!isNotEmpty(error) && errorCode(error) !== 'EXDEV') throw error;
+        this.#inDirectory(target, (place) => rename(source, place));
+        return false;
+      }
+    });
+    if (!isWhole) await this.removeIfEmpty(parent(from));
+  }
+
+  async removeWithFolder(path: string): Promise<void> {
+    const place = this.#locate(path);
+    const wasThere = await this.#attemptAsync([{ path }], async () => {
+      const found = await unless(isNotFound, this.#files.removeFileAside(place));
+      // One that is not there is as good as empty.
+      const isGone = await unless(
+        isNotEmpty,
+        unless(isNotFound, this.#files.removeDirectoryAside(parent(place))),
+      );
+      if (!isGone) this.#remove(parent(place));
+      return found;
+    });
+    if (!wasThere) throw new PathNotFoundError(path);
+  }
+
+  async settle(folders: Iterable<string>): Promise<void> {
+    const places = [...folders].map((folder) => this.#locate(folder));
+    await this.#attemptAsync([{ path: '' }], () => this.#directories.settle(places));
+  }
+
   async delete(path: string, options: { readonly durable: boolean } = { durable: true }): Promise<void> {
     const place = this.#locate(path);
     this.#attempt(path, () => this.#remove(place));
@@ -232,8 +278,7 @@ class FilesystemDriver implements StorageDriver {
       return true;
     } catch (error) {
       if (isNotFound(error)) return true;
-      // EEXIST is what some systems say for ENOTEMPTY.
-      if (['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes(errorCode(error) ?? '')) return false;
+      if (isNotEmpty(error) || errorCode(error) === 'EBUSY') return false;
       throw storageError(error, path);
     }
   }
@@ -286,9 +331,9 @@ class FilesystemDriver implements StorageDriver {
     );
   }
 
-  /** Whether a collector took what was to stay, since it was looked at. */
+  /** Whether a collector took what was to stay, or the folder with ours in it, since it was looked at. */
   #wentAway({ place, source, temporary }: Prepared): boolean {
-    return source === undefined && temporary === undefined && this.#files.stat(place) === undefined;
+    return source === undefined && this.#files.stat(temporary ?? place) === undefined;
   }
 
   #discard({ temporary }: Prepared): void {
@@ -364,7 +409,7 @@ class FilesystemDriver implements StorageDriver {
     try {
       this.#files.removeDirectory(place);
     } catch (error) {
-      if (!['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) throw error;
+      if (!isNotEmpty(error)) throw error;
     }
   }
 
@@ -400,6 +445,22 @@ class FilesystemDriver implements StorageDriver {
       throw storageError(error, files[0]?.path ?? '');
     }
   }
+}
+
+/** @returns false when it failed in this way. */
+async function unless(failed: (error: unknown) => boolean, work: Promise<unknown>): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch (error) {
+    if (failed(error)) return false;
+    throw error;
+  }
+}
+
+/** EEXIST is what some systems say for ENOTEMPTY. */
+function isNotEmpty(error: unknown): boolean {
+  return ['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '');
 }
 
 /** A file of a publish whose bytes are in place or beside it. */

@@ -19,6 +19,7 @@ import {
   trashPath,
   uploadFolder,
 } from '../../../../src/registry/storage/paths.ts';
+import { findBlobData } from '../../../../src/registry/storage/blob-data.ts';
 import { findLink } from '../../../../src/registry/storage/links.ts';
 import { restoreFromTrash } from '../../../../src/registry/storage/trash.ts';
 import { logSink } from '../../../support/log-sink.ts';
@@ -624,3 +625,54 @@ test('what lies in the trash keeps its path, so that any server finds it', async
       .toSorted(),
   );
 });
+
+test('what lies in the trash as it was laid out before comes back when it is needed, and goes when it is not', async () => {
+  const { content, clock, collect, driver, has, trash } = await registry();
+  const layer = await content.blob('layer');
+  await content.tag('latest', await content.image([layer]));
+  const garbage = await content.blob('garbage');
+  for (const path of [layer, garbage].flatMap((blob) => [blobDataPath(blob), layerLinkPath(app, blob)])) {
+    await driver.move(path, `${TRASH_ROOT}${path}/earlier`);
+  }
+  await content.data('more garbage');
+  await clock.advance(25 * HOUR);
+  const report = await collect();
+  assert.equal(report.result, 'Succeeded', report.message);
+  assert.ok(has(blobDataPath(layer)) && has(layerLinkPath(app, layer)));
+  assert.deepEqual([report.bytesReclaimed, report.blobsDeleted], ['garbage'.length, 1]);
+  assert.deepEqual(trash(), [
+    trashPath(blobDataPath(digestOf(Buffer.from('more garbage'))), `run${runs}`).slice(TRASH_ROOT.length),
+  ]);
+});
+
+for (const [title, grace] of [
+  ['destroys what it took', 0],
+  ['destroys what an earlier one took', 24 * HOUR],
+] as const) {
+  test(`a run that dies while it ${title} leaves no link to nothing, and the next does the rest`, async () => {
+    const { content, clock, collect, driver, has, trash } = await registry();
+    const blobs: Digest[] = [];
+    for (let index = 0; index < 10; index++) blobs.push(await content.blob(`garbage ${index}`));
+    await clock.advance(3 * HOUR);
+    if (grace > 0) {
+      await collect({ trashGrace: grace });
+      await content.data('more garbage');
+      await clock.advance(25 * HOUR);
+    }
+    let deletes = 0;
+    driver.before = (operation, path) => {
+      if (operation === 'delete' && path.startsWith(TRASH_ROOT) && ++deletes > 13) throw new Error('killed');
+    };
+    assert.equal((await collect({ trashGrace: grace })).message, 'killed');
+    driver.before = () => {};
+    for (const blob of blobs) {
+      await findLink(driver, layerLinkPath(app, blob), blob);
+      if (!has(layerLinkPath(app, blob))) continue;
+      assert.ok(await findBlobData(driver, blob), 'what a link leads to is there');
+    }
+    await clock.advance(25 * HOUR);
+    assert.equal((await collect({ trashGrace: 0 })).result, 'Succeeded');
+    assert.deepEqual(trash(), []);
+    for (const blob of blobs) assert.ok(!has(blobDataPath(blob)) && !has(layerLinkPath(app, blob)));
+  });
+}

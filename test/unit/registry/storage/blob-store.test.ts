@@ -83,8 +83,8 @@ describe('a blob', () => {
   test('comes back from the trash, link and bytes', async () => {
     const stores = world();
     await pushBlob(stores, app, layer);
-    await moveToTrash(stores.driver, layerLinkPath(app, digest), 'run');
-    await moveToTrash(stores.driver, blobDataPath(digest), 'run');
+    await moveToTrash(stores.driver, { path: layerLinkPath(app, digest) }, 'run');
+    await moveToTrash(stores.driver, { path: blobDataPath(digest) }, 'run');
     assert.ok((await readBlob(stores, app, digest))?.equals(layer));
   });
 
@@ -112,7 +112,7 @@ describe('deleting a blob', () => {
     const stores = world();
     for (const run of ['run1', 'run2']) {
       await pushBlob(stores, app, layer);
-      await moveToTrash(stores.driver, layerLinkPath(app, digest), run);
+      await moveToTrash(stores.driver, { path: layerLinkPath(app, digest) }, run);
     }
     await stores.blobs.unlink(app, digest, openPermit);
     assert.equal(await stores.blobs.stat(app, digest), undefined);

@@ -15,7 +15,7 @@ import {
   tagCurrentLinkPath,
   tagFolder,
 } from '../../../../src/registry/storage/paths.ts';
-import { moveToTrash, purge, tagTrashName, listTrash } from '../../../../src/registry/storage/trash.ts';
+import { listTrash, moveToTrash, purge } from '../../../../src/registry/storage/trash.ts';
 import { logSink } from '../../../support/log-sink.ts';
 import { MemoryDriver } from '../../../support/memory-driver.ts';
 import { MemoryFileSystem } from '../../../support/memory-file-system.ts';
@@ -123,8 +123,8 @@ describe('a manifest', () => {
   test('comes back from the trash, link and bytes', async () => {
     const stores = await world();
     const { digest } = await put(stores, image, { tags: [latest] });
-    await moveToTrash(stores.driver, revisionLinkPath(app, digest), 'run');
-    await moveToTrash(stores.driver, blobDataPath(digest), 'run');
+    await moveToTrash(stores.driver, { path: revisionLinkPath(app, digest) }, 'run');
+    await moveToTrash(stores.driver, { path: blobDataPath(digest) }, 'run');
     const fresh = createStores(stores.driver);
     assert.ok((await fresh.manifests.get(app, latest))?.bytes.equals(image));
   });
@@ -289,8 +289,8 @@ describe('pushing a manifest works', () => {
 
   test('when what it needs comes out of the trash', async () => {
     const stores = await world();
-    await moveToTrash(stores.driver, layerLinkPath(app, digestOf(layer)), 'run');
-    await moveToTrash(stores.driver, blobDataPath(digestOf(layer)), 'run');
+    await moveToTrash(stores.driver, { path: layerLinkPath(app, digestOf(layer)) }, 'run');
+    await moveToTrash(stores.driver, { path: blobDataPath(digestOf(layer)) }, 'run');
     await put(stores, image);
     assert.ok(await stores.blobs.stat(app, digestOf(layer)));
   });
@@ -368,7 +368,7 @@ describe('a collector during a push of a manifest', () => {
           blobDataPath(digestOf(image)),
           revisionLinkPath(app, digestOf(image)),
         ]) {
-          await moveToTrash(stores.driver, path, 'run');
+          await moveToTrash(stores.driver, { path }, 'run');
         }
         return 'verify';
       });
@@ -381,8 +381,9 @@ describe('a collector during a push of a manifest', () => {
     test(`that came and went ${when} and destroyed a blob has the push refused`, async () => {
       const stores = await world();
       const destroyed = permit(...before, async () => {
-        await moveToTrash(stores.driver, blobDataPath(digestOf(layer)), 'run');
-        for await (const entry of listTrash(stores.driver)) await purge(stores.driver, entry);
+        await moveToTrash(stores.driver, { path: blobDataPath(digestOf(layer)) }, 'run');
+        for await (const { trashPath } of listTrash(stores.driver, 'run'))
+          await purge(stores.driver, trashPath);
         return 'verify';
       });
       await assert.rejects(put(stores, image, { tags: [latest] }, destroyed), {
@@ -418,10 +419,10 @@ describe('a collector during a push of a manifest', () => {
     const stores = await world();
     const { digest } = await put(stores, image, { tags: [latest] });
     const path = tagCurrentLinkPath(app, latest);
-    await moveToTrash(stores.driver, path, tagTrashName('run', 1));
+    await moveToTrash(stores.driver, { path, seenAt: 1 }, 'run');
     assert.equal(await stores.tags.resolve(app, latest), digest);
     const { modifiedAt } = await stores.driver.stat(path);
-    await moveToTrash(stores.driver, path, tagTrashName('run', modifiedAt));
+    await moveToTrash(stores.driver, { path, seenAt: modifiedAt }, 'run');
     assert.equal(await stores.tags.resolve(app, latest), undefined, 'one that was meant stays away');
   });
 
@@ -469,7 +470,7 @@ describe('deleting a manifest', () => {
   test('removes what a collector kept of it as well, so that it does not come back', async () => {
     const stores = await world();
     const { digest } = await put(stores, image);
-    await moveToTrash(stores.driver, revisionLinkPath(app, digest), 'run');
+    await moveToTrash(stores.driver, { path: revisionLinkPath(app, digest) }, 'run');
     await put(stores, image, { tags: [latest] });
     await stores.manifests.delete(app, digest, openPermit);
     assert.equal(await stores.manifests.get(app, digest), undefined);

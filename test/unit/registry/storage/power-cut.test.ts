@@ -10,7 +10,7 @@ import {
   trashPath,
 } from '../../../../src/registry/storage/paths.ts';
 import { readLink } from '../../../../src/registry/storage/links.ts';
-import { moveToTrash, restoreFromTrash } from '../../../../src/registry/storage/trash.ts';
+import { moveToTrash, restoreFromTrash, settleTrash } from '../../../../src/registry/storage/trash.ts';
 import type { MemoryFileSystem } from '../../../support/memory-file-system.ts';
 import { openPermit } from '../../../support/open-gate.ts';
 import { findLoss, findLossWithout, syncsOf, type Scenario } from '../../../support/power-cut-replay.ts';
@@ -74,6 +74,13 @@ function writeUnsynced(files: MemoryFileSystem, path: string, bytes: Buffer): vo
   const file = files.open(place, 'create');
   file.writeNow(bytes, 0);
   file.close();
+}
+
+/** As a collector does. */
+async function takeAway({ driver }: Stores): Promise<void> {
+  const what = { path: blobDataPath(digestOf(small)) };
+  await moveToTrash(driver, what, 'run');
+  await settleTrash(driver, [what], 'run');
 }
 
 const scenarios: readonly Scenario[] = [
@@ -278,7 +285,7 @@ const scenarios: readonly Scenario[] = [
     title: 'a blob that a collector takes away',
     prepare: async (stores) => void (await pushBlob(stores, repository, small)),
     async run(stores, acknowledge) {
-      await moveToTrash(stores.driver, blobDataPath(digestOf(small)), 'run');
+      await takeAway(stores);
       acknowledge('trash');
     },
     async verify(stores, acknowledged) {
@@ -291,7 +298,7 @@ const scenarios: readonly Scenario[] = [
     title: 'a blob that a server takes out of the trash',
     async prepare(stores) {
       await pushBlob(stores, repository, small);
-      await moveToTrash(stores.driver, blobDataPath(digestOf(small)), 'run');
+      await takeAway(stores);
     },
     async run(stores, acknowledge) {
       await restoreFromTrash(stores.driver, blobDataPath(digestOf(small)));

@@ -186,3 +186,27 @@ describe('many transfers at once', () => {
       assert.equal((await stat(join(root, 'upload/7'))).size, content.length);
     }));
 });
+
+test('a file whose folder may not change its place, as in a layer of an image, is moved alone', async () => {
+  const files: MemoryFileSystem = new MemoryFileSystem({
+    before: (operation, path) => {
+      if (operation === 'rename' && path.endsWith('/hex')) throw diskError('EXDEV', path);
+    },
+  });
+  const driver = createFilesystemDriver({ root: '/data', files, log });
+  await driver.putContent('/a/hex/data', Buffer.from('x'));
+  await driver.moveWithFolder?.('/a/hex/data', '/trash/hex/data');
+  assert.equal((await driver.getContent('/trash/hex/data')).toString(), 'x');
+  assert.deepEqual(await driver.list('/a'), []);
+});
+
+test('a file gets to its place although a collector moves the folder away that it is written in', async () => {
+  const driver = createFilesystemDriver({ root: '/data', files: new MemoryFileSystem(), log });
+  await driver.putContent('/a/hex/data', Buffer.from('old'));
+  let moved = false;
+  await driver.publish([{ path: '/a/hex/data', content: Buffer.from('new') }], async () => {
+    if (!moved) await driver.moveWithFolder?.('/a/hex/data', '/trash/hex/data');
+    moved = true;
+  });
+  assert.equal((await driver.getContent('/a/hex/data')).toString(), 'new');
+});
