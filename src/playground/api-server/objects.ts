@@ -2,7 +2,7 @@ import type { Clock } from '../../process/clock.ts';
 import { applyPatch } from './fields/apply-patch.ts';
 import { jsonEqual, withFields } from './fields/json.ts';
 import { mergePatch } from './fields/merge-patch.ts';
-import { keepTimes, trackUpdate } from './fields/track-update.ts';
+import { keepTimes, trackUpdate } from './fields/ownership.ts';
 import { apiVersionOf, type JsonObject, type Kind, type World } from './kind.ts';
 import { rfc3339, text } from './kinds/read.ts';
 import { metadataErrors, metadataUpdateErrors, stringsOf } from './metadata.ts';

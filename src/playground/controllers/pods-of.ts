@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { KubeClient } from '../../kube/client.ts';
 import type { KubeObject, Stored } from '../../kube/object.ts';
-import { goJson } from '../api-server/fields/go-format.ts';
+import { goJson } from '../api-server/fields/json.ts';
 import type { Json } from '../api-server/kind.ts';
 import { pods, type Deployment, type Pod } from '../../kube/resources.ts';
 

@@ -1,7 +1,6 @@
 import { isJsonObject, type Json, type JsonObject, type StructuralSchema } from '../kind.ts';
 import { formatPath, sortedPaths, type FieldSet } from './field-set.ts';
-import { parseJson } from './go-format.ts';
-import { fieldOf, jsonEqual } from './json.ts';
+import { parseJson, fieldOf, jsonEqual } from './json.ts';
 import {
   decodeManaged,
   managedFieldsOf,
@@ -12,8 +11,15 @@ import {
   type Entry,
   type Managed,
 } from './managed-fields.ts';
-import { beforeCreation, reassign, withoutReset, withoutUnowned, writer, type Write } from './ownership.ts';
-import { owners } from './track-update.ts';
+import {
+  beforeCreation,
+  reassign,
+  withoutReset,
+  withoutUnowned,
+  writer,
+  type Write,
+  owners,
+} from './ownership.ts';
 import { compare, fieldSetOf, merge, removeFields, withNamedFields } from './typed-value.ts';
 
 export interface Apply extends Write {

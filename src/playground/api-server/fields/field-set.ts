@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../kind.ts';
-import { formatValue, goJson, parseJson } from './go-format.ts';
+import { formatValue, goJson, parseJson } from './json.ts';
 
 /**
  * One step from an object to its fields, as FieldsV1 writes it: `f:` a field by name, `k:` an item of a list by its

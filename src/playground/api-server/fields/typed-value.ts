@@ -11,8 +11,34 @@ import {
   type FieldSet,
   type PathElement,
 } from './field-set.ts';
-import { fieldType, isAtomic, itemType, keysOf, shapeOf, type Shape } from './field-type.ts';
+import { schemaOf } from '../schema/structural.ts';
 import { fieldOf, isJsonArray, jsonEqual, objectOf } from './json.ts';
+
+/** What a schema says of who owns what. Of what it says nothing of, maps are owned field by field, lists as one value. */
+type Shape = 'map' | 'scalar' | 'list';
+
+/** Whether a value is owned as one: else maps are by their fields, and lists by their items. */
+function isAtomic(schema: StructuralSchema, shape: Shape): boolean {
+  if (shape === 'map') return schema['x-kubernetes-map-type'] === 'atomic';
+  return shape === 'scalar' || (schema['x-kubernetes-list-type'] ?? 'atomic') === 'atomic';
+}
+
+/** By which the items of a list are told apart; by their value where there are none. */
+function keysOf(schema: StructuralSchema): readonly string[] {
+  return (schema['x-kubernetes-list-type'] === 'map' && schema['x-kubernetes-list-map-keys']) || [];
+}
+
+/** Fields that should not be there are taken for free ones. */
+const fieldType = (schema: StructuralSchema, name: string): StructuralSchema => schemaOf(schema, name) ?? {};
+
+const itemType = (schema: StructuralSchema): StructuralSchema => schema.items ?? {};
+
+/** The shape that a value has; of what is not allowed and of null, the one of the schema. */
+function shapeOf({ type }: StructuralSchema, value: Json): Shape {
+  if (type !== undefined) return type === 'object' ? 'map' : type === 'array' ? 'list' : 'scalar';
+  if (isJsonArray(value)) return 'list';
+  return isJsonObject(value) || value === null ? 'map' : 'scalar';
+}
 
 /**
  * The step to an item of a list that is owned item by item. Keys that the item leaves out count by their defaults, as

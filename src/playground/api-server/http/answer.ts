@@ -67,7 +67,13 @@ export function table(
   now: number,
   withColumns = true,
 ): JsonObject {
-  const columns = kind.columns.map(({ value: _, ...column }) => ({ format: '', ...column }));
+  const columns = kind.columns.map(({ name, type, format = '', description, priority }) => ({
+    name,
+    type,
+    format,
+    description,
+    priority,
+  }));
   const rows = objects.map((object) => row(kind.columns, object, form, now));
   return {
     kind: 'Table',

@@ -3,30 +3,19 @@ import { at, count, items, object, text } from './read.ts';
 
 type Cell = TableColumn['value'];
 
-/** How long ago `time` was, as kubectl writes it. */
+/** How long ago `time` was: in the largest unit of which it is at least two. kubectl has a second one beside it at times. */
 export function since(time: Json | undefined, now: number): string {
-  const then = typeof time === 'string' ? Date.parse(time) : Number.NaN;
-  return Number.isNaN(then) ? '<unknown>' : humanDuration(now - then);
+  const seconds = Math.trunc((now - Date.parse(text(time))) / 1000);
+  if (Number.isNaN(seconds)) return '<unknown>';
+  const [unit, letter] = UNITS.find(([length]) => seconds >= 2 * length) ?? [1, 's'];
+  return `${Math.max(0, Math.trunc(seconds / unit))}${letter}`;
 }
 
-/** Two units at most, fewer the longer it is. */
-function humanDuration(milliseconds: number): string {
-  const seconds = Math.trunc(milliseconds / 1000);
-  if (seconds < -1) return '<invalid>';
-  if (seconds < 120) return `${Math.max(0, seconds)}s`;
-  const minutes = Math.trunc(seconds / 60);
-  if (minutes < 10) return `${minutes}m${rest(seconds % 60, 's')}`;
-  if (minutes < 180) return `${minutes}m`;
-  const hours = Math.trunc(minutes / 60);
-  if (hours < 8) return `${hours}h${rest(minutes % 60, 'm')}`;
-  if (hours < 48) return `${hours}h`;
-  const days = Math.trunc(hours / 24);
-  if (days < 8) return `${days}d${rest(hours % 24, 'h')}`;
-  if (days < 730) return `${days}d`;
-  return `${Math.trunc(days / 365)}y${rest(days % 365, 'd')}`;
-}
-
-const rest = (value: number, unit: string): string => (value === 0 ? '' : `${value}${unit}`);
+const UNITS = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'm'],
+] as const;
 
 export const age: Cell = (given, now) => since(at(given, 'metadata', 'creationTimestamp'), now);
 const name: Cell = (given) => text(given, 'metadata', 'name');
@@ -51,10 +40,7 @@ const isTrue = (given: JsonObject, type: string): boolean =>
   );
 
 function jobStatus(given: JsonObject): string {
-  const ended = ['Complete', 'Failed'].find((type) => isTrue(given, type));
-  if (ended !== undefined) return ended;
-  if (at(given, 'metadata', 'deletionTimestamp') !== undefined) return 'Terminating';
-  return ['FailureTarget', 'SuccessCriteriaMet'].find((type) => isTrue(given, type)) ?? 'Running';
+  return ['Complete', 'Failed'].find((type) => isTrue(given, type)) ?? 'Running';
 }
 
 const containersOf = (given: JsonObject): readonly JsonObject[] =>
@@ -70,24 +56,12 @@ function podStatus(given: JsonObject): string {
   return reason ?? (text(given, 'status', 'reason') || phase);
 }
 
-function restarts(given: JsonObject, now: number): string {
-  const sum = containersOf(given).reduce((total, status) => total + count(status, 'restartCount'), 0);
-  const ends = containersOf(given).map((status) => text(status, 'lastState', 'terminated', 'finishedAt'));
-  const latest = ends.sort().at(-1) ?? '';
-  return sum === 0 || latest === '' ? String(sum) : `${sum} (${since(latest, now)} ago)`;
-}
-
 function servicePorts(given: JsonObject): string {
   const ports = items(given, 'spec', 'ports').map((port) => {
     const nodePort = count(port, 'nodePort');
     return `${count(port, 'port')}${nodePort > 0 ? `:${nodePort}` : ''}/${text(port, 'protocol')}`;
   });
   return ports.join(',') || '<none>';
-}
-
-function nodeStatus(given: JsonObject): string {
-  const ready = items(given, 'status', 'conditions').find((condition) => condition['type'] === 'Ready');
-  return ready === undefined ? 'Unknown' : ready['status'] === 'True' ? 'Ready' : 'NotReady';
 }
 
 /** The cells of the built-in kinds, by plural and column; Name and Age are alike in all. Other columns are not shown. */
@@ -115,15 +89,13 @@ const CELLS: Readonly<Record<string, Readonly<Record<string, Cell>>>> = {
   jobs: {
     Status: jobStatus,
     Completions: (given) => `${count(given, 'status', 'succeeded')}/${count(given, 'spec', 'completions')}`,
-    Duration: (given, now) => {
-      const [start = '', end = ''] = ['startTime', 'completionTime'].map((key) => text(given, 'status', key));
-      if (start === '') return '';
-      return humanDuration((end === '' ? now : Date.parse(end)) - Date.parse(start));
-    },
   },
   leases: { Holder: cellAt('spec.holderIdentity') },
   namespaces: { Status: cellAt('status.phase') },
-  nodes: { Status: nodeStatus, Roles: () => '<none>', Version: cellAt('status.nodeInfo.kubeletVersion') },
+  nodes: {
+    Status: (given) => (isTrue(given, 'Ready') ? 'Ready' : 'NotReady'),
+    Version: cellAt('status.nodeInfo.kubeletVersion'),
+  },
   persistentvolumeclaims: {
     Status: (given) =>
       at(given, 'metadata', 'deletionTimestamp') === undefined
@@ -137,7 +109,8 @@ const CELLS: Readonly<Record<string, Readonly<Record<string, Cell>>>> = {
     Ready: (given) =>
       `${containersOf(given).filter(({ ready }) => ready === true).length}/${items(given, 'spec', 'containers').length}`,
     Status: podStatus,
-    Restarts: restarts,
+    Restarts: (given) =>
+      String(containersOf(given).reduce((sum, status) => sum + count(status, 'restartCount'), 0)),
     IP: cellAt('status.podIP', '<none>'),
     Node: cellAt('spec.nodeName', '<none>'),
     'Nominated Node': () => '<none>',

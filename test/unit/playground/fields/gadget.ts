@@ -1,8 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../../../../src/playground/api-server/kind.ts';
 import { applyPatch, type ApplyResult } from '../../../../src/playground/api-server/fields/apply-patch.ts';
 import { fieldOf, isJsonArray } from '../../../../src/playground/api-server/fields/json.ts';
-import type { OwnedKind } from '../../../../src/playground/api-server/fields/ownership.ts';
-import { trackUpdate } from '../../../../src/playground/api-server/fields/track-update.ts';
+import { type OwnedKind, trackUpdate } from '../../../../src/playground/api-server/fields/ownership.ts';
 
 const string = { type: 'string' } as const;
 

@@ -5,8 +5,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { applyPatch, type Conflict } from '../../../../src/playground/api-server/fields/apply-patch.ts';
 import { withFields } from '../../../../src/playground/api-server/fields/json.ts';
 import { mergePatch } from '../../../../src/playground/api-server/fields/merge-patch.ts';
-import type { OwnedKind } from '../../../../src/playground/api-server/fields/ownership.ts';
-import { keepTimes, trackUpdate } from '../../../../src/playground/api-server/fields/track-update.ts';
+import {
+  type OwnedKind,
+  keepTimes,
+  trackUpdate,
+} from '../../../../src/playground/api-server/fields/ownership.ts';
 import { isJsonObject, type Json, type JsonObject } from '../../../../src/playground/api-server/kind.ts';
 import { builtInKinds } from '../../../../src/playground/api-server/kinds/built-in-kinds.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fieldOf } from '../../../../src/playground/api-server/fields/json.ts';
-import { keepTimes, trackUpdate } from '../../../../src/playground/api-server/fields/track-update.ts';
+import { keepTimes, trackUpdate } from '../../../../src/playground/api-server/fields/ownership.ts';
 import type { JsonObject } from '../../../../src/playground/api-server/kind.ts';
 import { builtInKinds } from '../../../../src/playground/api-server/kinds/built-in-kinds.ts';
 import { apply, entriesOf, gadgetOf, ownersOf, time, update } from './gadget.ts';
