@@ -182,6 +182,7 @@ function startOperator(kubeconfig: string, port: number): ChildProcess {
   return spawn(
     process.execPath,
     [
+      ...flagsOfChart(),
       join(folder, 'app/main.js'),
       'operator',
       '--image=example.test/stevedore:1',
@@ -192,6 +193,21 @@ function startOperator(kubeconfig: string, port: number): ChildProcess {
     ],
     { stdio: 'inherit' },
   );
+}
+
+/** With which the chart runs the program, for the memory that it lets it have. */
+function flagsOfChart(): readonly string[] {
+  const chart = join(root, 'charts/stevedore');
+  const template = readFileSync(join(chart, 'templates/deployment.yaml'), 'utf8');
+  const options = /name: NODE_OPTIONS\s+value: (.+)/.exec(template)?.[1];
+  const values = readFileSync(join(chart, 'values.yaml'), 'utf8');
+  const limit = /^resources:[^]*?limits:\s+memory: (\d+)Mi$/m.exec(values)?.[1];
+  if (options === undefined || limit === undefined) throw new Error('the chart limits no memory');
+  return options
+    .split(' ')
+    .map((flag) =>
+      flag.replace(/-percentage=(\d+)$/, (_, share) => `=${Math.floor((Number(limit) * share) / 100)}`),
+    );
 }
 
 /** Seconds until the last Registry has the last of its children. */
