@@ -8,8 +8,15 @@ import type { Logger } from '../../process/logger.ts';
 const LOOK_EVERY_MS = 50;
 
 /**
- * Stops a server gently: no new connection is taken, each that is there is closed when its request has ended, and what is
- * left after `timeout` ms is cut. Resolves when the last connection is gone.
+ * How long a connection that is idle is kept: who uses it again and again sends the next request by then, and is told with the
+ * answer to open another. One that is closed at once may have a request on its way.
+ */
+const LINGER_MS = 1000;
+
+/**
+ * Stops a server gently. For a second all goes on, but each connection is closed with its answer. Then no new connection is
+ * taken, each that is there is closed when its request has ended, and what is left after `timeout` ms is cut. Resolves when
+ * the last connection is gone.
  */
 export async function drain(
   server: Server,
@@ -30,11 +37,13 @@ export async function drain(
   server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
     response.shouldKeepAlive = false;
   });
+  const deadline = clock.monotonic() + timeout;
+  const lingerEnd = clock.monotonic() + Math.min(LINGER_MS, timeout);
+  while (clock.monotonic() < lingerEnd && (await connections(server)) > 0) await clock.sleep(LOOK_EVERY_MS);
   let isOver = false;
   const gone = (isShared ? connectionsEnd(server, clock) : close(server)).then(() => {
     isOver = true;
   });
-  const deadline = clock.monotonic() + timeout;
   for (;;) {
     listener.endIdle();
     await Promise.race([gone, clock.sleep(LOOK_EVERY_MS)]);

@@ -181,7 +181,13 @@ test('SIGTERM ends the server with 0 after the request in progress', async (t) =
   const ready = await request(`${server.statusUrl}/readyz`);
   assert.equal(ready.statusCode, 503);
   await ready.body.dump();
-  await assert.rejects(request(`${server.url}/v2/`, { reset: true }));
+  await waitFor(async () => {
+    const answered = await request(`${server.url}/v2/`, { reset: true }).then(
+      async ({ body }) => body.dump().then(() => true),
+      () => false,
+    );
+    return !answered;
+  });
   body.end('cd');
   const answer = await patch;
   assert.equal(answer.statusCode, 202);
