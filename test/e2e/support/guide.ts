@@ -20,13 +20,18 @@ interface Guide {
 
 export function readGuide(name: string): Guide {
   const text = readFileSync(join(root, 'docs/guides', `${name}.md`), 'utf8');
-  const blocks = [...text.matchAll(/^( *)```sh\n(.*?)^ *```$/gms)].map(([, indent = '', block = '']) =>
-    block.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+  const blocks = [...text.matchAll(/^( *)```sh\n(.*?)^ *```$/gms)].map(([, indent, block]) =>
+    withoutIndent(block, indent),
   );
-  const files = [...text.matchAll(/^<!-- (\S+) -->\n\n```yaml\n(.*?)^```$/gms)].map(
-    ([, file = '', content = '']) => [file, content] as const,
+  const files = [...text.matchAll(/^( *)<!-- (\S+) -->\n\n *```yaml\n(.*?)^ *```$/gms)].map(
+    ([, indent, file = '', content]) => [file, withoutIndent(content, indent)] as const,
   );
   return { blocks, files: new Map(files) };
+}
+
+/** As it stands in a list. */
+function withoutIndent(text = '', indent = ''): string {
+  return text.replaceAll(new RegExp(`^${indent}`, 'gm'), '');
 }
 
 /** A folder to run a guide in, with programs under the names that people call them. */
