@@ -151,6 +151,6 @@ function key(contender: Contender, accessLog: boolean): string {
 }
 
 /** Waits until what was written is on the disk, so that one measurement does not pay for the one before it. */
-async function settle(folder: string): Promise<void> {
+export async function settle(folder: string): Promise<void> {
   await promisify(execFile)('sync', ['-f', folder]);
 }
