@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { request, type RequestOptions } from 'node:https';
+import { request, type Agent, type RequestOptions } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -20,6 +20,8 @@ export interface RegistryPlace {
   readonly port: number;
   /** The certificates that are trusted, as PEM. */
   readonly authority: string;
+  /** Keeps connections for reuse. Without it each request has one of its own. */
+  readonly agent?: Agent;
 }
 
 export interface Answer {
@@ -67,7 +69,7 @@ export function openRequest(
     // Node refuses an address here, and checks the certificate against the host then.
     ...(isIP(place.name) === 0 && { servername: place.name }),
     ca: place.authority,
-    agent: false,
+    agent: place.agent ?? false,
     method,
     path,
     headers: { host: `${place.name}:${place.port}`, ...headers },
@@ -136,23 +138,43 @@ export async function crane(
   const auths = auth === undefined ? {} : { [`${place.name}:${place.port}`]: auth };
   await writeFile(join(home, 'config.json'), JSON.stringify({ auths }));
   await writeFile(join(home, 'ca.crt'), place.authority);
-  await writeFile(join(home, 'hosts'), `127.0.0.1 localhost\n${place.address} ${place.name}\n`);
   const program = (await script('tools', ['crane'])).trim();
-  // In a mount namespace of its own the program sees another /etc/hosts, so that the real name is used.
-  return run(
-    'unshare',
-    [
-      '--mount',
-      'sh',
-      '-c',
-      'mount --bind "$0" /etc/hosts && exec "$@"',
-      join(home, 'hosts'),
-      program,
-      ...args,
-    ],
-    {
-      environment: { DOCKER_CONFIG: home, SSL_CERT_FILE: join(home, 'ca.crt'), SSL_CERT_DIR: home },
-      timeout: 120_000,
-    },
-  );
+  const environment = { DOCKER_CONFIG: home, SSL_CERT_FILE: join(home, 'ca.crt'), SSL_CERT_DIR: home };
+  return runKnowing(place, home, [program, ...args], environment);
+}
+
+/** skopeo on this place as a user: `copy`, from or to it. */
+export async function skopeoCopy(
+  place: RegistryPlace,
+  folder: string,
+  user: User,
+  [from, to]: readonly [string, string],
+): Promise<Outcome> {
+  const certificates = join(folder, 'skopeo-certificates');
+  await mkdir(certificates, { recursive: true });
+  await writeFile(join(certificates, 'ca.crt'), place.authority);
+  const side = to.startsWith('docker:') ? 'dest' : 'src';
+  const access = [`--${side}-cert-dir=${certificates}`, `--${side}-creds=${user.name}:${user.password}`];
+  return runKnowing(place, folder, [
+    'skopeo',
+    '--insecure-policy',
+    'copy',
+    '--preserve-digests',
+    ...access,
+    from,
+    to,
+  ]);
+}
+
+/** In a mount namespace of its own the program sees another /etc/hosts, so that the real name of the place is used. Needs root. */
+export async function runKnowing(
+  place: RegistryPlace,
+  folder: string,
+  command: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  const hosts = join(folder, 'hosts');
+  await writeFile(hosts, `127.0.0.1 localhost\n${place.address} ${place.name}\n`);
+  const bound = 'mount --bind "$0" /etc/hosts && exec "$@"';
+  return run('unshare', ['--mount', 'sh', '-c', bound, hosts, ...command], { environment, timeout: 120_000 });
 }
