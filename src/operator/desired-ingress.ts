@@ -47,12 +47,16 @@ export function desiredIngress(
   };
 }
 
-/** Layers are large, and go through without being kept; the pods speak TLS. Other controllers do not read these. */
+/**
+ * Layers are large, and go through without being kept; a store may take minutes to put one in its place, as long as docker
+ * distribution's own example gives it; the pods speak TLS. Other controllers do not read these.
+ */
 function nginxAnnotations(encrypted: boolean): Readonly<Record<string, string>> {
   const prefix = 'nginx.ingress.kubernetes.io';
   return {
     [`${prefix}/proxy-body-size`]: '0',
     [`${prefix}/proxy-request-buffering`]: 'off',
+    [`${prefix}/proxy-read-timeout`]: '900',
     [`${prefix}/backend-protocol`]: encrypted ? 'HTTPS' : 'HTTP',
   };
 }
