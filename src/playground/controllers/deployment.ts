@@ -69,20 +69,14 @@ function deploymentStatus(
     availableReplicas: available,
     unavailableReplicas: Math.max(0, Math.max(wanted, rollout.length) - available),
   };
+  const isAvailable = available >= wanted;
   const conditions: readonly Condition[] = [
-    available >= wanted
-      ? {
-          type: 'Available',
-          status: 'True',
-          reason: 'MinimumReplicasAvailable',
-          message: 'Deployment has minimum availability.',
-        }
-      : {
-          type: 'Available',
-          status: 'False',
-          reason: 'MinimumReplicasUnavailable',
-          message: 'Deployment does not have minimum availability.',
-        },
+    {
+      type: 'Available',
+      status: isAvailable ? 'True' : 'False',
+      reason: `MinimumReplicas${isAvailable ? 'Available' : 'Unavailable'}`,
+      message: `Deployment ${isAvailable ? 'has' : 'does not have'} minimum availability.`,
+    },
     {
       type: 'Progressing',
       status: 'True',
@@ -94,11 +88,6 @@ function deploymentStatus(
     observedGeneration: metadata.generation,
     // As on the wire elsewhere: what is zero is not there.
     ...Object.fromEntries(Object.entries(numbers).filter(([, number]) => number > 0)),
-    conditions: conditions.map((condition) => {
-      const since = sinceWhen(status?.conditions, condition, now);
-      const old = status?.conditions?.find(({ type }) => type === condition.type);
-      const isSame = old?.reason === condition.reason && old?.status === condition.status;
-      return { ...since, lastUpdateTime: (isSame ? old?.lastUpdateTime : undefined) ?? now };
-    }),
+    conditions: conditions.map((condition) => sinceWhen(status?.conditions, condition, now)),
   };
 }

@@ -5,6 +5,7 @@ import { endpointSlices, pods, type Pod, type Service } from '../../kube/resourc
 import { isDeepStrictEqual } from 'node:util';
 import { isReady, targetPort } from '../node/service-relay.ts';
 import type { ControllerTools } from './controllers.ts';
+import { controllerReference } from './pods-of.ts';
 
 /** Keeps one EndpointSlice for each Service that selects pods. */
 export function createEndpointsReconciler({ client, caches }: ControllerTools) {
@@ -34,7 +35,7 @@ export function createEndpointsReconciler({ client, caches }: ControllerTools) {
 }
 
 function desiredSlice(service: Stored<Service>, selected: readonly Stored<Pod>[]) {
-  const { name, namespace, uid, labels } = service.metadata;
+  const { name, namespace, labels } = service.metadata;
   const up = selected
     .filter(
       ({ status }) =>
@@ -51,9 +52,7 @@ function desiredSlice(service: Stored<Service>, selected: readonly Stored<Pod>[]
         'kubernetes.io/service-name': name,
         'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io',
       },
-      ownerReferences: [
-        { apiVersion: 'v1', kind: 'Service', name, uid, controller: true, blockOwnerDeletion: true },
-      ],
+      ownerReferences: [controllerReference(service)],
     },
     addressType: 'IPv4',
     // Pods that differ in what a port's name means would need slices of their own; here the first says it.

@@ -91,7 +91,7 @@ interface Verdict {
 }
 
 function verdictOf(job: Job, tally: JobTally, startTime: string, now: number): Verdict | undefined {
-  const { backoffLimit = 6, activeDeadlineSeconds } = job.spec ?? {};
+  const { backoffLimit = 6, activeDeadlineSeconds = Infinity } = job.spec ?? {};
   // While its pod ends, a Job stays failed for the reason that ended it.
   const decided = job.status?.conditions?.find(({ type }) => type === 'FailureTarget');
   if (decided !== undefined) {
@@ -101,17 +101,14 @@ function verdictOf(job: Job, tally: JobTally, startTime: string, now: number): V
     const message = 'Reached expected number of succeeded pods';
     return { type: 'Complete', reason: 'CompletionsReached', message };
   }
+  const failed = (reason: string, message: string): Verdict => ({ type: 'Failed', reason, message });
   const restarts = tally.active.flatMap(({ status }) => status?.containerStatuses ?? []);
   const failures = tally.failed + restarts.reduce((sum, { restartCount }) => sum + restartCount, 0);
   if (failures > backoffLimit) {
-    const message = 'Job has reached the specified backoff limit';
-    return { type: 'Failed', reason: 'BackoffLimitExceeded', message };
+    return failed('BackoffLimitExceeded', 'Job has reached the specified backoff limit');
   }
-  if (activeDeadlineSeconds !== undefined && now - Date.parse(startTime) >= activeDeadlineSeconds * 1000) {
-    const message = 'Job was active longer than specified deadline';
-    return { type: 'Failed', reason: 'DeadlineExceeded', message };
-  }
-  return undefined;
+  const isLate = now - Date.parse(startTime) >= activeDeadlineSeconds * 1000;
+  return isLate ? failed('DeadlineExceeded', 'Job was active longer than specified deadline') : undefined;
 }
 
 /** Whether a pod is to be made: one that is on its way out may still count. */

@@ -26,6 +26,12 @@ export async function podsOf(
   );
 }
 
+/** With which an object belongs to `owner`, and goes with it. */
+export function controllerReference({ apiVersion, kind, metadata }: Stored<KubeObject>) {
+  const { name, uid } = metadata;
+  return { apiVersion, kind, name, uid, controller: true, blockOwnerDeletion: true };
+}
+
 /** A pod as a template has it, controlled by `owner`. */
 export function podFromTemplate(
   owner: Stored<KubeObject>,
@@ -33,23 +39,14 @@ export function podFromTemplate(
   extra: { readonly name: string; readonly labels?: Readonly<Record<string, string>> },
 ) {
   const { labels, annotations } = template.metadata ?? {};
-  const { apiVersion, kind, metadata } = owner;
+  const { metadata } = owner;
   return {
     metadata: {
       name: extra.name,
       ...(metadata.namespace !== undefined && { namespace: metadata.namespace }),
       labels: { ...labels, ...extra.labels },
       ...(annotations !== undefined && { annotations }),
-      ownerReferences: [
-        {
-          apiVersion,
-          kind,
-          name: metadata.name,
-          uid: metadata.uid,
-          controller: true,
-          blockOwnerDeletion: true,
-        },
-      ],
+      ownerReferences: [controllerReference(owner)],
     },
     ...(template.spec !== undefined && { spec: template.spec }),
   };

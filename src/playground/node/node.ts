@@ -68,7 +68,7 @@ const NOT_READY_TAINT = 'node.kubernetes.io/not-ready';
 
 /** Runs the pods that are given to it as processes of this machine, and relays the Services to them. */
 export function startNode(options: NodeOptions): PlaygroundNode {
-  const { client, clock, random, log, metrics, name, folder } = options;
+  const { client, clock, random, log, name, folder } = options;
   const stopping = new AbortController();
   const { signal } = stopping;
   const caches = {
@@ -127,12 +127,12 @@ export function startNode(options: NodeOptions): PlaygroundNode {
       workers.get(pod.metadata.uid)?.refresh();
     }
   };
-  caches.secrets.onChange(refresh);
-  caches.configMaps.onChange(refresh);
-  caches.claims.onChange(refresh);
+  for (const cache of inputs) cache.onChange(refresh);
 
   const relay = new ServiceRelay({ services: caches.services, pods: caches.pods, log });
+  const registered = Promise.withResolvers<void>();
   const running = Promise.all([
+    keepRegistered(options, registered.resolve, signal),
     follow(caches.pods, `spec.nodeName=${name}`),
     follow(caches.secrets),
     follow(caches.configMaps),
@@ -140,21 +140,20 @@ export function startNode(options: NodeOptions): PlaygroundNode {
     follow(caches.services),
     runController(
       {
+        ...options,
         name: 'service-relay',
         primary: caches.services,
         reconcile: (key) => relay.reconcile(key),
-        clock,
-        random,
-        log,
-        metrics,
       },
       signal,
     ),
   ]);
-  const registered = keepRegistered(options, signal);
-  const ready = Promise.all([registered.first, inputsThere, caches.pods.synced, caches.services.synced]).then(
-    () => removeLeftovers(folder, caches.pods),
-  );
+  const ready = Promise.all([
+    registered.promise,
+    inputsThere,
+    caches.pods.synced,
+    caches.services.synced,
+  ]).then(() => removeLeftovers(folder, caches.pods));
   ready.catch(() => undefined);
 
   return {
@@ -167,7 +166,7 @@ export function startNode(options: NodeOptions): PlaygroundNode {
       stopping.abort();
       await Promise.all([...workers.values()].map((worker) => worker.stop(STOP_GRACE_MS)));
       await relay.close();
-      await Promise.all([running, registered.ended]);
+      await running;
     },
   };
 }
@@ -189,34 +188,23 @@ function freeAddress(used: ReadonlySet<string>, random: Random): string {
   }
 }
 
-/** Makes the node's object and keeps it alive by a lease, as nodes do. */
-function keepRegistered(
-  options: NodeOptions,
-  signal: AbortSignal,
-): { readonly first: Promise<void>; readonly ended: Promise<void> } {
-  const { clock, log, name } = options;
-  const first = Promise.withResolvers<void>();
-  async function run(): Promise<void> {
-    let isRegistered = false;
-    while (!signal.aborted) {
-      try {
-        if (!isRegistered) await register(options);
-        isRegistered = true;
-        first.resolve();
-        await renew(options, signal);
-      } catch (error) {
-        if (!signal.aborted) log.warn({ error, node: name }, 'node not registered or not renewed');
-      }
-      await clock.sleep(isRegistered ? HEARTBEAT_MS : 1000, signal).catch(() => undefined);
+/** Makes the node's object, tells so, and keeps it alive by a lease, as nodes do. */
+async function keepRegistered(options: NodeOptions, tell: () => void, signal: AbortSignal): Promise<void> {
+  const { client, clock, log, name } = options;
+  let isRegistered = false;
+  while (!signal.aborted) {
+    try {
+      if (!isRegistered) await register(options);
+      isRegistered = true;
+      tell();
+      const renewTime = microTime(clock.now());
+      const spec = { holderIdentity: name, leaseDurationSeconds: LEASE_SECONDS, renewTime };
+      await client.apply(leases, { metadata: { namespace: LEASE_NAMESPACE, name }, spec }, { signal });
+    } catch (error) {
+      if (!signal.aborted) log.warn({ error, node: name }, 'node not registered or not renewed');
     }
+    await clock.sleep(isRegistered ? HEARTBEAT_MS : 1000, signal).catch(() => undefined);
   }
-  return { first: first.promise, ended: run() };
-}
-
-async function renew({ client, clock, name }: NodeOptions, signal: AbortSignal): Promise<void> {
-  const renewTime = microTime(clock.now());
-  const spec = { holderIdentity: name, leaseDurationSeconds: LEASE_SECONDS, renewTime };
-  await client.apply(leases, { metadata: { namespace: LEASE_NAMESPACE, name }, spec }, { signal });
 }
 
 async function register({ client, clock, name, version }: NodeOptions): Promise<void> {
@@ -236,18 +224,11 @@ async function register({ client, clock, name, version }: NodeOptions): Promise<
     memory: `${Math.floor(totalmem() / 1024)}Ki`,
     pods: '110',
   };
-  const ready = {
-    type: 'Ready',
-    status: 'True',
-    reason: 'KubeletReady',
-    message: 'pods run as processes of this machine',
-    lastHeartbeatTime: now,
-    lastTransitionTime: now,
-  };
+  const ready = { type: 'Ready', status: 'True', reason: 'KubeletReady' };
   const status = {
     capacity: resources,
     allocatable: resources,
-    conditions: [ready],
+    conditions: [{ ...ready, lastHeartbeatTime: now, lastTransitionTime: now }],
     addresses: [
       { type: 'InternalIP', address: HOST_IP },
       { type: 'Hostname', address: name },
@@ -256,13 +237,9 @@ async function register({ client, clock, name, version }: NodeOptions): Promise<
       architecture,
       operatingSystem: 'linux',
       kernelVersion: release(),
-      osImage: 'this machine',
+      osImage: 'this machine, pods are its processes',
       kubeletVersion: `v${version}`,
-      kubeProxyVersion: `v${version}`,
       containerRuntimeVersion: `stevedore://${version}`,
-      machineID: '',
-      systemUUID: '',
-      bootID: '',
     },
   };
   await client.patch(nodes, { name }, { status }, { subresource: 'status' });

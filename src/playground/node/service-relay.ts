@@ -1,5 +1,4 @@
 import { createServer, connect, type Server, type Socket } from 'node:net';
-import { isDeepStrictEqual } from 'node:util';
 import type { Cache } from '../../kube/cache.ts';
 import type { NamespacedName } from '../../kube/object.ts';
 import { done, waiting, type Outcome } from '../../kube/outcome.ts';
@@ -30,8 +29,8 @@ interface RelayOptions {
  */
 export class ServiceRelay {
   readonly #options: RelayOptions;
-  /** By `namespace/name` of the Service. */
-  readonly #open = new Map<string, { readonly listener: Listener; readonly server: Server }[]>();
+  /** By `namespace/name` of the Service, and what is listened on for it. */
+  readonly #open = new Map<string, Map<string, Server>>();
   readonly #sockets = new Set<Socket>();
   #turn = 0;
 
@@ -41,37 +40,33 @@ export class ServiceRelay {
 
   /** Opens and closes what one Service asks for. */
   async reconcile(key: NamespacedName): Promise<Outcome> {
-    const name = `${key.namespace}/${key.name}`;
-    const wanted = listenersOf(this.#options.services.get(key));
-    const kept = [];
-    for (const entry of this.#open.get(name) ?? []) {
-      if (wanted.some((listener) => isDeepStrictEqual(listener, entry.listener))) kept.push(entry);
-      else await closeServer(entry.server);
+    const service = `${key.namespace}/${key.name}`;
+    const open = this.#open.get(service) ?? new Map<string, Server>();
+    const listeners = listenersOf(this.#options.services.get(key));
+    const wanted = new Map(listeners.map((listener) => [JSON.stringify(listener), listener]));
+    for (const [id, server] of open) {
+      if (wanted.has(id)) continue;
+      open.delete(id);
+      await closeServer(server);
     }
-    let failed = false;
-    for (const listener of wanted) {
-      if (kept.some((entry) => isDeepStrictEqual(listener, entry.listener))) continue;
+    for (const [id, listener] of wanted) {
+      if (open.has(id)) continue;
       try {
-        kept.push({ listener, server: await this.#listen(key, listener) });
+        open.set(id, await this.#listen(key, listener));
       } catch (error) {
-        failed = true;
         const { host, port } = listener;
-        this.#options.log.warn(
-          { error, service: name, host, port },
-          'service cannot be reached at this address',
-        );
+        this.#options.log.warn({ error, service, host, port }, 'service cannot be reached at this address');
       }
     }
-    if (kept.length > 0) this.#open.set(name, kept);
-    else this.#open.delete(name);
-    return failed ? waiting(RETRY_MS, 'ListenFailed') : done;
+    this.#open.set(service, open);
+    return open.size < wanted.size ? waiting(RETRY_MS, 'ListenFailed') : done;
   }
 
   async close(): Promise<void> {
-    const servers = [...this.#open.values()].flat();
+    const servers = [...this.#open.values()].flatMap((open) => [...open.values()]);
     this.#open.clear();
     for (const socket of this.#sockets) socket.destroy();
-    await Promise.all(servers.map(({ server }) => closeServer(server)));
+    await Promise.all(servers.map(closeServer));
   }
 
   async #listen(key: NamespacedName, { host, port, servicePort }: Listener): Promise<Server> {

@@ -1,8 +1,7 @@
 import { fieldOf, isJsonArray, jsonEqual } from '../fields/json.ts';
 import type { FieldError, Json, StructuralSchema, ValidationRule } from '../kind.ts';
 import { evaluate, RuleError } from './cel.ts';
-import { correlation } from './list-items.ts';
-import { childrenOf } from './structural.ts';
+import { childrenOf, correlation } from './structural.ts';
 
 /**
  * Every rule that does not hold, outer ones first. Rules that read `oldSelf` are checked where there is an old value

@@ -1,8 +1,7 @@
 import { fieldOf, isJsonArray, jsonEqual } from '../fields/json.ts';
 import { isJsonObject, type FieldError, type Json, type StructuralSchema } from '../kind.ts';
-import { correlation, identityOf } from './list-items.ts';
 import { checkRules, hasRules } from './rules.ts';
-import { childrenOf, schemaOf } from './structural.ts';
+import { correlation, identityOf, schemaOf } from './structural.ts';
 
 /** While one of these is there, no rule is evaluated: it could not rely on the shape of what it reads. */
 const BLOCKING = new Set<FieldError['type']>([
@@ -33,23 +32,12 @@ export function validateCustom(
   onlyStatus: boolean,
 ): readonly FieldError[] {
   const errors: FieldError[] = [];
-  const status = schema.properties?.['status'];
-  if (onlyStatus) {
-    const value = fieldOf(object, 'status');
-    // As Kubernetes, which leaves `status.` out of the message.
-    if (status && value !== undefined)
-      checkValue(status, value, fieldOf(old, 'status'), { path: 'status', body: '' }, errors);
-  } else checkValue(schema, object, old, { path: '', body: '' }, errors);
-  checkDuplicates(schema, object, '', errors);
+  const [checked, field] = onlyStatus ? [schema.properties?.['status'] ?? {}, 'status'] : [schema, ''];
+  const [value, before] = onlyStatus ? [fieldOf(object, field) ?? null, fieldOf(old, field)] : [object, old];
+  if (value !== null) checkValue(checked, value, before, field, errors);
   if (!hasRules(schema)) return errors;
   const isBlocked = errors.some(({ type }) => BLOCKING.has(type));
   return [...errors, ...(isBlocked ? [RULES_NOT_CHECKED] : checkRules(schema, object, old))];
-}
-
-interface Place {
-  readonly path: string;
-  /** The path in `… in body must be …`. */
-  readonly body: string;
 }
 
 type Report = (type: FieldError['type'], detail: string, shown?: Json) => void;
@@ -59,17 +47,16 @@ function checkValue(
   schema: StructuralSchema,
   value: Json,
   old: Json | undefined,
-  place: Place,
+  path: string,
   errors: FieldError[],
 ): void {
   if (old !== undefined && jsonEqual(value, old)) return;
-  const { path, body } = place;
   const report: Report = (type, detail, shown = value) =>
     errors.push({
       type,
       path,
       value: shown,
-      detail: type === 'TooLong' ? detail : `${body} in body ${detail}`,
+      detail: type === 'TooLong' ? detail : `${path} in body ${detail}`,
     });
   const wanted = wantedTypes(schema);
   const type = typeOf(value);
@@ -88,22 +75,29 @@ function checkValue(
   }
   if (isJsonArray(value)) {
     const { minItems, maxItems, items } = schema;
-    checkSize(value.length, { least: minItems, most: maxItems, what: 'items' }, report, place, errors);
+    checkSize(value.length, { least: minItems, most: maxItems, what: 'items' }, report, path, errors);
     const oldItem = correlation(schema, old);
+    const seen = new Set<string>();
     for (const [index, item] of value.entries()) {
-      if (items) checkValue(items, item, oldItem(item), below(place, `[${index}]`), errors);
+      const place = `${path}[${index}]`;
+      const identity = identityOf(schema, item);
+      const text = JSON.stringify(identity);
+      if (identity !== undefined && seen.has(text)) {
+        errors.push({ type: 'Duplicate', path: place, value: identity, detail: '' });
+      }
+      seen.add(text);
+      if (items) checkValue(items, item, oldItem(item), place, errors);
     }
   } else if (isJsonObject(value)) {
     const { minProperties, maxProperties, required = [] } = schema;
     const limits = { least: minProperties, most: maxProperties, what: 'properties' };
-    checkSize(Object.keys(value).length, limits, report, place, errors);
+    checkSize(Object.keys(value).length, limits, report, path, errors);
     for (const name of required) {
-      if (!Object.hasOwn(value, name))
-        errors.push({ type: 'Required', path: below(place, `.${name}`).path, detail: '' });
+      if (!Object.hasOwn(value, name)) errors.push({ type: 'Required', path: below(path, name), detail: '' });
     }
     for (const [name, item] of Object.entries(value)) {
       const known = schemaOf(schema, name);
-      if (known) checkValue(known, item, fieldOf(old, name), below(place, `.${name}`), errors);
+      if (known) checkValue(known, item, fieldOf(old, name), below(path, name), errors);
     }
   }
 }
@@ -112,7 +106,7 @@ function checkSize(
   size: number,
   limits: { readonly least: number | undefined; readonly most: number | undefined; readonly what: string },
   report: Report,
-  { path }: Place,
+  path: string,
   errors: FieldError[],
 ): void {
   const { least = 0, most = Infinity, what } = limits;
@@ -144,23 +138,6 @@ function checkNumber(schema: StructuralSchema, value: number, report: Report): v
   if (value < minimum) report('Invalid', `should be greater than or equal to ${minimum}`);
 }
 
-/** Of sets and list-maps, two items that are the same. */
-function checkDuplicates(schema: StructuralSchema, value: Json, path: string, errors: FieldError[]): void {
-  const seen = new Set<string>();
-  for (const [index, item] of (isJsonArray(value) ? value : []).entries()) {
-    const identity = identityOf(schema, item);
-    if (identity === undefined) continue;
-    const text = JSON.stringify(identity);
-    if (seen.has(text)) {
-      errors.push({ type: 'Duplicate', path: `${path}[${index}]`, value: identity, detail: '' });
-    }
-    seen.add(text);
-  }
-  for (const child of childrenOf(schema, value, path)) {
-    checkDuplicates(child.schema, child.value, child.path, errors);
-  }
-}
-
 function wantedTypes(schema: StructuralSchema): readonly string[] {
   if (schema['x-kubernetes-int-or-string'] === true) return ['integer', 'string'];
   return schema.type === undefined ? [] : [schema.type];
@@ -172,7 +149,4 @@ function typeOf(value: Json): string {
   return Number.isInteger(value) ? 'integer' : typeof value;
 }
 
-function below({ path, body }: Place, part: string): Place {
-  const join = (parent: string) => (parent === '' ? part.replace(/^\./, '') : parent + part);
-  return { path: join(path), body: join(body) };
-}
+const below = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);
