@@ -1,7 +1,7 @@
 import { isJsonArray, objectOf } from '../fields/json.ts';
 import { isJsonObject, type Json, type JsonObject, type Kind, type StructuralSchema } from '../kind.ts';
 import { definedSchema, definitionName } from '../kinds/recorded.ts';
-import { canonicalQuantity, QUANTITY_RULE } from './quantity.ts';
+import { parseQuantity, QUANTITY_RULE } from './quantity.ts';
 import { applyDefaults, prune } from './structural.ts';
 
 /** The object cannot be read as one of its kind; the message is what Go's decoder would say. */
@@ -131,9 +131,9 @@ function isEmpty(schema: StructuralSchema, value: Json): boolean {
 }
 
 function readQuantity(value: Json): string {
-  const canonical = typeof value === 'object' ? undefined : canonicalQuantity(String(value));
-  if (canonical === undefined) throw new DecodeError(QUANTITY_RULE);
-  return canonical;
+  const text = typeof value === 'object' ? '' : String(value);
+  if (parseQuantity(text) === undefined) throw new DecodeError(QUANTITY_RULE);
+  return text;
 }
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;

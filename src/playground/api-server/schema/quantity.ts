@@ -21,20 +21,6 @@ export function parseQuantity(text: string): bigint | undefined {
   return sign === '-' ? -nanos : nanos;
 }
 
-/** As Kubernetes writes it: no fraction, and the largest unit of the kind that the text has. */
-export function canonicalQuantity(text: string): string | undefined {
-  const nanos = parseQuantity(text);
-  if (nanos === undefined) return undefined;
-  const suffix = /[A-Za-z].*$/.exec(text)?.[0] ?? '';
-  if (nanos === 0n) return '0';
-  if (suffix.endsWith('i') && nanos % NANOS === 0n && abs(nanos) >= 1024n * NANOS) {
-    return largest(nanos / NANOS, 1024n, BINARY);
-  }
-  if (!/^[eE]./.test(suffix)) return largest(nanos, 1000n, DECIMAL);
-  const [mantissa, exponent] = reduce(nanos, 1000n, 100);
-  return exponent === 3 ? String(mantissa) : `${mantissa}e${(exponent - 3) * 3}`;
-}
-
 function scale(suffix: string): { readonly numerator: bigint; readonly denominator: bigint } {
   const exponent = /^[eE]([+-]?[0-9]+)$/.exec(suffix);
   const power = exponent === null ? (DECIMAL.indexOf(suffix) - 3) * 3 : Number(exponent[1]);
@@ -43,16 +29,3 @@ function scale(suffix: string): { readonly numerator: bigint; readonly denominat
     ? { numerator: 10n ** BigInt(power), denominator: 1n }
     : { numerator: 1n, denominator: 10n ** BigInt(-power) };
 }
-
-function largest(value: bigint, base: bigint, units: readonly string[]): string {
-  const [mantissa, unit] = reduce(value, base, units.length - 1);
-  return `${mantissa}${units[unit] ?? ''}`;
-}
-
-function reduce(value: bigint, base: bigint, limit: number): readonly [bigint, number] {
-  let unit = 0;
-  for (; value % base === 0n && unit < limit; unit++) value /= base;
-  return [value, unit];
-}
-
-const abs = (value: bigint): bigint => (value < 0n ? -value : value);
