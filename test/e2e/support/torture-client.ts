@@ -6,6 +6,8 @@ import type { SeededRandom } from '../seeded-random.ts';
 
 /** A server that is stopped answers nothing; a client gives up then, as real ones do. Milliseconds. */
 const PATIENCE_MS = 20_000;
+/** Nobody holds a question back. */
+const PATIENCE_WITH_HEAD_MS = 5_000;
 
 const TAGS = 4;
 const ABSENT = 'absent';
@@ -21,9 +23,10 @@ export class TornRegistry extends HttpRegistry {
     options: Parameters<HttpRegistry['send']>[2] = {},
   ): Promise<HttpAnswer> {
     const { expect, ...request } = options;
+    const patience = method === 'HEAD' ? PATIENCE_WITH_HEAD_MS : PATIENCE_MS;
     let answer: HttpAnswer;
     try {
-      answer = await super.send(method, path, { ...request, signal: AbortSignal.timeout(PATIENCE_MS) });
+      answer = await super.send(method, path, { ...request, signal: AbortSignal.timeout(patience) });
     } catch (cause) {
       if (!isBrokenConnection(cause) && !isTimeout(cause)) throw cause;
       throw new Interrupted('no answer', { cause });

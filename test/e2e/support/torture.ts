@@ -79,7 +79,8 @@ async function torture(t: TestContext, options: TortureOptions): Promise<void> {
   );
   for (const client of clients) client.meet(clients.filter((other) => other !== client));
 
-  const end = performance.now() + options.seconds * 1000;
+  const started = performance.now();
+  const end = started + options.seconds * 1000;
   const goOn = (): boolean => performance.now() < end;
   await Promise.all([
     site.collectWhile(goOn),
@@ -94,6 +95,7 @@ async function torture(t: TestContext, options: TortureOptions): Promise<void> {
   for (const client of clients)
     for (const url of site.urls()) verified += await client.verify(new HttpRegistry(url));
 
+  const held = site.heldShare(performance.now() - started);
   const sum = (of: (client: TortureClient) => number): number =>
     clients.reduce((total, client) => total + of(client), 0);
   const { sweeps, kills, pauses, results } = site;
@@ -104,6 +106,9 @@ async function torture(t: TestContext, options: TortureOptions): Promise<void> {
   );
   t.diagnostic(
     `collections: ${[...results].map(([result, count]) => `${count} ${result}`).join(', ')}; ${sweeps} deleted something`,
+  );
+  t.diagnostic(
+    `writes were held for ${held} % of the time; runs that ended well held them for ${Math.round(site.heldSeconds)} s`,
   );
   for (const failure of site.failures) t.diagnostic(`Failed: ${failure}`);
   t.diagnostic(`${kills} kills, ${pauses} pauses; writable again ${recovered} s after the last of them`);
@@ -120,11 +125,16 @@ class Site {
   readonly #storage: object;
   readonly #random: SeededRandom;
   readonly #servers: ServeProcess[] = [];
+  /** Those that were killed. */
+  readonly #former: ServeProcess[] = [];
   readonly #collectors = new Set<CollectorProcess>();
-  readonly #stopped = new Set<Promise<void>>();
+  /** Processes that go on later, or come again. */
+  readonly #away = new Set<Promise<void>>();
   readonly results = new Map<string, number>();
   /** What the runs said that failed. */
   readonly failures = new Set<string>();
+  /** Seconds, by the reports of the runs. */
+  heldSeconds = 0;
   sweeps = 0;
   kills = 0;
   pauses = 0;
@@ -167,7 +177,7 @@ class Site {
       const mayKill = performance.now() - collectorDied > KILL_COLLECTOR_EVERY_MS;
       const choice = this.#random.integer(10);
       if (choice < 4) {
-        await this.#killServer(this.#random.integer(SERVERS));
+        this.#killServer(this.#random.integer(SERVERS));
       } else if (choice === 8 && collector !== undefined) {
         this.#pause(collector.process, left);
       } else if (choice === 9 && collector !== undefined && mayKill) {
@@ -178,7 +188,7 @@ class Site {
         this.#pause(this.#servers[this.#random.integer(SERVERS)]?.process, left);
       }
     }
-    await Promise.all(this.#stopped);
+    await Promise.all(this.#away);
   }
 
   /** Waits until every server takes writes. */
@@ -195,6 +205,15 @@ class Site {
     );
   }
 
+  /** Percent of the time that the servers held writes, by what they say. @param milliseconds that they were there. */
+  heldShare(milliseconds: number): number {
+    const records = [...this.#servers, ...this.#former].flatMap((server) => server.records);
+    const held = records
+      .filter(({ message }) => message === 'writes are free again')
+      .reduce((sum, record) => sum + Number(record['heldMilliseconds']), 0);
+    return Math.round((100 * held) / (milliseconds * SERVERS));
+  }
+
   #serve(): Promise<ServeProcess> {
     return startServe(this.#t, { folder: this.#folder, storage: this.#storage });
   }
@@ -208,7 +227,8 @@ class Site {
     this.#collectors.add(collector);
     collector.ended
       .then(
-        ({ result, message, blobsDeleted }) => {
+        ({ result, message, blobsDeleted, readOnlySeconds }) => {
+          this.heldSeconds += readOnlySeconds;
           if (blobsDeleted > 0) this.sweeps++;
           if (result === 'Failed') this.failures.add(message);
           return result;
@@ -222,27 +242,38 @@ class Site {
       .catch(() => undefined);
   }
 
-  async #killServer(index: number): Promise<void> {
+  #killServer(index: number): void {
     const server = this.#servers[index];
-    if (server === undefined) return;
+    if (server === undefined || hasEnded(server.process)) return;
     this.kills++;
-    await killProcess(server.process);
-    await delay(this.#random.integer(2_000));
-    this.#servers[index] = await this.#serve();
+    const restart = async (): Promise<void> => {
+      await killProcess(server.process);
+      this.#former.push(server);
+      await delay(this.#random.integer(2_000));
+      this.#servers[index] = await this.#serve();
+    };
+    this.#awaitLater(restart());
   }
 
   #pause(process: ChildProcess | undefined, left: number): void {
-    if (process === undefined || process.exitCode !== null || process.signalCode !== null) return;
+    if (process === undefined || hasEnded(process)) return;
     this.pauses++;
     process.kill('SIGSTOP');
     // Most stops are short, some as long as a lease.
     const longest = this.#random.integer(5) === 0 ? LONGEST_PAUSE_MS : 3_000;
-    const over = delay(Math.min(left, this.#random.integer(longest))).then(
-      () => void process.kill('SIGCONT'),
+    this.#awaitLater(
+      delay(Math.min(left, this.#random.integer(longest))).then(() => void process.kill('SIGCONT')),
     );
-    this.#stopped.add(over);
-    over.finally(() => this.#stopped.delete(over)).catch(() => undefined);
   }
+
+  #awaitLater(over: Promise<void>): void {
+    this.#away.add(over);
+    over.finally(() => this.#away.delete(over)).catch(() => undefined);
+  }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 async function readOnlyState(statusUrl: string): Promise<boolean> {
