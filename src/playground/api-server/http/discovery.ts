@@ -49,31 +49,15 @@ export function resourceList(kinds: ServedKinds, group: string, version: string)
   };
 }
 
-/** As the API server lists them; clients prefer the first of two kinds of one name. */
-const GROUP_ORDER = [
-  'apps',
-  'events.k8s.io',
-  'batch',
-  'networking.k8s.io',
-  'policy',
-  'apiextensions.k8s.io',
-  'coordination.k8s.io',
-  'discovery.k8s.io',
-];
-
 function groupsOf(kinds: ServedKinds): readonly JsonObject[] {
-  const place = (name: string) =>
-    GROUP_ORDER.includes(name) ? GROUP_ORDER.indexOf(name) : GROUP_ORDER.length;
   const named = Map.groupBy(kinds.all, ({ group }) => group);
   named.delete('');
-  return [...named.entries()]
-    .toSorted(([a], [b]) => place(a) - place(b))
-    .map(([name, [kind]]) => {
-      // Every kind of a group has the same version, and a group has a kind.
-      const { version = '' } = kind ?? {};
-      const only = { groupVersion: `${name}/${version}`, version };
-      return { name, versions: [only], preferredVersion: only };
-    });
+  return [...named.entries()].map(([name, [kind]]) => {
+    // Every kind of a group has the same version, and a group has a kind.
+    const { version = '' } = kind ?? {};
+    const only = { groupVersion: `${name}/${version}`, version };
+    return { name, versions: [only], preferredVersion: only };
+  });
 }
 
 /** `/apis/GROUP`. */

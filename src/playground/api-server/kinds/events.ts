@@ -1,5 +1,5 @@
 import type { FieldError, JsonObject, Kind } from '../kind.ts';
-import { invalidValue, required, text } from './read.ts';
+import { invalidValue, text } from './read.ts';
 
 /** The names of what both kinds of event hold: in the core group, and in events.k8s.io. */
 const EVENT_NAMES = [
@@ -40,13 +40,8 @@ export const event: Partial<Kind> = {
     encode: (given) => renamed(given, 1, 0, 'v1'),
     decode: (stored) => renamed(stored, 0, 1, 'events.k8s.io/v1'),
   },
-  validate: (given) => [
-    ...namespaceErrors(text(given, 'metadata', 'namespace'), text(given, 'regarding', 'namespace')),
-    ...(text(given, 'eventTime') === ''
-      ? ['eventTime']
-      : ['reportingController', 'reportingInstance', 'action', 'reason']
-    ).flatMap((key) => (text(given, key) === '' ? [required(key)] : [])),
-  ],
+  validate: (given) =>
+    namespaceErrors(text(given, 'metadata', 'namespace'), text(given, 'regarding', 'namespace')),
 };
 
 /** An event is in the namespace of what it is about; of what is in none, in `default`. */

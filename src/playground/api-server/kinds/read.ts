@@ -89,11 +89,6 @@ export function immutable(
   });
 }
 
-/** How an immutable part would have changed, for people. */
-export function changeText(before: Json, after: Json): string {
-  return `@@ -1 +1 @@\n-${JSON.stringify(before)}\n+${JSON.stringify(after)}\n`;
-}
-
 /** RFC 3339 in whole seconds. */
 export function rfc3339(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`;
