@@ -20,7 +20,7 @@ const MEMORY = '/dev/shm';
 /** What a collector does before and after it is slow makes it a sweep of about ten seconds. Servers hold a request for 15. */
 const SLOW_MS = 8_500;
 /** More than a collector takes in the moments for which it runs then. */
-const IMAGES = 3000;
+const IMAGES = 1500;
 
 /** Lets a process run for moments alone, as if its disk were slow: no step of it is without an answer for long. */
 async function slowDown(process: ChildProcess, milliseconds: number): Promise<void> {

@@ -65,8 +65,8 @@ export interface CollectDependencies {
 }
 
 /**
- * One garbage collection. A first mark runs beside writing servers, without the lease; only when it finds something to do
- * the lease is taken, and all is decided anew under it. Never throws for what goes wrong in the run: the report says it.
+ * One garbage collection. Where servers may write a first mark runs beside them, without the lease; only when it finds
+ * something to do the lease is taken, and all is decided anew under it. Never throws for what goes wrong in the run: the report says it.
  */
 export async function collect(options: CollectOptions, deps: CollectDependencies): Promise<CollectionReport> {
   const run = new Collection(options, deps);
@@ -130,13 +130,17 @@ class Collection {
 
   async execute(): Promise<void> {
     const { driver, log, signal, clock } = this.#deps;
-    // What it found is forgotten before the second look takes as much memory.
-    const { planned, emptied } = await this.#look(clock.now());
-    log.info({ ...planned }, 'what a first look found to delete');
-    if (this.#options.dryRun || isNothing(planned)) {
-      this.#counts = planned;
-      await this.#tidy(emptied);
-      return;
+    const { dryRun, offline, verify } = this.#options;
+    // Where nothing serves, nobody is spared anything by a look without the lease.
+    if (dryRun || verify || !offline) {
+      // What it found is forgotten before the second look takes as much memory.
+      const { planned, emptied } = await this.#look(clock.now());
+      log.info({ ...planned }, 'what a first look found to delete');
+      if (dryRun || isNothing(planned)) {
+        this.#counts = planned;
+        await this.#tidy(emptied);
+        return;
+      }
     }
     if (!driver.movesAtomically && driver.deleteWithin === undefined) {
       log.warn(

@@ -7,7 +7,8 @@ import { Pace } from '../../../../src/registry/scrub/pace.ts';
 import { scrubRepositories } from '../../../../src/registry/scrub/scrub-repositories.ts';
 import { InMemoryStore } from '../../../../src/registry/storage/object-store/in-memory-store.ts';
 import { createObjectDriver } from '../../../../src/registry/storage/object-store/object-driver.ts';
-import { blobDataPath } from '../../../../src/registry/storage/paths.ts';
+import { blobDataPath, SERVERS_ROOT } from '../../../../src/registry/storage/paths.ts';
+import { encodeAnnouncement } from '../../../../src/registry/lease/announcement.ts';
 import { logSink } from '../../../support/log-sink.ts';
 import { RegistryContent } from '../../../support/registry-content.ts';
 import { TestClock } from '../../../support/test-clock.ts';
@@ -94,12 +95,19 @@ test('a look asks a bucket for nothing twice but manifests that may go, for what
   assert.deepEqual(new Set(store.twice()), old);
 });
 
-test('what goes is asked for in the look and under the lease, and not once more before it goes', async () => {
-  const { run, store, garbage } = await bucket();
-  const report = await run({ dryRun: false });
-  assert.deepEqual([report.blobsDeleted, report.result], [6, 'Succeeded'], report.message);
-  assert.equal(store.asked.filter((key) => key === garbage).length, 2);
-});
+for (const [title, offline, times] of [
+  ['in the look and under the lease', false, 2],
+  ['under the lease alone where nothing serves', true, 1],
+] as const) {
+  test(`what goes is asked for ${title}, and not once more before it goes`, async () => {
+    const { run, store, driver, garbage } = await bucket();
+    const idle = { server: 'server', state: 'idle', runs: [], holds: [], writes: 0, uploads: 0 } as const;
+    await driver.putContent(`${SERVERS_ROOT}/server`, encodeAnnouncement(idle));
+    const report = await run({ dryRun: false, offline });
+    assert.deepEqual([report.blobsDeleted, report.result], [6, 'Succeeded'], report.message);
+    assert.equal(store.asked.filter((key) => key === garbage).length, times);
+  });
+}
 
 test('the tags of a repository that no rule is about are not asked for their age', async () => {
   const { run, store, old } = await bucket();
