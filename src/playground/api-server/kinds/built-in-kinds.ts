@@ -48,6 +48,7 @@ function builtIn(group: string, plural: string, behaviour: Partial<Kind> = {}): 
   };
 }
 
+/** Groups in the order of the API server: of two kinds of one name clients prefer the first. */
 export const builtInKinds: readonly Kind[] = [
   builtIn('', 'configmaps', configMap),
   builtIn('', 'events', coreEvent),
@@ -59,12 +60,12 @@ export const builtInKinds: readonly Kind[] = [
   builtIn('', 'serviceaccounts', { returnsDeleted: true }),
   builtIn('', 'services', service),
   builtIn('apps', 'deployments', deployment),
-  builtIn('batch', 'jobs', job),
-  builtIn('coordination.k8s.io', 'leases', { needsVersion: true }),
-  builtIn('discovery.k8s.io', 'endpointslices'),
   builtIn('events.k8s.io', 'events', event),
+  builtIn('batch', 'jobs', job),
   builtIn('networking.k8s.io', 'ingresses'),
   builtIn('networking.k8s.io', 'networkpolicies'),
   builtIn('policy', 'poddisruptionbudgets', { needsVersion: true }),
   builtIn('apiextensions.k8s.io', 'customresourcedefinitions', customResourceDefinition),
+  builtIn('coordination.k8s.io', 'leases', { needsVersion: true }),
+  builtIn('discovery.k8s.io', 'endpointslices'),
 ];

@@ -133,7 +133,8 @@ test('what is left out gets the defaults of Kubernetes', async () => {
     metadata: { namespace, name: 'data' },
     spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1024Mi' } } },
   });
-  assert.equal(claim.spec?.resources?.requests?.['storage'], '1Gi');
+  assert.equal(claim.spec?.volumeMode, 'Filesystem');
+  assert.equal(claim.spec.resources?.requests?.['storage'], '1024Mi', 'as it was written');
   const secret = await client.create(secrets, { metadata: { namespace, name: 's' }, stringData: { a: 'b' } });
   assert.deepEqual(secret.data, { a: 'Yg==' });
 });
