@@ -151,19 +151,22 @@ export class CollectorLease {
   }
 
   /**
-   * Waits until every server that is writing has seen the run, while all go on writing. Those that have died are passed
-   * over: they say nothing new for longer than a permission lasts.
+   * Waits until every server that is writing has seen the run, while all go on writing, and for no longer than a
+   * permission lasts: one that has not answered by then has died, or has to look before it writes again.
    * @throws NoServerError (unless `offline`), LeaseLostError
    */
   async call(options: { offline: boolean; signal: AbortSignal }): Promise<void> {
+    const { clock } = this.#deps;
+    const began = clock.monotonic();
     for (;;) {
       this.assertHeld();
       const servers = await this.#servers();
-      if (!servers.some((server) => this.#mayAnswer(server) && !this.#hasSeen(server))) {
+      const isOver = clock.monotonic() - began >= this.#patience;
+      if (isOver || servers.every((server) => server.state === 'idle' || this.#hasSeen(server))) {
         if (!options.offline) this.#assertServed(servers);
         return;
       }
-      await this.#deps.clock.sleep(POLL_EVERY, options.signal);
+      await clock.sleep(POLL_EVERY, options.signal);
     }
   }
 
@@ -173,8 +176,8 @@ export class CollectorLease {
   }
 
   /**
-   * Waits until every server that is writing holds new writes and has nothing in progress. Those that have died are passed
-   * over, and who was by `call` is not waited for again.
+   * Waits until every server that answered the call holds new writes and has nothing in progress. Those that have died
+   * since are passed over: they say nothing new for longer than a permission lasts.
    * @param drainTimeout milliseconds that servers with uploads or writes in progress are waited for.
    * @throws DrainTimeoutError, LeaseLostError
    */
@@ -183,7 +186,10 @@ export class CollectorLease {
     const began = clock.monotonic();
     for (;;) {
       this.assertHeld();
-      const servers = (await this.#servers()).filter((server) => this.#mayAnswer(server));
+      const servers = (await this.#servers()).filter(
+        // One that is alive says so at each of its looks, as long as it is waited for.
+        (server) => server.state === 'writing' && this.#hasSeen(server) && server.silence < this.#patience,
+      );
       const busy = servers.filter(
         (server) => this.#isHeld(server) && (server.writes > 0 || server.uploads > 0),
       );
@@ -345,9 +351,9 @@ export class CollectorLease {
     return announcement;
   }
 
-  /** One that is alive says so at each of its looks, as long as it is waited for. */
-  #mayAnswer({ state, silence }: SeenServer): boolean {
-    return state === 'writing' && silence < this.#deps.parameters.permission + 1_000;
+  /** Milliseconds after which who has looked at nothing may not write any more. */
+  get #patience(): number {
+    return this.#deps.parameters.permission + 1_000;
   }
 
   #hasSeen({ runs }: Announcement): boolean {

@@ -386,6 +386,24 @@ test('writes are not held for a server that did not answer the call', async () =
   await lease.release();
 });
 
+test('a call is not made longer by servers that come and die meanwhile', async () => {
+  const store = storage();
+  await announce(store.driver, { server: 'other', state: 'idle' });
+  const lease = collector(store);
+  await lease.acquire(never);
+  await announce(store.driver, { server: 'first' });
+  const called = watch(lease.call({ offline: false, signal: never }));
+  await store.clock.advance(8_000);
+  await announce(store.driver, { server: 'second' });
+  await store.clock.advance(3_500);
+  assert.equal(called.ended, 'well');
+  await lease.declareDraining();
+  const drained = watch(lease.drain({ drainTimeout: 60_000, signal: never }));
+  await store.clock.advance(0);
+  assert.equal(drained.ended, 'well', 'nor are writes held for them');
+  await lease.release();
+});
+
 test('what a server says twice within the resolution of the stamps is heard', async () => {
   const store = storage();
   await announce(store.driver, {});
