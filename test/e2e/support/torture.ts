@@ -173,7 +173,7 @@ class Site {
     while (performance.now() < end) {
       await delay(this.#random.integer(2 * HARM_EVERY_MS));
       const left = Math.max(0, end - performance.now());
-      const collector = [...this.#collectors][0];
+      const collector = [...this.#collectors][this.#random.integer(COLLECTORS_AT_ONCE)];
       const mayKill = performance.now() - collectorDied > KILL_COLLECTOR_EVERY_MS;
       const choice = this.#random.integer(10);
       if (choice < 4) {
