@@ -13,6 +13,7 @@ import {
 import { openWebhooks } from '../registry/server.ts';
 import { MirrorCache } from './cache/mirror-cache.ts';
 import { Lists } from './lists.ts';
+import { lookAgain } from './look-again.ts';
 import { Manifests } from './manifests.ts';
 import { mirrorApi } from './mirror-api.ts';
 import { createMirrorMetrics, type MirrorMetrics } from './mirror-metrics.ts';
@@ -44,8 +45,11 @@ export async function startMirrorServer(
   const mirrored = settings.upstreams.map((one) => openMirrored(one, { ...deps, mirrorMetrics: metrics }));
   for (const { client } of mirrored) started.defer(() => client.close());
   const stopping = new AbortController();
-  started.defer(() => stopping.abort(new Error('the server stops')));
   const stopped = stopping.signal;
+  const clients = mirrored.map(({ client }) => client);
+  const looking = lookAgain(clients, { clock, signal: stopped });
+  started.defer(() => looking);
+  started.defer(() => stopping.abort(new Error('the server stops')));
 
   const links = openLinks(config, pair);
   const notifications = openWebhooks(deps);

@@ -121,6 +121,16 @@ export class RegistryUpstream implements Upstream {
     };
   }
 
+  /** Finds out how it does, for `status` alone. Throws nothing but the reason of the signal. */
+  async look(signal: AbortSignal): Promise<void> {
+    const request = { method: 'GET', target: '/v2/', scopes: [], expect: [200], signal } as const;
+    try {
+      await this.#ask(request, ({ body }) => body.dump());
+    } catch (error) {
+      if (!(error instanceof UpstreamError)) throw error;
+    }
+  }
+
   /** Breaks what is under way. */
   close(): Promise<void> {
     return this.#connection.close();

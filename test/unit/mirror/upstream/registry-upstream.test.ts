@@ -132,6 +132,20 @@ test('an upstream that is not there is unavailable, and found when it is back', 
   assert.deepEqual([upstream.status.reachable, upstream.status.lastError], [true, undefined]);
 });
 
+test('that an upstream answers again is found without a pull, whatever it answers', async (t) => {
+  for (const status of [200, 401, 403, 404]) {
+    let isAway = true;
+    const service = await standInService(t, () => ({ status: isAway ? 503 : status }));
+    const upstream = testUpstream(t, service.url);
+    await upstream.look(signal);
+    assert.equal(upstream.status.reachable, false);
+    assert.match(upstream.status.lastError ?? '', /GET .*\/v2\/: 503/);
+    isAway = false;
+    await upstream.look(signal);
+    assert.deepEqual([upstream.status.reachable, upstream.status.lastError], [true, undefined]);
+  }
+});
+
 test('an answer that breaks off, or is never given, is asked for again', async (t) => {
   const service = await standInService(t, async (_request, count) => {
     if (count === 1) return 'cut';
