@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { ChildProcess } from 'node:child_process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -7,13 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { loadKubeConfig } from '../../../src/kube/credentials.ts';
-import {
-  createCertificateAuthority,
-  readCertificateAuthority,
-} from '../../../src/pki/certificate-authority.ts';
-import { generatePrivateKey } from '../../../src/pki/key-pair.ts';
-import { issueServerCertificate } from '../../../src/pki/server-certificate.ts';
 import { writeKubeconfigThrough } from './kubeconfig-through.ts';
+import { loopbackCertificate } from './loopback-certificate.ts';
 
 /** Where a process dies: before the API server sees its n-th write, or when it has made it and before the answer. */
 interface Trap {
@@ -125,23 +119,4 @@ export async function startWriteCountingProxy(options: {
 function isCountedWrite(request: IncomingMessage): boolean {
   if (request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS') return false;
   return !/\/(leases|events)(\/|\?|$)/.test(request.url ?? '');
-}
-
-async function loopbackCertificate() {
-  const times = { notBefore: Date.now() - 60_000, notAfter: Date.now() + 86_400_000 };
-  const pair = createCertificateAuthority({
-    ...times,
-    commonName: 'write-counting-proxy',
-    serial: randomBytes(16),
-    key: await generatePrivateKey(),
-  });
-  const server = issueServerCertificate({
-    ...times,
-    authority: readCertificateAuthority(pair),
-    dnsNames: [],
-    ipAddresses: ['127.0.0.1'],
-    serial: randomBytes(16),
-    key: await generatePrivateKey(),
-  });
-  return { authority: pair.certificate, certificate: server.certificate, key: server.key };
 }

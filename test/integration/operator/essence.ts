@@ -1,3 +1,4 @@
+import { isNotFound } from '../../../src/kube/api-error.ts';
 import type { KubeClient } from '../../../src/kube/client.ts';
 import type { KubeObject, Stored } from '../../../src/kube/object.ts';
 import {
@@ -39,16 +40,19 @@ const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 
 export type Essence = Readonly<Record<string, KubeObject>>;
 
-/** Everything there is, by kind and name, without what differs from one time to the next by nature. */
-export async function essence(client: KubeClient): Promise<Essence> {
-  const lists = await Promise.all(KINDS.map(async (type) => (await client.listAll(type)).items));
+/**
+ * Everything there is, in one namespace or in all, by kind and name, without what differs from one time to the next by
+ * nature.
+ */
+export async function essence(client: KubeClient, namespace?: string): Promise<Essence> {
+  const lists = await Promise.all(KINDS.map((type) => listIfInstalled(client, type, namespace)));
   const all = lists.flat();
   const owners = new Map(
     all.map((object) => [object.metadata.uid, `${object.kind} ${object.metadata.name}`]),
   );
   return Object.fromEntries(
     all
-      .map((object) => essenceOf(object, owners))
+      .map((object) => essenceOf(object, owners, namespace))
       .map(
         (object) => [`${object.kind} ${object.metadata.namespace}/${object.metadata.name}`, object] as const,
       )
@@ -56,7 +60,25 @@ export async function essence(client: KubeClient): Promise<Essence> {
   );
 }
 
-function essenceOf(object: Stored<KubeObject>, owners: ReadonlyMap<string, string>): KubeObject {
+/** A real cluster need not have the kinds of others. */
+async function listIfInstalled(
+  client: KubeClient,
+  type: ResourceType<KubeObject>,
+  namespace: string | undefined,
+): Promise<readonly Stored<KubeObject>[]> {
+  try {
+    return (await client.listAll(type, { namespace })).items;
+  } catch (error) {
+    if (isNotFound(error)) return [];
+    throw error;
+  }
+}
+
+function essenceOf(
+  object: Stored<KubeObject>,
+  owners: ReadonlyMap<string, string>,
+  ownNamespace: string | undefined,
+): KubeObject {
   const { name, namespace, labels, annotations = {}, ownerReferences = [], finalizers } = object.metadata;
   const metadata = {
     name,
@@ -76,13 +98,16 @@ function essenceOf(object: Stored<KubeObject>, owners: ReadonlyMap<string, strin
     .replace(/"(serial)":"[0-9a-f]+"/g, '"$1":"<serial>"')
     .replace(/the certificate [0-9a-f]+/g, 'the certificate <serial>')
     .replace(/("stevedore\.dev\/credentials-revision"):"[0-9a-f]+"/g, '$1:"<revision>"')
-    .replace(/127\.96\.\d+\.\d+/g, '<address>')
+    .replace(/(127|10)\.96\.\d+\.\d+/g, '<address>')
     .replace(/"resourceVersion":"\d+"/g, '"resourceVersion":"<version>"')
     .replace(/"nodePort":\d+/g, '"nodePort":"<port>"')
+    .replace(/pods \\"[a-z0-9-]+\\"/g, 'pods <pod>')
     // Named after the second in which it was asked for.
     .replace(/\bnight-\d{10}\b/g, 'night-<second>');
   // What was an object is one.
-  return JSON.parse(text) as KubeObject;
+  return JSON.parse(
+    ownNamespace === undefined ? text : text.replaceAll(ownNamespace, '<namespace>'),
+  ) as KubeObject;
 }
 
 function withoutRandom(data: object): object {
