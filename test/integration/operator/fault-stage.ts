@@ -59,6 +59,8 @@ export interface FaultStage extends AsyncDisposable {
   trap(next: () => Trap | undefined): void;
   /** How often it died. */
   readonly deaths: number;
+  /** Milliseconds, of the clock that is moved. */
+  now(): number;
   /** Lets so much time pass. */
   pass(milliseconds: number): Promise<void>;
   /** Lets time pass until the operator has written nothing for longer than it ever waits. */
@@ -255,6 +257,7 @@ export async function startFaultStage(faults: Faults = {}): Promise<FaultStage> 
       nextTrap = next;
       arm();
     },
+    now: () => clock.monotonic(),
     async pass(milliseconds) {
       const end = clock.monotonic() + milliseconds;
       while (clock.monotonic() < end) {

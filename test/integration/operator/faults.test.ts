@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Faults, RequestInfo } from '../../../src/playground/api-server/faults.ts';
 import { assertSameStory, PHASE_NAMES, play, undisturbed } from './fault-scenario.ts';
@@ -76,3 +77,34 @@ test('events that were lost are made up for when the API server forgets its past
   };
   assertSameStory(await play(stage, PHASE_NAMES, rest), story);
 });
+
+const lasting: readonly (readonly [what: string, fits: (request: RequestInfo) => boolean])[] = [
+  ['making Services', ({ verb, resource }) => verb === 'patch' && resource === 'services'],
+  ['telling the status', ({ verb, subresource }) => verb === 'patch' && subresource === 'status'],
+  ['making authorities', ({ verb, resource }) => verb === 'create' && resource === 'secrets'],
+  ['watching Deployments', ({ verb, resource }) => verb === 'watch' && resource === 'deployments'],
+];
+/** In a row. More than any that are retried at once, and few enough that the longest waits are not all that is left. */
+const REFUSALS = 60;
+
+for (const [what, fits] of lasting) {
+  test(`the end is the same when ${what} fails ${REFUSALS} times, which is tried ever less often`, async () => {
+    const { writes, ...story } = await expected;
+    const times: number[] = [];
+    await using stage = await startFaultStage({
+      answer(request) {
+        if (!fits(request) || times.length === REFUSALS) return undefined;
+        times.push(stage.now());
+        return { code: 500 };
+      },
+    });
+    stage.start();
+    assertSameStory(await play(stage, PHASE_NAMES), story);
+    assert.equal(times.length, REFUSALS);
+    const minutes = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 60_000;
+    assert.ok(minutes > 5, `${REFUSALS} attempts within ${minutes} minutes`);
+    // What works all the while is not done again with each attempt.
+    const most = writes + REFUSALS + 20;
+    assert.ok(stage.writes.length <= most, `${stage.writes.length} writes, ${most} at most`);
+  });
+}
