@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run, succeed, type CommandOptions, type Outcome } from './command.ts';
 
@@ -84,6 +84,39 @@ export async function loadImage(): Promise<string> {
     throw new Error('scripts/image printed no name and archive');
   await script('kube', ['load', archive]);
   return name;
+}
+
+export interface AddedNode {
+  readonly name: string;
+  /** Takes its pods away and has the cluster forget it. What runs it ends with the cluster. */
+  remove(): Promise<void>;
+}
+
+/** One more node of the cluster, with the image that the chart is installed with. */
+export async function addNode(cluster: Cluster): Promise<AddedNode> {
+  const nodes = (await readdir(cluster.state)).filter((name) => /^node-\d+$/.test(name));
+  const number = nodes.length + 1;
+  const name = `node-${number}`;
+  await script('kube', ['node', String(number)]);
+  const path = '.spec.template.spec.containers[0].image';
+  const image = await cluster.field(`deployment/${RELEASE}`, path, SYSTEM_NAMESPACE);
+  if (image === undefined) throw new Error('the chart is not installed');
+  const archive = join(cluster.state, `${name}.tar`);
+  await succeed('ctr', [...containerdOf(cluster, 'node-1'), 'images', 'export', archive, image]);
+  await succeed('ctr', [...containerdOf(cluster, name), 'images', 'import', archive]);
+  await rm(archive);
+  return {
+    name,
+    async remove() {
+      await cluster.kubectl(['drain', name, '--ignore-daemonsets', '--delete-emptydir-data', '--force']);
+      await cluster.kubectl(['delete', 'node', name]);
+    },
+  };
+}
+
+/** Options of ctr for what the kubelet of a node has. */
+export function containerdOf(cluster: Cluster, node: string): readonly string[] {
+  return ['--address', join(cluster.state, node, 'containerd.sock'), '--namespace', 'k8s.io'];
 }
 
 /** Installs the chart, or upgrades it, with this image and these values, and waits until the operator is ready. Returns its pod. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { request, type Agent, type RequestOptions } from 'node:https';
+import { request, type RequestOptions } from 'node:https';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
@@ -20,8 +20,6 @@ export interface RegistryPlace {
   readonly port: number;
   /** The certificates that are trusted, as PEM. */
   readonly authority: string;
-  /** Keeps connections for reuse. Without it each request has one of its own. */
-  readonly agent?: Agent;
 }
 
 export interface Answer {
@@ -36,6 +34,8 @@ export interface RequestInput {
   readonly user?: User;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
+  /** Gives the request up. */
+  readonly signal?: AbortSignal;
 }
 
 /** One request over TLS, with the certificate checked against the name. */
@@ -61,7 +61,7 @@ export function openRequest(
   place: RegistryPlace,
   method: string,
   path: string,
-  { user, headers }: RequestInput = {},
+  { user, headers, signal }: RequestInput = {},
 ): OpenRequest {
   const options: RequestOptions = {
     host: place.address,
@@ -69,11 +69,12 @@ export function openRequest(
     // Node refuses an address here, and checks the certificate against the host then.
     ...(isIP(place.name) === 0 && { servername: place.name }),
     ca: place.authority,
-    agent: place.agent ?? false,
+    agent: false,
     method,
     path,
     headers: { host: `${place.name}:${place.port}`, ...headers },
     ...(user !== undefined && { auth: `${user.name}:${user.password}` }),
+    ...(signal !== undefined && { signal }),
   };
   const outgoing = request(options);
   const answer = new Promise<Answer>((resolve, reject) => {

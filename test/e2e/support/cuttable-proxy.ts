@@ -12,7 +12,8 @@ export interface CuttableProxy {
   close(): Promise<void>;
 }
 
-export async function startCuttableProxy(target: URL): Promise<CuttableProxy> {
+/** @param host where it listens; a loopback address unless said */
+export async function startCuttableProxy(target: URL, host = '127.0.0.1'): Promise<CuttableProxy> {
   const sockets = new Set<Socket>();
   let isCut = false;
   const server = createServer((client) => {
@@ -34,7 +35,7 @@ export async function startCuttableProxy(target: URL): Promise<CuttableProxy> {
       });
     }
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, host);
   await once(server, 'listening');
   const cut = (): void => {
     isCut = true;
