@@ -64,7 +64,8 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
     const source = listWatchSource(client, cache.type);
     return reflect({ resource: cache.type.plural, source, target: cache, clock, random, log }, signal);
   }
-  function run<T extends KubeObject>(
+  /** Follows the objects of a kind and reconciles them. */
+  async function run<T extends KubeObject>(
     name: string,
     primary: Cache<T>,
     reconcile: (key: NamespacedName) => Promise<Outcome>,
@@ -79,16 +80,13 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
         throw error;
       }
     };
-    return runController({ name, primary, reconcile: again, triggers, clock, random, log, metrics }, signal);
+    const controller = { name, primary, reconcile: again, triggers, clock, random, log, metrics };
+    await Promise.all([follow(primary), runController(controller, signal)]);
   }
 
   await Promise.all([
     follow(caches.pods),
-    follow(caches.deployments),
-    follow(caches.jobs),
-    follow(caches.services),
     follow(caches.endpointSlices),
-    follow(caches.claims),
     run('deployment', caches.deployments, createDeploymentReconciler(tools), [
       triggeredBy(caches.pods, ownersOfKind('Deployment')),
     ]),

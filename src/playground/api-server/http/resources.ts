@@ -99,16 +99,11 @@ function faultError(code: number, retryAfterSeconds: number | undefined): Status
 }
 
 async function serveCollection(exchange: Exchange): Promise<void> {
-  const { kind, request, message } = exchange;
+  const { kind, request, message, resources } = exchange;
   const canCreate = !kind.namespaced || request.namespace !== undefined;
   if (kind.custom && !canCreate && message.method !== 'GET') throw new NoSuchPathError();
   if (message.method === 'GET') return serveList(exchange);
-  if (message.method === 'POST' && canCreate) return createObject(exchange);
-  throw methodNotAllowed();
-}
-
-async function createObject(exchange: Exchange): Promise<void> {
-  const { kind, resources } = exchange;
+  if (message.method !== 'POST' || !canCreate) throw methodNotAllowed();
   const options = writeOptions(exchange, 'CreateOptions');
   answerObject(exchange, 201, await resources.objects.create(kind, await objectBody(exchange), options));
 }

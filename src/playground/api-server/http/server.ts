@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import type { CertificatePair } from '../../../pki/key-pair.ts';
@@ -81,7 +81,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   };
   const collects = options.collects ?? true;
   await followWrites({ store, objects, kinds, now: () => clock.now(), collects });
-  await listen(server, options.host ?? '127.0.0.1', options.port ?? 0);
+  server.listen(options.port ?? 0, options.host ?? '127.0.0.1');
+  await once(server, 'listening');
 
   async function serve(message: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
@@ -89,7 +90,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       const user = authenticate(users, message.headers.authorization);
       const path = parsePath(pathname);
       if (path === undefined) return serveOther(pathname, message, response, user);
-      const request = { ...path, verb: verbOf(message, path.name, searchParams), user: user.name };
+      const request = {
+        ...path,
+        verb: verbOf(message.method ?? '', path.name, searchParams),
+        user: user.name,
+      };
       authorize(user, request);
       await serveResource(resources, user, request, searchParams, message, response);
     } catch (error) {
@@ -169,30 +174,18 @@ function authenticate(users: ReadonlyMap<string, User>, authorization: string | 
   return user;
 }
 
-function verbOf(
-  message: IncomingMessage,
-  name: string | undefined,
-  query: URLSearchParams,
-): RequestInfo['verb'] {
-  switch (message.method) {
-    case 'POST':
-      return 'create';
-    case 'PUT':
-      return 'update';
-    case 'PATCH':
-      return 'patch';
-    case 'DELETE':
-      return name === undefined ? 'deletecollection' : 'delete';
-    case undefined:
-    default:
-      if (name !== undefined) return 'get';
-      return ['true', '1'].includes(query.get('watch') ?? '') ? 'watch' : 'list';
-  }
-}
+const WRITES: Readonly<Record<string, RequestInfo['verb']>> = {
+  POST: 'create',
+  PUT: 'update',
+  PATCH: 'patch',
+};
 
-async function listen(server: Server, host: string, port: number): Promise<void> {
-  server.listen(port, host);
-  await once(server, 'listening');
+function verbOf(method: string, name: string | undefined, query: URLSearchParams): RequestInfo['verb'] {
+  const write = WRITES[method];
+  if (write !== undefined) return write;
+  if (method === 'DELETE') return name === undefined ? 'deletecollection' : 'delete';
+  if (name !== undefined) return 'get';
+  return ['true', '1'].includes(query.get('watch') ?? '') ? 'watch' : 'list';
 }
 
 function json(response: ServerResponse, code: number, body: JsonObject, type = 'application/json'): void {
