@@ -1,4 +1,4 @@
-import type { StorageDriver } from '../../src/registry/storage/driver.ts';
+import type { StorageDriver, WalkedFile } from '../../src/registry/storage/driver.ts';
 
 /** A driver of which one call fails. */
 export interface FailingDriver {
@@ -14,10 +14,17 @@ export interface FailingDriver {
 export function failingDriver(driver: StorageDriver, call: number, when: 'before' | 'after'): FailingDriver {
   let calls = 0;
   let failed: string | undefined;
+  async function* walk(path: string): AsyncIterable<WalkedFile> {
+    const isIt = ++calls === call;
+    if (isIt) failed = `walk ${path}`;
+    if (!isIt || when === 'after') yield* driver.walk?.(path) ?? [];
+    if (isIt) throw new Error('input/output error');
+  }
   const failing = new Proxy(driver, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function') return value;
+      if (name === 'walk') return walk;
       return async (...args: readonly unknown[]): Promise<unknown> => {
         if (++calls !== call) return Reflect.apply(value, target, args) as unknown;
         failed = `${String(name)} ${String(args[0])}`;

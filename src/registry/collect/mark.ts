@@ -5,7 +5,7 @@ import type { RetentionRule } from '../../contract/retention-rules.ts';
 import type { LastPulls } from '../pulls/last-pulls.ts';
 import { forEachAtOnce } from '../../process/at-once.ts';
 import { walkRepositories } from '../storage/catalog.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import type { FileStat, StorageDriver } from '../storage/driver.ts';
 import { listIfThere, statIfThere } from '../storage/if-there.ts';
 import {
   BLOBS_ROOT,
@@ -165,18 +165,18 @@ class Marking {
     }
     const dead = [...(await this.#deadTags(scan)), ...tags.goingWith(keep)];
     const layers = new DigestList();
-    const links = Map.groupBy(scan.layers, digestAlgorithm);
+    const links = Map.groupBy(scan.layers, ([digest]) => digestAlgorithm(digest));
     // A young link by sha512 keeps the one by sha256, so it is looked at first.
     for (const algorithm of ['sha512', 'sha256'] as const) {
-      await forEachAtOnce(links.get(algorithm) ?? [], LOOKS_AT_ONCE, async (digest) => {
-        if (await this.#isGarbage(repository, digest)) layers.push(digest);
+      await forEachAtOnce(links.get(algorithm) ?? [], LOOKS_AT_ONCE, async ([digest, stat]) => {
+        if (await this.#isGarbage(repository, digest, stat)) layers.push(digest);
       });
     }
     const left =
       keep.size +
       (scan.dead.length - deadManifests.length) +
       (scan.tags.size + scan.silentTags.length - dead.length) +
-      (scan.layers.length - layers.length);
+      (scan.layers.size - layers.length);
     if (left === 0) this.#emptied.push(repository);
     if (manifests.length + deadManifests.length + dead.length + layers.length === 0) return;
     this.#garbage.push({ repository, manifests, deadManifests, tags: dead, layers });
@@ -184,6 +184,16 @@ class Marking {
 
   async unreferencedBlobs(signal: AbortSignal): Promise<void> {
     const root = `${BLOBS_ROOT}/sha256`;
+    if (this.#driver.walk) {
+      for await (const { path, ...stat } of this.#driver.walk(root)) {
+        signal.throwIfAborted();
+        const [, prefix = '', hex, name] = path.slice(root.length).split('/');
+        if (name !== 'data' || hex === undefined) continue;
+        await this.#blob(hex, stat);
+        this.#options.progress?.(this.#scanned(), (Number.parseInt(prefix, 16) + 1) / 256);
+      }
+      return;
+    }
     const prefixes = await listIfThere(this.#driver, root);
     for (const [index, prefix] of prefixes.entries()) {
       signal.throwIfAborted();
@@ -193,13 +203,13 @@ class Marking {
     }
   }
 
-  async #blob(hex: string): Promise<void> {
+  async #blob(hex: string, known?: Pick<FileStat, 'size' | 'modifiedAt'>): Promise<void> {
     const digest = parseDigest(`sha256:${hex}`);
     if (digest === undefined) return;
     this.#blobs++;
     const path = blobDataPath(digest);
     if (this.#needed.has(path)) return;
-    const stat = await statIfThere(this.#driver, path);
+    const stat = known ?? (await statIfThere(this.#driver, path));
     if (stat === undefined || !this.#isOld(stat.modifiedAt)) return;
     this.#unreferenced.push({ digest, size: stat.size });
   }
@@ -265,16 +275,20 @@ class Marking {
   }
 
   /** A young link that nothing needs yet may be of a push in progress: it keeps what it leads to. */
-  async #isGarbage(repository: RepositoryName, digest: Digest): Promise<boolean> {
+  async #isGarbage(
+    repository: RepositoryName,
+    digest: Digest,
+    known: FileStat | undefined,
+  ): Promise<boolean> {
     const path = layerLinkPath(repository, digest);
     if (this.#needed.has(path)) return false;
-    if (await this.#isDead(path)) return true;
+    if (await this.#isDead(path, known)) return true;
     await this.#keepBlob(repository, digest);
     return false;
   }
 
-  async #isDead(path: string): Promise<boolean> {
-    const stat = await statIfThere(this.#driver, path);
+  async #isDead(path: string, known?: FileStat): Promise<boolean> {
+    const stat = known ?? (await statIfThere(this.#driver, path));
     return stat !== undefined && this.#isOld(stat.modifiedAt);
   }
 

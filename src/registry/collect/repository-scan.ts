@@ -4,7 +4,7 @@ import type { RepositoryName } from '../../oci/repository-name.ts';
 import { parseTag, type Tag } from '../../oci/tag.ts';
 import { forEachAtOnce } from '../../process/at-once.ts';
 import { readBlobData } from '../storage/blob-data.ts';
-import type { StorageDriver } from '../storage/driver.ts';
+import type { FileStat, StorageDriver } from '../storage/driver.ts';
 import { listIfThere, statIfThere } from '../storage/if-there.ts';
 import { findLink, lookAtLink, readLink, readTagLink } from '../storage/links.ts';
 import {
@@ -42,8 +42,8 @@ export interface RepositoryScan {
    * was not acknowledged may leave such a link.
    */
   readonly dead: readonly Digest[];
-  /** Digests with a `_layers` link. */
-  readonly layers: readonly Digest[];
+  /** Digests with a `_layers` link, and what is known of that. */
+  readonly layers: ListedLinks;
 }
 
 /** What is looked at within a repository at once. */
@@ -77,11 +77,11 @@ export async function scanRepository(
   const revisions = new Map<Digest, Revision>();
   const withoutBytes = new Map<Digest, UnreadableManifestError>();
   await forEachAtOnce(
-    await listDigests(driver, revisionsFolder(repository)),
+    await listLinks(driver, revisionsFolder(repository)),
     LOOKS_AT_ONCE,
-    async (digest) => {
+    async ([digest, stat]) => {
       // An empty link is what a crash of an old server left: absent, for every server.
-      const link = await lookAtLink(driver, revisionLinkPath(repository, digest), digest);
+      const link = await lookAtLink(driver, revisionLinkPath(repository, digest), digest, stat);
       if (link === undefined) return;
       try {
         revisions.set(digest, await readRevision(driver, repository, { digest, ...link }, cache));
@@ -102,7 +102,7 @@ export async function scanRepository(
       if (error) throw error;
     }
   }
-  const layers = await listDigests(driver, layersFolder(repository));
+  const layers = await listLinks(driver, layersFolder(repository));
   return { repository, revisions, tags, silentTags, dead: [...withoutBytes.keys()], layers };
 }
 
@@ -181,6 +181,26 @@ async function isSilent(driver: StorageDriver, repository: RepositoryName, tag: 
   if (await statIfThere(driver, tagCurrentLinkPath(repository, tag))) return true;
   for await (const _entry of tagHistory(driver, repository, tag)) return true;
   return false;
+}
+
+/** Links by digest, with what a bucket says of them when it lists them. */
+export type ListedLinks = ReadonlyMap<Digest, FileStat | undefined>;
+
+/** Digests that have a folder or a file `<algorithm>/<hex>/link` below `folder`. */
+async function listLinks(driver: StorageDriver, folder: string): Promise<ListedLinks> {
+  if (!driver.walk) return new Map((await listDigests(driver, folder)).map((digest) => [digest, undefined]));
+  const links = new Map<Digest, FileStat>();
+  for await (const { path, size, modifiedAt } of driver.walk(folder)) {
+    const digest = digestOfLink(path.slice(folder.length));
+    if (digest) links.set(digest, { isDirectory: false, size, modifiedAt });
+  }
+  return links;
+}
+
+/** @param path what it ends in: `/<algorithm>/<hex>/link` */
+export function digestOfLink(path: string): Digest | undefined {
+  const [, algorithm, hex] = /\/([a-z0-9]+)\/([0-9a-f]+)\/link$/.exec(path) ?? [];
+  return parseDigest(`${algorithm}:${hex}`);
 }
 
 /** Digests that have a folder `<algorithm>/<hex>` below `folder`. */

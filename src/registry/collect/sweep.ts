@@ -14,6 +14,7 @@ import type { DataList } from './data-list.ts';
 import { removeEmptyFolders } from './empty-folders.ts';
 import type { Mark, RepositoryGarbage } from './mark.ts';
 import { tagHistory } from './tag-history.ts';
+import { digestOfLink } from './repository-scan.ts';
 import type { Going, Take } from './take.ts';
 
 /** What was taken away. */
@@ -59,6 +60,13 @@ async function* historiesOfManifests(garbage: Garbage, driver: StorageDriver): A
   for (const { repository, manifests } of garbage) {
     if (manifests.length === 0) continue;
     const going = new Set<Digest>(manifests);
+    if (driver.walk) {
+      for await (const { path } of driver.walk(tagsFolder(repository))) {
+        const digest = path.includes('/index/') ? digestOfLink(path) : undefined;
+        if (digest && going.has(digest)) yield { path };
+      }
+      continue;
+    }
     for (const name of await listIfThere(driver, tagsFolder(repository))) {
       const tag = parseTag(name);
       if (tag === undefined) continue;

@@ -81,6 +81,14 @@ export interface StorageDriver {
    */
   deleteWithin?(path: string, milliseconds: number): Promise<void>;
   /**
+   * As `deleteWithin` of many files, in as few requests as the store allows; those that are not there are no error.
+   */
+  deleteAllWithin?(paths: readonly string[], milliseconds: number): Promise<void>;
+  /**
+   * All files below a folder, in few requests. Only where files are found without going through their folders.
+   */
+  walk?(path: string): AsyncIterable<WalkedFile>;
+  /**
    * Removes a directory if nothing is in it, and does nothing otherwise: never a race with somebody who just put a file
    * there. @returns whether no directory is there now; always in a store without directories.
    */
@@ -97,6 +105,13 @@ export interface FileStat {
   /** Bytes; 0 for a directory. */
   readonly size: number;
   /** Last change by the store's own clock, milliseconds since the epoch. */
+  readonly modifiedAt: number;
+}
+
+export interface WalkedFile {
+  readonly path: string;
+  readonly size: number;
+  /** As of a stat. */
   readonly modifiedAt: number;
 }
 

@@ -1,5 +1,5 @@
 import { digestAlgorithm, parseDigest, type Digest } from '../../oci/digest.ts';
-import type { StorageDriver } from './driver.ts';
+import type { FileStat, StorageDriver } from './driver.ts';
 import { readIfThere, statIfThere } from './if-there.ts';
 import { restoreFromTrash, restoreNewerTag } from './trash.ts';
 
@@ -40,17 +40,18 @@ export async function findLink(
   return lookAtLink(driver, path, digest);
 }
 
-/** As `findLink`, and puts nothing back. */
+/** As `findLink`, and puts nothing back. @param stat of the link, where it is known. */
 export async function lookAtLink(
   driver: StorageDriver,
   path: string,
   digest: Digest,
+  stat?: FileStat,
 ): Promise<FoundLink | undefined> {
-  const stat = await statIfThere(driver, path);
-  if (stat === undefined || stat.isDirectory) return undefined;
+  const link = stat ?? (await statIfThere(driver, path));
+  if (link === undefined || link.isDirectory) return undefined;
   // The path of a sha256 link says what is in it, so one that is whole need not be read.
-  const known = digestAlgorithm(digest) === 'sha256' && stat.size === digest.length;
+  const known = digestAlgorithm(digest) === 'sha256' && link.size === digest.length;
   const canonical = known ? digest : await readLink(driver, path);
   if (canonical === undefined || digestAlgorithm(canonical) !== 'sha256') return undefined;
-  return { canonical, linkedAt: stat.modifiedAt };
+  return { canonical, linkedAt: link.modifiedAt };
 }

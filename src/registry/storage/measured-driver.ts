@@ -77,6 +77,10 @@ export function measureDriver(
     deleteWithin: driver.deleteWithin
       ? (path, milliseconds) => time('Delete', async () => driver.deleteWithin?.(path, milliseconds))
       : undefined,
+    deleteAllWithin: driver.deleteAllWithin
+      ? (paths, milliseconds) => time('Delete', async () => driver.deleteAllWithin?.(paths, milliseconds))
+      : undefined,
+    walk: driver.walk?.bind(driver),
     removeIfEmpty: (path) => driver.removeIfEmpty(path),
   };
   // What the driver lacks is undefined, which is as good as absent to whoever asks for it.

@@ -7,6 +7,7 @@ import {
   type FileWriter,
   type PublishedFile,
   type StorageDriver,
+  type WalkedFile,
 } from '../driver.ts';
 import { noBytes } from './byte-range.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -33,6 +34,7 @@ class ObjectDriver implements StorageDriver {
   readonly movesAtomically = false;
   readonly redirectUrl?: (path: string, method: 'GET' | 'HEAD') => Promise<string | undefined>;
   readonly deleteWithin?: (path: string, milliseconds: number) => Promise<void>;
+  readonly deleteAllWithin?: (paths: readonly string[], milliseconds: number) => Promise<void>;
   readonly #store: ObjectStore;
   /** Empty, or ends in a slash. */
   readonly #root: string;
@@ -49,6 +51,13 @@ class ObjectDriver implements StorageDriver {
       this.deleteWithin = async (path, milliseconds) => {
         if (!(await store.deleteWithin?.(this.#key(path), milliseconds))) throw new PathNotFoundError(path);
       };
+    }
+    if (store.deleteAllWithin) {
+      this.deleteAllWithin = async (paths, milliseconds) =>
+        store.deleteAllWithin?.(
+          paths.map((path) => this.#key(path)),
+          milliseconds,
+        );
     }
   }
 
@@ -112,6 +121,14 @@ class ObjectDriver implements StorageDriver {
     }
     if (names.size === 0) throw new PathNotFoundError(path);
     return [...names];
+  }
+
+  async *walk(path: string): AsyncIterable<WalkedFile> {
+    for await (const object of this.#store.list(`${this.#key(path)}/`, { shallow: false })) {
+      if (object.kind !== 'object') continue;
+      const { key, size, modifiedAt } = object;
+      yield { path: `/${key.slice(this.#root.length)}`, size, modifiedAt };
+    }
   }
 
   async move(from: string, to: string): Promise<void> {

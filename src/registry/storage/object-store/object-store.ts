@@ -46,6 +46,8 @@ export interface ObjectStore {
   redirectUrl?(key: string, method: 'GET' | 'HEAD'): Promise<string | undefined>;
   /** See StorageDriver. @returns false when there was none. */
   deleteWithin?(key: string, milliseconds: number): Promise<boolean>;
+  /** See StorageDriver. */
+  deleteAllWithin?(keys: readonly string[], milliseconds: number): Promise<void>;
 }
 
 export interface ObjectInfo {

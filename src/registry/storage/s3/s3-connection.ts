@@ -132,11 +132,20 @@ export class S3Connection {
     return signature.presign({ method, url }, await credentials.get(), { date, seconds: validity.seconds });
   }
 
-  /** Sends what a URL of `presign` allows, once. @throws RegistryError UNAVAILABLE when it is refused or not answered. */
-  async callPresigned(method: StoreRequest['method'], url: URL): Promise<void> {
-    const request = { method, url, isAuthorized: true };
-    const { status, body } = await this.#http.fetchOnce(request);
-    if (status >= 300) throw refused(request, status, refusalOf(status, body.toString()));
+  /**
+   * Sends what a URL of `presign` allows, once.
+   * @returns the answer, a refusal too. @throws RegistryError UNAVAILABLE when there is none.
+   */
+  async callPresigned(
+    method: StoreRequest['method'],
+    url: URL,
+    content?: Pick<StoreRequest, 'headers' | 'body'>,
+  ): Promise<S3Answer> {
+    const request: StoreRequest = { method, url, isAuthorized: true, ...content };
+    const answer = await this.#http.fetchOnce(request);
+    const text = (): string => answer.body.toString();
+    if (answer.status < 300) return { ...answer, request, text };
+    return { ...answer, request, text, refusal: refusalOf(answer.status, text()) };
   }
 
   #request({ method, key, query, headers, body }: S3Call): StoreRequest {

@@ -3,7 +3,7 @@ import type { ByteRange } from '../driver.ts';
 import { noBytes, rangeHeader } from '../object-store/byte-range.ts';
 import type { ListedObject, ObjectInfo } from '../object-store/object-store.ts';
 import { elements, elementText, escapeXml } from '../object-store/xml.ts';
-import { refusalOf, refused, type S3Connection } from './s3-connection.ts';
+import { refusalOf, refused, type S3Answer, type S3Connection } from './s3-connection.ts';
 
 /** Most keys that one request deletes. */
 const DELETES_AT_ONCE = 1000;
@@ -105,14 +105,25 @@ export class S3Objects {
   }
 
   async #deleteTogether(keys: readonly string[]): Promise<void> {
-    const objects = keys.map((key) => `<Object><Key>${escapeXml(key)}</Key></Object>`).join('');
-    const body = Buffer.from(`<Delete><Quiet>true</Quiet>${objects}</Delete>`);
-    const headers = { 'content-type': 'application/xml', 'content-md5': hash('md5', body, 'base64') };
     const query = { delete: '' };
-    const answer = await this.#connection.call({ method: 'POST', key: '', query, headers, body });
-    const failed = elements(answer.text(), 'Error')[0];
-    if (failed !== undefined) throw refused(answer.request, answer.status, refusalOf(answer.status, failed));
+    assertAllDeleted(await this.#connection.call({ method: 'POST', key: '', query, ...deletion(keys) }));
   }
+}
+
+/** What deletes these, at most `DELETES_AT_ONCE`. */
+export function deletion(keys: readonly string[]) {
+  const objects = keys.map((key) => `<Object><Key>${escapeXml(key)}</Key></Object>`).join('');
+  const body = Buffer.from(`<Delete><Quiet>true</Quiet>${objects}</Delete>`);
+  return {
+    headers: { 'content-type': 'application/xml', 'content-md5': hash('md5', body, 'base64') },
+    body,
+  };
+}
+
+/** @throws RegistryError UNAVAILABLE for the first that could not be deleted. */
+export function assertAllDeleted(answer: S3Answer): void {
+  const failed = elements(answer.text(), 'Error')[0];
+  if (failed !== undefined) throw refused(answer.request, answer.status, refusalOf(answer.status, failed));
 }
 
 function listed(page: string): readonly ListedObject[] {

@@ -1,15 +1,19 @@
+import { forEachAtOnce } from '../../../process/at-once.ts';
 import type { Clock } from '../../../process/clock.ts';
 import type { ByteRange, FileWriter } from '../driver.ts';
 import type { ListedObject, ObjectInfo, ObjectStore } from '../object-store/object-store.ts';
 import { copyInParts, type CopyOptions } from './copy-in-parts.ts';
-import type { S3Connection } from './s3-connection.ts';
+import { refused, type S3Connection } from './s3-connection.ts';
 import { PartPlaces } from './part-places.ts';
-import { S3Objects } from './s3-objects.ts';
+import { assertAllDeleted, deletion, S3Objects } from './s3-objects.ts';
 import { S3Uploads, SMALLEST_PART, type OpenUpload, type Part } from './s3-uploads.ts';
 import { S3Writer, sizeOf, type Left } from './s3-writer.ts';
 
 /** How long a client may follow a redirect, in seconds; as in docker distribution. */
 const REDIRECT_SECONDS = 20 * 60;
+
+/** Where objects are deleted one by one. */
+const DELETES_AT_ONCE = 16;
 
 export interface S3StoreOptions {
   /** The driver's name in the configuration. */
@@ -32,6 +36,7 @@ export class S3Store implements ObjectStore {
   readonly #objects: S3Objects;
   readonly #uploads: S3Uploads;
   readonly #places: PartPlaces;
+  #deletesTogether = true;
 
   constructor(options: S3StoreOptions) {
     this.name = options.name;
@@ -141,15 +146,43 @@ export class S3Store implements ObjectStore {
     const began = clock.monotonic();
     // Brings the store's time as well.
     if ((await this.#objects.head(key)) === undefined) return false;
-    const left = milliseconds - (clock.monotonic() - began);
-    // The store counts whole seconds, and refuses from the next one on.
-    const seconds = Math.floor(left / 1000) - 1;
-    if (seconds < 1) throw new Error(`the time to delete ${key} is over`);
-    await connection.callPresigned(
+    const url = await this.#presignWithin(
       'DELETE',
-      await connection.presign('DELETE', connection.address.url(key), { seconds }),
+      key,
+      connection.address.url(key),
+      milliseconds - (clock.monotonic() - began),
     );
+    const { request, status, refusal } = await connection.callPresigned('DELETE', url);
+    if (refusal) throw refused(request, status, refusal);
     return true;
+  }
+
+  /** Together; one by one at a store that does not let a URL allow that. */
+  async deleteAllWithin(keys: readonly string[], milliseconds: number): Promise<void> {
+    const { connection, clock } = this.#options;
+    const began = clock.monotonic();
+    if (this.#deletesTogether) {
+      const url = await this.#presignWithin(
+        'POST',
+        keys[0] ?? '',
+        connection.address.url('', 'delete='),
+        milliseconds,
+      );
+      const answer = await connection.callPresigned('POST', url, deletion(keys));
+      // What was refused as a whole has deleted nothing.
+      if (answer.refusal === undefined) return assertAllDeleted(answer);
+      this.#deletesTogether = false;
+    }
+    const left = milliseconds - (clock.monotonic() - began);
+    await forEachAtOnce(keys, DELETES_AT_ONCE, async (key) => void (await this.deleteWithin(key, left)));
+  }
+
+  /** @throws Error when the time is over. */
+  async #presignWithin(method: 'DELETE' | 'POST', key: string, url: URL, milliseconds: number): Promise<URL> {
+    // The store counts whole seconds, and refuses from the next one on.
+    const seconds = Math.floor(milliseconds / 1000) - 1;
+    if (seconds < 1) throw new Error(`the time to delete ${key} is over`);
+    return this.#options.connection.presign(method, url, { seconds });
   }
 
   /** What writers left: the parts of an upload, else the object, else an upload that was only begun. */
