@@ -35,7 +35,6 @@ import { terminationSignal } from '../src/process/signals.ts';
 import { freePort } from '../test/e2e/support/free-port.ts';
 import { processorSeconds } from './processor-time.ts';
 
-const COUNT = Number(process.argv[2] ?? 1000);
 const NAMESPACE = 'bench';
 const GOALS = { seconds: 240, share: 0.5, mebibytes: 256 };
 const FLOOR_WRITES = 2000;
@@ -53,24 +52,42 @@ const CHILDREN: readonly ResourceType<KubeObject>[] = [
   deployments,
 ];
 
-const signal = terminationSignal();
-const folder = await mkdtemp(join(await realpath('/var/tmp'), 'stevedore-bench-operator-'));
-const environment = {
-  ...process.env,
-  STEVEDORE_KUBE_STATE: join(folder, 'kube'),
-  KUBE_PORT: String(await freePort()),
-  KUBE_ETCD_PORT: String(await freePort()),
-};
-try {
-  await run(process.execPath, join(root, 'scripts/bundle.ts'), join(folder, 'app'));
-  await kube('up', 'api');
-  await measure(join(folder, 'kube', 'kubeconfig'));
-} finally {
-  await kube('down');
-  await rm(folder, { recursive: true });
+/** One line of what was measured. */
+export interface OperatorRow {
+  readonly what: string;
+  readonly figure: string;
+  /** Empty where there is none. */
+  readonly goal: string;
+  readonly met: boolean;
 }
 
-async function measure(kubeconfig: string): Promise<void> {
+interface Run {
+  /** On a real disk. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+  /** Of Registries. */
+  readonly count: number;
+}
+
+/** Brings an API server up and takes it down again. */
+export async function measureOperator(options: Run): Promise<readonly OperatorRow[]> {
+  const environment = {
+    ...process.env,
+    STEVEDORE_KUBE_STATE: join(options.folder, 'kube'),
+    KUBE_PORT: String(await freePort()),
+    KUBE_ETCD_PORT: String(await freePort()),
+  };
+  const kube = (...args: readonly string[]) => run(join(root, 'scripts/kube'), args, environment);
+  await run(process.execPath, [join(root, 'scripts/bundle.ts'), join(options.folder, 'app')]);
+  try {
+    await kube('up', 'api');
+    return await measure(options, join(options.folder, 'kube/kubeconfig'));
+  } finally {
+    await kube('down');
+  }
+}
+
+async function measure({ folder, signal, count }: Run, kubeconfig: string): Promise<readonly OperatorRow[]> {
   const transport = connect(kubeconfig);
   const client = createKubeClient({ transport, fieldManager: 'bench' });
   for (const name of ['registries', 'registrymirrors', 'registrygcs']) {
@@ -81,11 +98,11 @@ async function measure(kubeconfig: string): Promise<void> {
   }
   await client.create(namespaces, { metadata: { name: NAMESPACE } });
   const floorBefore = await writeRate(client, 'before');
-  await makeRegistries(client);
+  await makeRegistries(client, count);
 
   const port = await freePort();
   const began = performance.now();
-  const operator = startOperator(kubeconfig, port);
+  const operator = startOperator(join(folder, 'app/main.js'), kubeconfig, port);
   const pid = operator.pid ?? 0;
   const exited = once(operator, 'exit');
   try {
@@ -93,8 +110,8 @@ async function measure(kubeconfig: string): Promise<void> {
       throw new Error('the operator ended before it had done its work');
     });
     died.catch(() => undefined);
-    const children = await Promise.race([timeOfChildren(transport), died]);
-    await quiet(port);
+    const children = await Promise.race([timeOfChildren(transport, { signal, count }), died]);
+    await quiet(port, signal);
     const seconds = (performance.now() - began - QUIET_MS) / 1000;
     const writes = await writesOf(port);
     const work = processorSeconds(pid);
@@ -110,34 +127,34 @@ async function measure(kubeconfig: string): Promise<void> {
     const floor = (floorBefore + (await writeRate(client, 'after'))) / 2;
     const rate = writes / seconds;
     const share = rate / floor;
-    const rows: readonly (readonly [what: string, figure: string, goal: string, met: boolean])[] = [
-      [
-        `${COUNT} Registries have their children`,
-        `${children.toFixed(1)} s`,
-        `${GOALS.seconds} s`,
-        children <= GOALS.seconds,
-      ],
-      ['… and their status', `${seconds.toFixed(1)} s`, '', true],
-      [
-        `${writes} writes`,
-        `${rate.toFixed(0)}/s, ${(100 * share).toFixed(0)} % of the ${floor.toFixed(0)}/s that the API server takes`,
-        `${100 * GOALS.share} %`,
-        share >= GOALS.share,
-      ],
-      [`objects changed in ${IDLE_MS / 1000} idle seconds`, String(idle), '0', idle === 0],
-      [
-        'memory at its most',
-        `${mebibytes.toFixed(0)} MiB`,
-        `${GOALS.mebibytes} MiB`,
-        mebibytes < GOALS.mebibytes,
-      ],
-      ['processor time', `${work.toFixed(1)} s`, '', true],
+    return [
+      {
+        what: `${count} Registries have their children`,
+        figure: `${children.toFixed(1)} s`,
+        goal: `${GOALS.seconds} s`,
+        met: children <= GOALS.seconds,
+      },
+      { what: '… and their status', figure: `${seconds.toFixed(1)} s`, goal: '', met: true },
+      {
+        what: `${writes} writes`,
+        figure: `${rate.toFixed(0)}/s, ${(100 * share).toFixed(0)} % of the ${floor.toFixed(0)}/s that the API server takes`,
+        goal: `${100 * GOALS.share} %`,
+        met: share >= GOALS.share,
+      },
+      {
+        what: `objects changed in ${IDLE_MS / 1000} idle seconds`,
+        figure: String(idle),
+        goal: '0',
+        met: idle === 0,
+      },
+      {
+        what: 'memory at its most',
+        figure: `${mebibytes.toFixed(0)} MiB`,
+        goal: `${GOALS.mebibytes} MiB`,
+        met: mebibytes < GOALS.mebibytes,
+      },
+      { what: 'processor time', figure: `${work.toFixed(1)} s`, goal: '', met: true },
     ];
-    for (const [what, figure, goal, met] of rows) {
-      const verdict = goal === '' ? '' : `goal ${goal}, ${met ? 'met' : 'missed'}`;
-      console.log(`${what.padEnd(40)}${figure.padEnd(56)}${verdict}`);
-    }
-    if (rows.some(([, , , met]) => !met)) process.exitCode = 1;
   } finally {
     operator.kill('SIGKILL');
     await exited;
@@ -167,8 +184,8 @@ async function writeRate(client: KubeClient, name: string): Promise<number> {
   return FLOOR_WRITES / ((performance.now() - began) / 1000);
 }
 
-async function makeRegistries(client: KubeClient): Promise<void> {
-  let left = COUNT;
+async function makeRegistries(client: KubeClient, count: number): Promise<void> {
+  let left = count;
   const make = async (): Promise<void> => {
     while (left-- > 0) {
       const metadata = { namespace: NAMESPACE, name: `registry-${left}` };
@@ -178,12 +195,12 @@ async function makeRegistries(client: KubeClient): Promise<void> {
   await Promise.all(Array.from({ length: 2 * WORKERS }, make));
 }
 
-function startOperator(kubeconfig: string, port: number): ChildProcess {
+function startOperator(program: string, kubeconfig: string, port: number): ChildProcess {
   return spawn(
     process.execPath,
     [
       ...flagsOfChart(),
-      join(folder, 'app/main.js'),
+      program,
       'operator',
       '--image=example.test/stevedore:1',
       '--leader-election-namespace=default',
@@ -211,11 +228,14 @@ function flagsOfChart(): readonly string[] {
 }
 
 /** Seconds until the last Registry has the last of its children. */
-async function timeOfChildren(transport: Transport): Promise<number> {
+async function timeOfChildren(
+  transport: Transport,
+  { signal, count }: Pick<Run, 'signal' | 'count'>,
+): Promise<number> {
   const began = performance.now();
   for (;;) {
     await delay(500, undefined, { signal });
-    if ((await countDeployments(transport)) >= COUNT) return (performance.now() - began) / 1000;
+    if ((await countDeployments(transport)) >= count) return (performance.now() - began) / 1000;
   }
 }
 
@@ -232,7 +252,7 @@ async function countDeployments(transport: Transport): Promise<number> {
 }
 
 /** Resolves when the operator has written nothing for a while. */
-async function quiet(port: number): Promise<void> {
+async function quiet(port: number, signal: AbortSignal): Promise<void> {
   for (let seen = await writesOf(port); ;) {
     await delay(QUIET_MS, undefined, { signal });
     const now = await writesOf(port);
@@ -262,12 +282,23 @@ async function versions(client: KubeClient): Promise<ReadonlyMap<string, string>
   );
 }
 
-function kube(...args: readonly string[]): Promise<void> {
-  return run(join(root, 'scripts/kube'), ...args);
-}
-
-async function run(program: string, ...args: readonly string[]): Promise<void> {
-  const child = spawn(program, args, { env: environment, stdio: ['ignore', 'ignore', 'inherit'] });
+async function run(program: string, args: readonly string[], env = process.env): Promise<void> {
+  const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
   const [code] = (await once(child, 'exit')) as [number | null];
   if (code !== 0) throw new Error(`${program} ${args.join(' ')} failed`);
+}
+
+if (import.meta.main) {
+  const folder = await mkdtemp(join(await realpath('/var/tmp'), 'stevedore-bench-operator-'));
+  try {
+    const count = Number(process.argv[2] ?? 1000);
+    const rows = await measureOperator({ folder, signal: terminationSignal(), count });
+    for (const { what, figure, goal, met } of rows) {
+      const verdict = goal === '' ? '' : `goal ${goal}, ${met ? 'met' : 'missed'}`;
+      console.log(`${what.padEnd(40)}${figure.padEnd(56)}${verdict}`);
+    }
+    if (rows.some(({ met }) => !met)) process.exitCode = 1;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
