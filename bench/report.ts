@@ -10,8 +10,23 @@ export interface Report extends Results {
   readonly imagesEach: number;
   /** In each directory that garbage is collected in. */
   readonly manifestsEach: number;
+  /** What has no peer to be compared with, and is measured after the rest. */
+  readonly apart: readonly Apart[];
   readonly date: Date;
   readonly seconds: number;
+}
+
+export interface Apart {
+  readonly title: string;
+  readonly rows: readonly Figure[];
+}
+
+interface Figure {
+  readonly what: string;
+  readonly figure: string;
+  /** Empty where there is none. */
+  readonly goal: string;
+  readonly met: boolean;
 }
 
 /** What is compared, of a scenario. */
@@ -53,7 +68,16 @@ ${table(report, rate)}
 
 ${floorLine(report)}
 
-${processorTable(report)}`;
+${processorTable(report)}${report.apart.map(apartTable).join('')}`;
+}
+
+function apartTable({ title, rows }: Apart): string {
+  const lines = rows.map(({ what, figure, goal: wanted, met }) => [
+    what,
+    figure,
+    wanted === '' ? '' : `${wanted}, ${met ? 'met' : 'missed'}`,
+  ]);
+  return `\n### ${title}\n\n${markdownTable([['', '', 'goal'], ...lines])}\n`;
 }
 
 /** Nothing when only garbage collections were measured. */
@@ -79,7 +103,7 @@ export function toJson(report: Report): object {
       results.map(({ contender, measurements }) => [contender.id, measurements]),
     ),
   }));
-  const { date, seconds, rounds, machine, contenders, floors } = report;
+  const { date, seconds, rounds, machine, contenders, floors, apart } = report;
   return {
     date: date.toISOString(),
     seconds,
@@ -88,6 +112,7 @@ export function toJson(report: Report): object {
     servers: contenders.map(({ id, title }) => ({ id, title })),
     rows,
     floors,
+    apart,
   };
 }
 

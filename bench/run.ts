@@ -5,7 +5,8 @@ import { terminationSignal } from '../src/process/signals.ts';
 import { collections } from './collections.ts';
 import { builtDistribution, distributionThree, dockerRegistry, stevedore } from './contenders.ts';
 import { describeMachine, freeSpace } from './machine.ts';
-import { page, tables, toJson, type Report } from './report.ts';
+import { measureOperator } from './operator.ts';
+import { page, tables, toJson, type Apart, type Report } from './report.ts';
 import { runRounds } from './rounds.ts';
 import { prepareLoad, scenarios } from './scenarios.ts';
 
@@ -45,7 +46,9 @@ async function main(): Promise<number> {
   const deadline = performance.now() + LIMIT_MINUTES * 60_000;
   const folder = await mkdtemp(join(await realpath(options.directory), 'stevedore-bench-'));
   try {
-    const report = await measure(options, { folder, deadline, signal: AbortSignal.any([stopped, limit]) });
+    const compared = await measure(options, { folder, deadline, signal: AbortSignal.any([stopped, limit]) });
+    const isWhole = !options.quick && !options.only;
+    const report = { ...compared, apart: isWhole ? await measureApart(folder, stopped) : [] };
     process.stdout.write(
       options.format === 'json' ? `${JSON.stringify(toJson(report), null, 2)}\n` : `\n${tables(report)}`,
     );
@@ -79,7 +82,7 @@ async function main(): Promise<number> {
 async function measure(
   options: Options,
   run: { readonly folder: string; readonly deadline: number; readonly signal: AbortSignal },
-): Promise<Report> {
+): Promise<Omit<Report, 'apart'>> {
   const { folder } = run;
   const began = performance.now();
   const debian = dockerRegistry();
@@ -114,6 +117,19 @@ async function measure(
   const rounds = results.floors.length;
   const seconds = (performance.now() - began) / 1000;
   return { ...results, contenders, machine, rounds, imagesEach, manifestsEach, date: new Date(), seconds };
+}
+
+/** What has no peer; each program prints the same when it is run alone. */
+async function measureApart(folder: string, signal: AbortSignal): Promise<readonly Apart[]> {
+  say('the operator with 1,000 Registries, which takes some minutes');
+  try {
+    return [{ title: 'The operator', rows: await measureOperator({ folder, signal, count: 1000 }) }];
+  } catch (error) {
+    if (signal.aborted || !(error instanceof Error)) throw error;
+    // As where no Kubernetes was built: the comparison is worth its page all the same.
+    say(`the operator is left out: ${error.message}`);
+    return [];
+  }
 }
 
 interface Options {

@@ -29,6 +29,7 @@ function report(rates: ReadonlyMap<Contender, readonly number[]>): Report {
     manifestsEach: 4400,
     date: new Date('2030-01-02T03:04:05Z'),
     seconds: 100,
+    apart: [],
   };
 }
 
@@ -133,4 +134,16 @@ test('the file system of a path is that of the deepest mount', () => {
   ].join('\n');
   assert.equal(fileSystemOf('/var/tmp/x', mountinfo), 'xfs');
   assert.equal(fileSystemOf('/var/lib', mountinfo), 'ext4');
+});
+
+test('what has no peer is told with its goal, in a table of its own', () => {
+  const rows = [{ what: 'memory', figure: '200 MiB', goal: '256 MiB', met: true }];
+  const compared = report(
+    new Map([
+      [ours, [1]],
+      [other, [1]],
+    ]),
+  );
+  const text = page({ ...compared, apart: [{ title: 'Apart', rows }] });
+  assert.match(text, /\n\n### Apart\n\n.*\n.*\n\| memory +\| +200 MiB \| +256 MiB, met \|\n\n## The machine/);
 });
