@@ -10,8 +10,14 @@ const LARGEST_PIECE = 64 * 1024;
 export class DigestList implements Iterable<Digest> {
   /** A long list is never copied. Each item lies whole in one piece, behind its size; 0 ends a piece. */
   readonly #pieces: Buffer[] = [];
+  readonly #firstPiece: number;
   #used = 0;
   #length = 0;
+
+  /** @param length how many there will be by sha256, where that is known: then nothing is left over. */
+  constructor(length?: number) {
+    this.#firstPiece = length === undefined ? FIRST_PIECE : length * (1 + BYTES.sha256);
+  }
 
   get length(): number {
     return this.#length;
@@ -42,9 +48,15 @@ export class DigestList implements Iterable<Digest> {
   #pieceFor(bytes: number): Buffer {
     const last = this.#pieces.at(-1);
     if (last !== undefined && this.#used + bytes <= last.length) return last;
-    const piece = Buffer.alloc(last === undefined ? FIRST_PIECE : Math.min(last.length * 2, LARGEST_PIECE));
+    const piece = Buffer.alloc(
+      last === undefined ? Math.max(this.#firstPiece, bytes) : nextPiece(last.length),
+    );
     this.#pieces.push(piece);
     this.#used = 0;
     return piece;
   }
+}
+
+function nextPiece(last: number): number {
+  return Math.min(Math.max(last * 2, FIRST_PIECE), LARGEST_PIECE);
 }

@@ -35,7 +35,7 @@ export class ReferenceCache {
 }
 
 function listOf(digests: readonly Digest[]): DigestList {
-  const list = new DigestList();
+  const list = new DigestList(digests.length);
   for (const digest of digests) list.push(digest);
   return list;
 }
