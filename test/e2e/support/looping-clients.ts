@@ -3,8 +3,8 @@ import { inspect } from 'node:util';
 import type { Cluster } from '../cluster.ts';
 
 /**
- * Between two rounds. A client without a pause would have had every port of this machine within a minute, and the kernel
- * refuses a connection by a node port now and then when it still tracks the last one from the same port.
+ * Between two rounds. A client without a pause has used every port of this machine within a minute, and of tens of thousands of
+ * connections by a node port a few were refused from then on, with pods and endpoints as they were.
  */
 const PAUSE_MS = 10;
 
