@@ -184,7 +184,7 @@ async function isSilent(driver: StorageDriver, repository: RepositoryName, tag: 
 }
 
 /** Links by digest, with what a bucket says of them when it lists them. */
-export type ListedLinks = ReadonlyMap<Digest, FileStat | undefined>;
+type ListedLinks = ReadonlyMap<Digest, FileStat | undefined>;
 
 /** Digests that have a folder or a file `<algorithm>/<hex>/link` below `folder`. */
 async function listLinks(driver: StorageDriver, folder: string): Promise<ListedLinks> {
