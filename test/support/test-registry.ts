@@ -40,11 +40,13 @@ export async function startTestRegistry(
   t.after(() => cleanup.disposeAsync());
   cleanup.defer(() => rmSync(folder, { recursive: true, force: true }));
   prepare(folder);
+  // A test that is over has idle connections alone, which a server waits for a second to see used again.
+  const drainTimeout = workers === undefined ? '50ms' : '60s';
   const text = `
 version: 0.1
 log: {formatter: json}
 storage: {filesystem: {rootdirectory: ${folder}/storage}, delete: {enabled: true}}
-http: {addr: "127.0.0.1:0"}
+http: {addr: "127.0.0.1:0", draintimeout: ${drainTimeout}}
 stevedore: {status: {addr: "127.0.0.1:0"}}
 `;
   const environment = Object.fromEntries(
