@@ -70,7 +70,8 @@ export async function startTestMirror(
     log: { formatter: 'json' },
     storage: { filesystem: { rootdirectory: join(folder, 'storage') } },
     ...sections,
-    http: { addr: '127.0.0.1:0', ...sections.http },
+    // As in test-registry.ts.
+    http: { addr: '127.0.0.1:0', draintimeout: '50ms', ...sections.http },
     stevedore: { status: { addr: '127.0.0.1:0' }, ...sections.stevedore },
   };
   // JSON, which YAML takes in.
