@@ -4,12 +4,18 @@ const LOAD = 0.75;
 /**
  * A set of paths in 8 bytes each (a `Set` of strings takes over 200), since a store may hold millions of blobs. What is kept
  * of a path is a hash of 64 bits: with ten million paths one in four hundred thousand such sets takes two of them for the
- * same, and then something stays a while longer that may go.
+ * same, and then something stays a while longer that may go. The seed is chance, since people choose the names of
+ * repositories and tags: nobody can choose one that is taken for another.
  */
 export class PathSet {
   /** Pairs; the first of an empty one is 0. */
   #table = new Uint32Array(2 * 1024);
   #size = 0;
+  readonly #seed: Uint32Array;
+
+  constructor(seed = crypto.getRandomValues(new Uint32Array(2))) {
+    this.#seed = seed;
+  }
 
   get size(): number {
     return this.#size;
@@ -17,12 +23,12 @@ export class PathSet {
 
   add(path: string): void {
     if (this.#size + 1 > (this.#table.length / 2) * LOAD) this.#grow();
-    const [high, low] = hashOf(path);
+    const [high, low] = hashOf(path, this.#seed);
     if (insert(this.#table, high, low)) this.#size++;
   }
 
   has(path: string): boolean {
-    const [high, low] = hashOf(path);
+    const [high, low] = hashOf(path, this.#seed);
     return this.#table[find(this.#table, high, low)] === high;
   }
 
@@ -36,10 +42,10 @@ export class PathSet {
   }
 }
 
-/** Two multiplicative hashes, each of which goes into the other (public domain: cyrb53). No secret: see above. */
-function hashOf(text: string): readonly [high: number, low: number] {
-  let high = 0xdeadbeef;
-  let low = 0x41c6ce57;
+/** Two multiplicative hashes, each of which goes into the other (public domain: cyrb53). */
+function hashOf(text: string, [first = 0, second = 0]: Uint32Array): readonly [high: number, low: number] {
+  let high = 0xdeadbeef ^ first;
+  let low = 0x41c6ce57 ^ second;
   for (let at = 0; at < text.length; at++) {
     const character = text.charCodeAt(at);
     high = Math.imul(high ^ character, 2654435761);
