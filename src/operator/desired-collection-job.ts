@@ -39,6 +39,11 @@ export const DRY_RUN_OPTION = '--dry-run';
 /** A ConfigMap volume, where there are rules of retention. */
 const RETENTION_FOLDER = '/etc/stevedore/retention';
 const REPORT_FILE = '/dev/termination-log';
+/**
+ * Node would let what is young grow to several times of what a run keeps of a million blobs. Larger buys no speed: a run
+ * waits for the store. Nobody else may set these options.
+ */
+const HEAP = { name: 'NODE_OPTIONS', value: '--max-semi-space-size=4' };
 
 /**
  * The Job of one run. It takes the lease by itself and needs no API token; its report is the termination message.
@@ -79,7 +84,7 @@ export function desiredCollectionJob(
               image: inputs.image,
               imagePullPolicy: 'IfNotPresent',
               args: collectorArguments(gc),
-              ...(environment.length > 0 && { env: environment }),
+              env: [HEAP, ...environment],
               terminationMessagePath: REPORT_FILE,
               // When it dies without a report, the end of its log says why.
               terminationMessagePolicy: 'FallbackToLogsOnError',
