@@ -80,7 +80,7 @@ test('the collector has the same credentials, proxies, identity and place as the
   const [container] = pod.spec?.containers ?? [];
   assert.deepEqual(
     container?.env?.map(({ name }) => name),
-    ['A', 'HTTPS_PROXY', 'SSL_CERT_DIR'],
+    ['NODE_OPTIONS', 'A', 'HTTPS_PROXY', 'SSL_CERT_DIR'],
   );
   assert.ok(!container.volumeMounts?.some(({ name }) => name === 'data'));
 });
