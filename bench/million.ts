@@ -6,7 +6,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mediaTypes } from '../src/oci/media-type.ts';
@@ -17,6 +17,7 @@ import { PathNotFoundError, type FileStat, type StorageDriver } from '../src/reg
 import { InMemoryStore } from '../src/registry/storage/object-store/in-memory-store.ts';
 import { createObjectDriver } from '../src/registry/storage/object-store/object-driver.ts';
 import { BLOBS_ROOT, REPOSITORIES_ROOT } from '../src/registry/storage/paths.ts';
+import type { Figure } from './report.ts';
 
 const REPOSITORIES = 1000;
 /** In each: a config, and layers. */
@@ -150,40 +151,48 @@ async function measure(kind: Case): Promise<void> {
   );
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
   const mebibytes = Math.round(process.resourceUsage().maxRSS / 1024);
-  const what = `${report.result}, ${report.blobsDeleted} of ${report.blobsScanned} blobs deleted`;
-  const verdict = mebibytes < GOAL_MIB ? 'met' : 'missed';
-  console.log(
-    `${kind.padEnd(8)} ${what}: at most ${mebibytes} MiB, in ${seconds} s   goal under ${GOAL_MIB} MiB, ${verdict}`,
-  );
+  const row: Figure = {
+    what: `memory, when ${report.blobsDeleted} of ${report.blobsScanned} blobs are garbage (${seconds} s)`,
+    figure: `${mebibytes} MiB`,
+    goal: `< ${GOAL_MIB} MiB`,
+    met: report.result === 'Succeeded' && mebibytes < GOAL_MIB,
+  };
+  process.stdout.write(JSON.stringify(row));
 }
 
 /** Each case in a process of its own, whose memory is that of one run. */
-async function measureAll(): Promise<void> {
-  const { buildSync } = await import('esbuild');
-  const folder = mkdtempSync(join(tmpdir(), 'stevedore-million-'));
-  try {
-    const outfile = join(folder, 'million.mjs');
-    const entryPoints = [import.meta.filename];
-    buildSync({
-      entryPoints,
-      outfile,
-      bundle: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node26',
-      external: ['esbuild'],
-      // As in scripts/bundle.ts.
-      banner: {
-        js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-      },
-    });
-    for (const one of CASES)
-      spawnSync(process.execPath, ['--max-semi-space-size=4', outfile, one], { stdio: 'inherit' });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+export async function measureMillion(folder: string): Promise<readonly Figure[]> {
+  // Loaded here alone, as it cannot be bundled itself.
+  const { build } = await import('esbuild');
+  const outfile = join(folder, 'million.mjs');
+  await build({
+    entryPoints: [import.meta.filename],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node26',
+    external: ['esbuild'],
+    // As in scripts/bundle.ts.
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+  });
+  return CASES.map((one) => {
+    const args = ['--max-semi-space-size=4', outfile, one];
+    const { stdout } = spawnSync(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    return JSON.parse(stdout.toString()) as Figure; // of `measure`
+  });
 }
 
 const kind = CASES.find((one) => one === process.argv[2]);
 if (kind) await measure(kind);
-else await measureAll();
+else if (import.meta.main) {
+  const folder = await mkdtemp(join(tmpdir(), 'stevedore-million-'));
+  try {
+    for (const { what, figure, goal, met } of await measureMillion(folder))
+      console.log(`${what.padEnd(72)}${figure.padEnd(12)}goal ${goal}, ${met ? 'met' : 'missed'}`);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}

@@ -11,6 +11,7 @@ import { RegistryClient } from './client.ts';
 import { stevedore } from './contenders.ts';
 import { largeBlobs, type Blob } from './content.ts';
 import { processorSeconds } from './processor-time.ts';
+import { median, type Figure } from './report.ts';
 import { settle } from './rounds.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -23,15 +24,6 @@ const FIRST_BYTES = 15;
 const REPOSITORY = 'bench/blobs';
 /** Parts of a warm read, which are parts of the registry's; milliseconds; MiB. */
 const GOALS = { cold: 0.7, warm: 0.9, processor: 1.1, firstByte: 10, memory: 256 };
-
-/** One line of what was measured. */
-export interface MirrorRow {
-  readonly what: string;
-  readonly figure: string;
-  /** Empty where there is none. */
-  readonly goal: string;
-  readonly met: boolean;
-}
 
 interface Servers {
   readonly mirror: ServerProcess;
@@ -58,7 +50,7 @@ export async function measureMirror({
   readonly folder: string;
   readonly signal: AbortSignal;
   readonly progress: (line: string) => void;
-}): Promise<readonly MirrorRow[]> {
+}): Promise<readonly Figure[]> {
   const blobs = largeBlobs(ROUNDS + 1, BLOB_SIZE);
   const single = largeBlobs(FIRST_BYTES, MIB);
   const start = (name: string, more: object) =>
@@ -107,7 +99,7 @@ async function pullByMany(
   { mirror, registry }: Servers,
   [warmUp, ...blobs]: readonly Blob[],
   { folder, progress }: { readonly folder: string; readonly progress: (line: string) => void },
-): Promise<readonly MirrorRow[]> {
+): Promise<readonly Figure[]> {
   if (warmUp === undefined) throw new Error('no blob');
   for (const server of [mirror, registry]) await pull(server, warmUp, CLIENTS);
   const rounds: { readonly cold: number; readonly speed: number; readonly processor: number }[] = [];
@@ -133,7 +125,7 @@ async function pullByMany(
       `round ${round + 1} of ${blobs.length}: warm ${of(warm, 'mean').toFixed(1)} MiB/s each, registry ${of(own, 'mean').toFixed(1)}`,
     );
   }
-  const row = (what: string, of: 'cold' | 'speed' | 'processor', goal: number, isMost = false): MirrorRow => {
+  const row = (what: string, of: 'cold' | 'speed' | 'processor', goal: number, isMost = false): Figure => {
     const parts = rounds.map((round) => round[of]);
     const part = median(parts);
     return {
@@ -203,10 +195,6 @@ function percent(part: number): string {
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 }
 
 if (import.meta.main) {

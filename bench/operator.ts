@@ -34,6 +34,7 @@ import { systemClock } from '../src/process/clock.ts';
 import { terminationSignal } from '../src/process/signals.ts';
 import { freePort } from '../test/e2e/support/free-port.ts';
 import { processorSeconds } from './processor-time.ts';
+import type { Figure } from './report.ts';
 
 const NAMESPACE = 'bench';
 const GOALS = { seconds: 240, share: 0.5, mebibytes: 256 };
@@ -52,15 +53,6 @@ const CHILDREN: readonly ResourceType<KubeObject>[] = [
   deployments,
 ];
 
-/** One line of what was measured. */
-export interface OperatorRow {
-  readonly what: string;
-  readonly figure: string;
-  /** Empty where there is none. */
-  readonly goal: string;
-  readonly met: boolean;
-}
-
 interface Run {
   /** On a real disk. */
   readonly folder: string;
@@ -70,7 +62,7 @@ interface Run {
 }
 
 /** Brings an API server up and takes it down again. */
-export async function measureOperator(options: Run): Promise<readonly OperatorRow[]> {
+export async function measureOperator(options: Run): Promise<readonly Figure[]> {
   const environment = {
     ...process.env,
     STEVEDORE_KUBE_STATE: join(options.folder, 'kube'),
@@ -87,7 +79,7 @@ export async function measureOperator(options: Run): Promise<readonly OperatorRo
   }
 }
 
-async function measure({ folder, signal, count }: Run, kubeconfig: string): Promise<readonly OperatorRow[]> {
+async function measure({ folder, signal, count }: Run, kubeconfig: string): Promise<readonly Figure[]> {
   const transport = connect(kubeconfig);
   const client = createKubeClient({ transport, fieldManager: 'bench' });
   for (const name of ['registries', 'registrymirrors', 'registrygcs']) {

@@ -21,7 +21,8 @@ export interface Apart {
   readonly rows: readonly Figure[];
 }
 
-interface Figure {
+/** One line of what was measured by itself. */
+export interface Figure {
   readonly what: string;
   readonly figure: string;
   /** Empty where there is none. */

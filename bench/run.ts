@@ -5,6 +5,8 @@ import { terminationSignal } from '../src/process/signals.ts';
 import { collections } from './collections.ts';
 import { builtDistribution, distributionThree, dockerRegistry, stevedore } from './contenders.ts';
 import { describeMachine, freeSpace } from './machine.ts';
+import { measureMillion } from './million.ts';
+import { measureMirror } from './mirror.ts';
 import { measureOperator } from './operator.ts';
 import { page, tables, toJson, type Apart, type Report } from './report.ts';
 import { runRounds } from './rounds.ts';
@@ -121,14 +123,23 @@ async function measure(
 
 /** What has no peer; each program prints the same when it is run alone. */
 async function measureApart(folder: string, signal: AbortSignal): Promise<readonly Apart[]> {
-  say('the operator with 1,000 Registries, which takes some minutes');
+  say('a mirror, for two minutes');
+  const mirror = await measureMirror({ folder, signal, progress: say });
+  say('a collection of a million blobs, for a minute');
+  const million = await measureMillion(folder);
+  const apart = [
+    { title: 'A mirror', rows: mirror },
+    { title: 'A garbage collection of a million blobs', rows: million },
+  ];
+  say('the operator with 1,000 Registries, for some minutes');
   try {
-    return [{ title: 'The operator', rows: await measureOperator({ folder, signal, count: 1000 }) }];
+    const rows = await measureOperator({ folder, signal, count: 1000 });
+    return [...apart, { title: 'The operator', rows }];
   } catch (error) {
     if (signal.aborted || !(error instanceof Error)) throw error;
     // As where no Kubernetes was built: the comparison is worth its page all the same.
     say(`the operator is left out: ${error.message}`);
-    return [];
+    return apart;
   }
 }
 
