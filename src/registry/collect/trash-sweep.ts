@@ -210,16 +210,26 @@ export class TrashSweep {
     }
   }
 
-  /** @returns those that were not there any more. */
+  /** In slices, as things are moved: on a slow store a batch takes longer than a step may. @returns those that were not there. */
   async #purge(doomed: readonly Doomed[]): Promise<readonly Doomed[]> {
-    const { driver, lease } = this.#deps;
+    const { driver, lease, clock } = this.#deps;
     const missing: Doomed[] = [];
-    await lease.fenced(() =>
-      forEachAtOnce(doomed, AT_ONCE, async (entry) => {
-        if (await purge(driver, entry.trashPath)) this.bytesPurged += dataBytes(entry);
-        else missing.push(entry);
-      }),
-    );
+    const left = [...doomed];
+    function* slice(): Generator<Doomed> {
+      for (const until = clock.monotonic() + SLICE; clock.monotonic() < until;) {
+        const next = left.shift();
+        if (next === undefined) return;
+        yield next;
+      }
+    }
+    while (left.length > 0) {
+      await lease.fenced(() =>
+        forEachAtOnce(slice(), AT_ONCE, async (entry) => {
+          if (await purge(driver, entry.trashPath)) this.bytesPurged += dataBytes(entry);
+          else missing.push(entry);
+        }),
+      );
+    }
     return missing;
   }
 

@@ -188,6 +188,18 @@ test('a manifest with a long history of tags goes in steps that are short on a s
   assert.equal(has(revisionLinkPath(app, image)), false);
 });
 
+test('what is destroyed at once goes in steps that are short on a slow store', async () => {
+  const { content, clock, collect, driver, trash } = await registry();
+  for (let blob = 0; blob < 128; blob++) await content.blob(`blob ${blob}`);
+  await clock.advance(3 * HOUR);
+  driver.before = (operation) => (operation === 'delete' ? clock.sleep(1_000) : undefined);
+  const running = collect({ trashGrace: 0 });
+  await clock.advance(60_000);
+  const report = await running;
+  assert.equal(report.result, 'Succeeded', report.message);
+  assert.deepEqual([report.blobsDeleted, trash()], [128, []]);
+});
+
 test('a manifest that stays by one of its digests stays by the other', async () => {
   const { content, clock, collect, driver, has } = await registry();
   const image = await content.image([]);
