@@ -1,4 +1,4 @@
 import { testMirrorTorture } from './support/mirror-torture.ts';
 
 // On any machine; how many it were is told.
-testMirrorTorture(75, { pulls: 50, kills: 2 });
+testMirrorTorture(45, { pulls: 50, kills: 2 });
