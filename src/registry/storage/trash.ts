@@ -12,7 +12,7 @@ import { REGISTRY_ROOT, TRASH_ROOT, trashPath } from './paths.ts';
 
 /*
  * What a collector takes lies at `trash/<run>/<original path>`, in the folder in which it was alone: one rename takes both.
- * Until version 0.1 it lay at `trash/<original path>/<run>`. What is found there still comes back, or is destroyed in its
+ * Builds before 0.1.0 had it at `trash/<original path>/<run>`. What is found there still comes back, or is destroyed in its
  * time.
  */
 
