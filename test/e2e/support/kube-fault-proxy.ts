@@ -1,16 +1,11 @@
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Agent, createServer, request as send } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as delay } from 'node:timers/promises';
-import { loadKubeConfig } from '../../../src/kube/credentials.ts';
 import { readJsonLines } from '../../../src/kube/json-lines.ts';
 import type { Faults, RequestInfo } from '../../../src/playground/api-server/faults.ts';
 import { parsePath } from '../../../src/playground/api-server/http/request.ts';
-import { writeKubeconfigThrough } from './kubeconfig-through.ts';
-import { loopbackCertificate } from './loopback-certificate.ts';
+import { startKubeProxy, type HeldRequest } from './kube-proxy.ts';
 
 export interface ProxiedRequest extends RequestInfo {
   readonly query: URLSearchParams;
@@ -62,25 +57,19 @@ export async function startKubeFaultProxy(options: {
   readonly kubeconfig: string;
   readonly faults: ProxyFaults;
 }): Promise<KubeFaultProxy> {
-  const cluster = loadKubeConfig(options.upstream).getCurrentCluster();
-  if (cluster === null) throw new Error(`${options.upstream} has no current cluster`);
-  const target = new URL(cluster.server);
-  const agent = new Agent({ keepAlive: true, ca: Buffer.from(cluster.caData ?? '', 'base64') });
-  const { authority, certificate, key } = await loopbackCertificate();
   let { faults } = options;
   const writes: string[] = [];
   const watches = new Set<ServerResponse>();
   let hits = 0;
 
-  async function pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const body = incoming.method === 'GET' ? undefined : await buffer(incoming);
-    const url = new URL(incoming.url ?? '/', target);
-    const asked = readRequest(incoming.method ?? '', url);
+  async function pass(request: HeldRequest, outgoing: ServerResponse): Promise<void> {
+    const { method, url } = request;
+    const asked = readRequest(method, url);
     if (asked === undefined || asked.resource === 'leases') {
-      await pipeline(await forward(incoming, url, body, outgoing), outgoing);
+      await pipeline(await forward(request, outgoing), outgoing);
       return;
     }
-    if (body !== undefined && asked.resource !== 'events') writes.push(`${incoming.method} ${url.pathname}`);
+    if (method !== 'GET' && asked.resource !== 'events') writes.push(`${method} ${url.pathname}`);
     const refusal = faults.answer?.(asked);
     if (refusal !== undefined) {
       hits++;
@@ -90,24 +79,14 @@ export async function startKubeFaultProxy(options: {
     if (asked.verb === 'list' && faults.pageSize !== undefined) {
       url.searchParams.set('limit', String(faults.pageSize));
     }
-    const answer = await forward(incoming, url, body, outgoing);
+    const answer = await forward(request, outgoing);
     if (asked.verb === 'watch' && answer.statusCode === 200) await relayWatch(asked, answer, outgoing);
     else await relay(asked, answer, outgoing);
   }
 
   /** Asks the API server, and tells the client the head of its answer. */
-  async function forward(
-    incoming: IncomingMessage,
-    url: URL,
-    body: Buffer | undefined,
-    outgoing: ServerResponse,
-  ): Promise<IncomingMessage> {
-    const headers = { ...incoming.headers, host: target.host };
-    const forwarded = send(url, { method: incoming.method, headers, agent });
-    outgoing.once('close', () => forwarded.destroy());
-    forwarded.end(body);
-    // The only value of this event is the answer.
-    const [answer] = (await once(forwarded, 'response')) as [IncomingMessage];
+  async function forward(request: HeldRequest, outgoing: ServerResponse): Promise<IncomingMessage> {
+    const answer = await request.forward();
     outgoing.statusCode = answer.statusCode ?? 502;
     outgoing.setHeader('content-type', answer.headers['content-type'] ?? 'application/json');
     return answer;
@@ -153,20 +132,7 @@ export async function startKubeFaultProxy(options: {
     if (!isStalled) outgoing.end();
   }
 
-  const server = createServer({ cert: certificate, key }, (incoming, outgoing) => {
-    // Whichever side went away: the other one must learn it.
-    pass(incoming, outgoing).catch(() => incoming.socket.destroy());
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  // A server that listens on TCP has an address of this form.
-  const { port } = server.address() as AddressInfo;
-  await writeKubeconfigThrough({
-    from: options.upstream,
-    to: options.kubeconfig,
-    server: `https://127.0.0.1:${port}`,
-    authority,
-  });
+  const close = await startKubeProxy({ upstream: options.upstream, kubeconfig: options.kubeconfig, pass });
   return {
     writes,
     get hits() {
@@ -179,12 +145,7 @@ export async function startKubeFaultProxy(options: {
         : {};
       for (const watch of watches) watch.destroy();
     },
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-      agent.destroy();
-    },
+    close,
   };
 }
 

@@ -1,13 +1,9 @@
 import { once } from 'node:events';
 import type { ChildProcess } from 'node:child_process';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Agent, createServer, request as send } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { loadKubeConfig } from '../../../src/kube/credentials.ts';
-import { writeKubeconfigThrough } from './kubeconfig-through.ts';
-import { loopbackCertificate } from './loopback-certificate.ts';
+import { startKubeProxy, type HeldRequest } from './kube-proxy.ts';
 
 /** Where a process dies: before the API server sees its n-th write, or when it has made it and before the answer. */
 interface Trap {
@@ -35,19 +31,13 @@ export async function startWriteCountingProxy(options: {
   readonly upstream: string;
   readonly kubeconfig: string;
 }): Promise<WriteCountingProxy> {
-  const cluster = loadKubeConfig(options.upstream).getCurrentCluster();
-  if (cluster === null) throw new Error(`${options.upstream} has no current cluster`);
-  const target = new URL(cluster.server);
-  const agent = new Agent({ keepAlive: true, ca: Buffer.from(cluster.caData ?? '', 'base64') });
-  const { authority, certificate, key } = await loopbackCertificate();
-
   const writes: string[] = [];
   let armed: (Trap & { readonly at: number; readonly sprung: (write: string) => void }) | undefined;
 
   /** The trap, when this write is the one. */
-  function count(request: IncomingMessage): typeof armed {
+  function count(request: HeldRequest): typeof armed {
     if (!isCountedWrite(request)) return undefined;
-    writes.push(`${request.method} ${request.url?.split('?')[0]}`);
+    writes.push(`${request.method} ${request.url.pathname}`);
     return armed?.at === writes.length ? armed : undefined;
   }
 
@@ -59,23 +49,13 @@ export async function startWriteCountingProxy(options: {
     trap.sprung(writes.at(-1) ?? '');
   }
 
-  async function pass(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // Read whole before it is counted, so that a write that was cut short is none.
-    const body = request.method === 'GET' ? undefined : await buffer(request);
+  async function pass(request: HeldRequest, response: ServerResponse): Promise<void> {
     const trap = count(request);
     if (trap?.when === 'before') {
       await spring(trap);
       return;
     }
-    const forwarded = send(new URL(request.url ?? '/', target), {
-      method: request.method,
-      headers: { ...request.headers, host: target.host },
-      agent,
-    });
-    response.once('close', () => forwarded.destroy());
-    forwarded.end(body);
-    // The only value of this event is the answer.
-    const [answer] = (await once(forwarded, 'response')) as [IncomingMessage];
+    const answer = await request.forward();
     if (trap !== undefined) {
       await buffer(answer);
       await spring(trap);
@@ -86,20 +66,7 @@ export async function startWriteCountingProxy(options: {
     await pipeline(answer, response);
   }
 
-  const server = createServer({ cert: certificate, key }, (request, response) => {
-    // Whichever side went away: the other one must learn it.
-    pass(request, response).catch(() => request.socket.destroy());
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  // A server that listens on TCP has an address of this form.
-  const { port } = server.address() as AddressInfo;
-  await writeKubeconfigThrough({
-    from: options.upstream,
-    to: options.kubeconfig,
-    server: `https://127.0.0.1:${port}`,
-    authority,
-  });
+  const close = await startKubeProxy({ ...options, pass });
   return {
     writes,
     async trap(trap) {
@@ -107,16 +74,11 @@ export async function startWriteCountingProxy(options: {
       armed = { ...trap, at: writes.length + trap.nth, sprung: resolve };
       return promise;
     },
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-      agent.destroy();
-    },
+    close,
   };
 }
 
-function isCountedWrite(request: IncomingMessage): boolean {
-  if (request.method === 'GET' || request.method === 'HEAD' || request.method === 'OPTIONS') return false;
-  return !/\/(leases|events)(\/|\?|$)/.test(request.url ?? '');
+function isCountedWrite({ method, url }: HeldRequest): boolean {
+  if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') return false;
+  return !/\/(leases|events)(\/|$)/.test(url.pathname);
 }
